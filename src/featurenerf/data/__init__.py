@@ -1,0 +1,1 @@
+"""Data: reading, making and checking collections of pictures with cameras."""
