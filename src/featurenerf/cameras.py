@@ -1,0 +1,286 @@
+"""Cameras and rays, in the one convention that the whole package uses.
+
+World: right-handed, z up, +x front (so +y is left); one unit is the object's bounding-box diagonal.
+Camera: OpenGL axes (+x right, +y up, looking along -z); ``pose`` takes camera coordinates to world coordinates.
+Pixels: ``(x, y)`` from the top left corner of the picture, the centre of the first pixel is (0.5, 0.5) and the
+principal point is (width / 2, height / 2) unless given. Depth is the distance along the ray, not the z coordinate.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from featurenerf.errors import InputError
+
+DISTANCE = 1.3
+"""Distance of the canonical camera from the origin: a sphere of radius 0.5 just fits its picture."""
+FOV = 49.13
+"""Horizontal field of view of the canonical camera, in degrees (a focal length of 140 pixels at width 128)."""
+NEAR, FAR = 0.8, 1.8
+PICTURE_SIZE = 128
+
+_OPENCV_TO_OPENGL = torch.tensor([1.0, -1.0, -1.0, 1.0])
+
+
+@dataclass(frozen=True)
+class Camera:
+    """A pinhole camera, or a batch of them with the same picture size.
+
+    Attributes:
+        pose: camera-to-world matrices, OpenGL axes.
+        focal: focal lengths (x, y) in pixels.
+        principal: principal points (x, y) in pixels.
+        width, height: picture size in pixels.
+        near, far: the depths between which a scene is looked for, in world units.
+    """
+
+    pose: Float[Tensor, "*batch 4 4"]
+    focal: Float[Tensor, "*batch 2"]
+    principal: Float[Tensor, "*batch 2"]
+    width: int
+    height: int
+    near: float = NEAR
+    far: float = FAR
+
+    def __post_init__(self) -> None:
+        if self.pose.shape[-2:] != (4, 4):
+            raise InputError(f"a camera pose is a (4, 4) camera-to-world matrix, not {tuple(self.pose.shape)}")
+        if not torch.isfinite(self.pose).all():
+            raise InputError("the camera pose holds NaN or infinite numbers")
+        rotation = self.pose[..., :3, :3]
+        gram = rotation @ rotation.transpose(-1, -2)
+        if (gram - torch.eye(3, dtype=gram.dtype, device=gram.device)).abs().max() > 1e-2:
+            raise InputError("the camera pose must be a rotation and a translation; its 3 x 3 part is not a rotation")
+        if not (torch.isfinite(self.focal).all() and (self.focal > 0).all()):
+            raise InputError("the focal length must be a positive number of pixels")
+        if not torch.isfinite(self.principal).all():
+            raise InputError("the principal point holds NaN or infinite numbers")
+        if self.width < 1 or self.height < 1:
+            raise InputError(f"a picture of {self.width} x {self.height} pixels has no pixels")
+        if not 0 <= self.near < self.far:
+            raise InputError(f"near ({self.near}) and far ({self.far}) must satisfy 0 <= near < far")
+
+    # ------------------------------------------------------------------ ways to make one
+
+    @classmethod
+    def look_at(
+        cls,
+        azimuth: float | Sequence[float] = 0.0,
+        elevation: float | Sequence[float] = 20.0,
+        width: int = PICTURE_SIZE,
+        height: int = PICTURE_SIZE,
+        distance: float = DISTANCE,
+        fov: float = FOV,
+        near: float = NEAR,
+        far: float = FAR,
+    ) -> Camera:
+        """A camera that looks at the origin with the world's z axis up in the picture.
+
+        Args:
+            azimuth: degrees; 0 looks at the object's front from +x, counter-clockwise seen from above.
+            elevation: degrees above the ground plane.
+            distance: from the origin, in world units.
+            fov: horizontal field of view, in degrees.
+        Sequences of angles give a batch of cameras.
+        """
+        azimuths, elevations = torch.broadcast_tensors(
+            torch.as_tensor(azimuth, dtype=torch.float64), torch.as_tensor(elevation, dtype=torch.float64)
+        )
+        az, el = torch.deg2rad(azimuths), torch.deg2rad(elevations)
+        zero = torch.zeros_like(az)
+        backward = torch.stack([el.cos() * az.cos(), el.cos() * az.sin(), el.sin()], -1)
+        right = torch.stack([-az.sin(), az.cos(), zero], -1)
+        up = torch.linalg.cross(backward, right)
+        pose = torch.eye(4, dtype=torch.float64).repeat(*az.shape, 1, 1)
+        pose[..., :3, :] = torch.stack([right, up, backward, backward * distance], -1)
+        focal = width / 2 / math.tan(math.radians(fov) / 2)
+        return cls.from_pose(pose.float(), focal, width, height, near, far)
+
+    @classmethod
+    def from_pose(
+        cls,
+        pose: Tensor | Sequence[Sequence[float]],
+        focal: float | Sequence[float] | Tensor,
+        width: int,
+        height: int,
+        near: float = NEAR,
+        far: float = FAR,
+        principal: Sequence[float] | Tensor | None = None,
+    ) -> Camera:
+        """A camera from its (..., 4, 4) camera-to-world matrix, OpenGL axes.
+
+        Args:
+            focal: in pixels; one number, a pair (x, y), or a (..., 2) tensor.
+            principal: (x, y) in pixels; None is the picture's centre.
+        """
+        pose = torch.as_tensor(pose, dtype=torch.float32)
+        batch = pose.shape[:-2]
+
+        def pair(value: float | Sequence[float] | Tensor) -> Tensor:
+            value = torch.as_tensor(value, dtype=torch.float32, device=pose.device)
+            return (value.expand(2) if value.ndim == 0 else value).expand(*batch, 2)
+
+        centre = (width / 2, height / 2)
+        return cls(pose, pair(focal), pair(centre if principal is None else principal), width, height, near, far)
+
+    @classmethod
+    def from_opencv(
+        cls,
+        intrinsics: Tensor | Sequence[Sequence[float]],
+        pose: Tensor | Sequence[Sequence[float]],
+        width: int,
+        height: int,
+        near: float = NEAR,
+        far: float = FAR,
+    ) -> Camera:
+        """A camera from OpenCV's convention (+x right, +y down, looking along +z; integer pixel centres).
+
+        Args:
+            intrinsics: (3, 3) matrix K; its principal point counts pixel centres as integers, as OpenCV does.
+            pose: (4, 4) camera-to-world. For OpenCV's own ``rvec, tvec`` (world-to-camera) invert the matrix first.
+        """
+        K = torch.as_tensor(intrinsics, dtype=torch.float32)
+        if K.shape[-2:] != (3, 3):
+            raise InputError(f"intrinsics are a (3, 3) matrix, not {tuple(K.shape)}")
+        pose = torch.as_tensor(pose, dtype=torch.float32) * _OPENCV_TO_OPENGL.to(K.device)
+        focal = torch.stack([K[..., 0, 0], K[..., 1, 1]], -1)
+        return cls.from_pose(pose, focal, width, height, near, far, principal=K[..., :2, 2] + 0.5)
+
+    @classmethod
+    def from_colmap(
+        cls,
+        qvec: Sequence[float],
+        tvec: Sequence[float],
+        params: Sequence[float],
+        width: int,
+        height: int,
+        near: float = NEAR,
+        far: float = FAR,
+    ) -> Camera:
+        """A camera from a line of COLMAP's ``images.txt`` and one of ``cameras.txt``.
+
+        Args:
+            qvec, tvec: world-to-camera rotation (w, x, y, z) and translation.
+            params: of SIMPLE_PINHOLE (f, cx, cy) or PINHOLE (fx, fy, cx, cy); COLMAP's pixel centres are at +0.5.
+        Raises:
+            InputError: for a camera model with distortion (undistort the pictures first).
+        """
+        if len(params) not in (3, 4):
+            raise InputError("only COLMAP's SIMPLE_PINHOLE and PINHOLE cameras are read: undistort the pictures first")
+        w, x, y, z = (torch.as_tensor(qvec, dtype=torch.float64) / torch.linalg.norm(torch.as_tensor(qvec, dtype=torch.float64))).tolist()
+        rotation = torch.tensor(
+            [
+                [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
+                [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
+                [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
+            ]
+        )
+        pose = torch.eye(4)
+        pose[:3, :3] = rotation.T
+        pose[:3, 3] = -rotation.T @ torch.as_tensor(tvec, dtype=torch.float32)
+        focal, principal = (params[0], params[0]) if len(params) == 3 else params[:2], params[-2:]
+        return cls.from_pose(pose * _OPENCV_TO_OPENGL, focal, width, height, near, far, principal=principal)
+
+    @classmethod
+    def stack(cls, cameras: Sequence[Camera], dim: int = 0) -> Camera:
+        """Several cameras of one picture size as a batch."""
+        first = cameras[0]
+        if any((c.width, c.height) != (first.width, first.height) for c in cameras):
+            raise InputError("cameras of different picture sizes cannot be stacked: resize them first")
+        return replace(
+            first,
+            pose=torch.stack([c.pose for c in cameras], dim),
+            focal=torch.stack([c.focal for c in cameras], dim),
+            principal=torch.stack([c.principal for c in cameras], dim),
+        )
+
+    # ------------------------------------------------------------------ what it is
+
+    @property
+    def batch_shape(self) -> torch.Size:
+        return self.pose.shape[:-2]
+
+    @property
+    def centre(self) -> Float[Tensor, "*batch 3"]:
+        """Where the camera stands, in the world."""
+        return self.pose[..., :3, 3]
+
+    def __getitem__(self, index: int | slice | Tensor | tuple) -> Camera:
+        """Index the batch."""
+        return replace(self, pose=self.pose[index], focal=self.focal[index], principal=self.principal[index])
+
+    def to(self, device: torch.device | str) -> Camera:
+        return replace(self, pose=self.pose.to(device), focal=self.focal.to(device), principal=self.principal.to(device))
+
+    def reshape(self, *batch: int) -> Camera:
+        """The same cameras with another batch shape."""
+        return replace(
+            self,
+            pose=self.pose.reshape(*batch, 4, 4),
+            focal=self.focal.reshape(*batch, 2),
+            principal=self.principal.reshape(*batch, 2),
+        )
+
+    def resize(self, width: int, height: int) -> Camera:
+        """The camera of the same picture resampled to another size."""
+        scale = torch.tensor([width / self.width, height / self.height], device=self.pose.device)
+        return replace(self, focal=self.focal * scale, principal=self.principal * scale, width=width, height=height)
+
+    # ------------------------------------------------------------------ what it does
+
+    def world_to_camera(self, points: Float[Tensor, "*batch_n 3"]) -> Float[Tensor, "*batch_n 3"]:
+        """World points ``(*batch, ..., 3)`` in camera coordinates."""
+        rotation, centre = self._aligned(self.pose[..., :3, :3], points, 2), self._aligned(self.centre, points, 1)
+        return ((points - centre).unsqueeze(-2) @ rotation).squeeze(-2)
+
+    def rotate_to_camera(self, vectors: Float[Tensor, "*batch_n 3"]) -> Float[Tensor, "*batch_n 3"]:
+        """World directions ``(*batch, ..., 3)`` in camera axes (rotated, not translated)."""
+        return (vectors.unsqueeze(-2) @ self._aligned(self.pose[..., :3, :3], vectors, 2)).squeeze(-2)
+
+    def project(self, points: Float[Tensor, "*batch_n 3"]) -> tuple[Float[Tensor, "*batch_n 2"], Float[Tensor, "*batch_n"]]:
+        """World points ``(*batch, ..., 3)`` to pixels ``(..., 2)`` and depth ``(...)``.
+
+        Depth is the distance from the camera; it is negative for points behind the camera.
+        """
+        local = self.world_to_camera(points)
+        ahead = -local[..., 2:]
+        ahead = torch.where(ahead.abs() < 1e-8, torch.full_like(ahead, 1e-8), ahead)
+        flat = local[..., :2] / ahead * torch.tensor([1.0, -1.0], dtype=points.dtype, device=points.device)
+        xy = flat * self._aligned(self.focal, points, 1) + self._aligned(self.principal, points, 1)
+        return xy, local.norm(dim=-1) * ahead[..., 0].sign()
+
+    def unproject(self, xy: Float[Tensor, "*batch_n 2"], depth: Float[Tensor, "*batch_n"]) -> Float[Tensor, "*batch_n 3"]:
+        """Pixels ``(*batch, ..., 2)`` at a depth (distance along the ray) to world points: the inverse of ``project``."""
+        origins, directions = self.rays_through(xy)
+        return origins + directions * depth.unsqueeze(-1)
+
+    def rays_through(self, xy: Float[Tensor, "*batch_n 2"]) -> tuple[Float[Tensor, "*batch_n 3"], Float[Tensor, "*batch_n 3"]]:
+        """Origins and unit directions, in the world, of the rays through pixels ``(*batch, ..., 2)``."""
+        flat = (xy - self._aligned(self.principal, xy, 1)) / self._aligned(self.focal, xy, 1)
+        local = torch.stack([flat[..., 0], -flat[..., 1], -torch.ones_like(flat[..., 0])], -1)
+        rotation = self._aligned(self.pose[..., :3, :3], xy, 2)
+        directions = (rotation @ local.unsqueeze(-1)).squeeze(-1)
+        directions = directions / directions.norm(dim=-1, keepdim=True)
+        return self._aligned(self.centre, xy, 1).expand_as(directions), directions
+
+    def pixels(self, offset: float = 0.5) -> Float[Tensor, "h w 2"]:
+        """The (x, y) of every pixel centre. ``offset=0`` is the convention of the authors' program (imported models)."""
+        x = torch.arange(self.width, dtype=torch.float32, device=self.pose.device) + offset
+        y = torch.arange(self.height, dtype=torch.float32, device=self.pose.device) + offset
+        return torch.stack(torch.meshgrid(x, y, indexing="xy"), -1)
+
+    def rays(self, offset: float = 0.5) -> tuple[Float[Tensor, "*batch h w 3"], Float[Tensor, "*batch h w 3"]]:
+        """Origins and unit directions, in the world, of the rays of all pixels."""
+        return self.rays_through(self.pixels(offset).expand(*self.batch_shape, self.height, self.width, 2))
+
+    def _aligned(self, value: Tensor, points: Tensor, own: int) -> Tensor:
+        """A per-camera value ``(*batch, <own dims>)`` with ones inserted after batch so that it meets ``points``."""
+        batch = len(self.batch_shape)
+        missing = points.ndim - 1 - batch
+        return value.reshape(*value.shape[:batch], *(1,) * missing, *value.shape[batch:]).to(points.dtype)

@@ -1,0 +1,109 @@
+"""Checkpoints: a directory with ``config.json`` and ``model.safetensors``, and nothing that runs code."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from featurenerf.errors import InputError
+from featurenerf.fields import MODELS, Model
+
+SHIPPED = Path(__file__).parent / "assets" / "checkpoints"
+DEFAULT = "chair-car"
+CONFIG, WEIGHTS = "config.json", "model.safetensors"
+
+
+def load(
+    name: str | os.PathLike[str] = DEFAULT,
+    device: str | torch.device = "cpu",
+    dtype: torch.dtype = torch.float32,
+) -> Model:
+    """A model from a checkpoint: one that ships with the package, by name, or a directory.
+
+    Raises:
+        InputError: when there is no such checkpoint, or its files are damaged or do not belong together.
+    """
+    directory = _find(name)
+    config = read_config(directory)
+    model = build(config, directory)
+    path = directory / WEIGHTS
+    if not path.is_file():
+        raise InputError(f"the checkpoint {directory} has no {WEIGHTS}: it is incomplete, copy or train it again")
+    try:
+        weights = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{path} is damaged ({error}): copy or train it again") from error
+    missing, unexpected = model.load_state_dict(weights, strict=False, assign=False) if _fits(model, weights) else (["sizes"], [])
+    if missing or unexpected:
+        raise InputError(
+            f"{path} does not belong to {directory / CONFIG}: "
+            f"{len(missing)} tensors missing or of another size, {len(unexpected)} unknown; take both from one training"
+        )
+    return model.to(device=torch.device(device), dtype=dtype).eval()
+
+
+def save(model: Model, directory: str | os.PathLike[str], about: Mapping[str, Any] | None = None) -> Path:
+    """Write a model and its configuration; ``about`` (training settings, metrics) is kept beside it in the config."""
+    directory = Path(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    config = {"featurenerf": 1, "field": model.name, "model": asdict(model.config), **(about or {})}
+    weights = {k: v.detach().to("cpu").contiguous() for k, v in model.state_dict().items()}
+    write_atomically(directory / CONFIG, lambda path: path.write_text(json.dumps(config, indent=2) + "\n"))
+    write_atomically(directory / WEIGHTS, lambda path: save_file(weights, path))
+    return directory
+
+
+def read_config(directory: str | os.PathLike[str]) -> dict[str, Any]:
+    """The ``config.json`` of a checkpoint directory."""
+    path = Path(directory) / CONFIG
+    try:
+        config = json.loads(path.read_text())
+    except FileNotFoundError as error:
+        raise InputError(f"{directory} is not a checkpoint: it has no {CONFIG}") from error
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise InputError(f"{path} is damaged ({error}): copy or train the checkpoint again") from error
+    if not isinstance(config, dict) or config.get("field") not in MODELS or not isinstance(config.get("model"), dict):
+        raise InputError(f"{path} is not the configuration of a featurenerf checkpoint (fields: {', '.join(MODELS)})")
+    return config
+
+
+def build(config: Mapping[str, Any], where: str | os.PathLike[str] = "the configuration") -> Model:
+    """A model with random weights from the contents of a ``config.json``."""
+    model_type = MODELS[config["field"]]
+    known = {f.name for f in fields(model_type.config_type)}
+    given = config["model"]
+    if set(given) != known:
+        odd = ", ".join(sorted(set(given) ^ known))
+        raise InputError(f"{where} was written by another version of featurenerf: its settings differ in {odd}")
+    return model_type(model_type.config_type(**given))
+
+
+def write_atomically(path: Path, write: Any) -> None:
+    """Call ``write(temporary path)`` and rename, so that a reader never sees half a file."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        write(temporary)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _find(name: str | os.PathLike[str]) -> Path:
+    for directory in (Path(name), SHIPPED / str(name)):
+        if directory.is_dir():
+            return directory
+    shipped = sorted(p.name for p in SHIPPED.iterdir()) if SHIPPED.is_dir() else []
+    raise InputError(f"there is no checkpoint {str(name)!r}: give a directory or one of those that ship: {', '.join(shipped)}")
+
+
+def _fits(model: Model, weights: Mapping[str, torch.Tensor]) -> bool:
+    own = model.state_dict()
+    return all(own[k].shape == v.shape for k, v in weights.items() if k in own)

@@ -1,0 +1,32 @@
+"""Procedural objects with exact part labels and keypoints: one file a category."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from featurenerf.data.synthesis import chair
+from featurenerf.data.synthesis.objects import Category as Category
+from featurenerf.data.synthesis.objects import LabelledMesh as LabelledMesh
+from featurenerf.data.synthesis.objects import Material as Material
+from featurenerf.errors import InputError
+
+_MAKERS: dict[str, tuple[Category, Callable[[np.random.Generator], LabelledMesh]]] = {
+    module.CATEGORY.name: (module.CATEGORY, module.make) for module in (chair,)
+}
+
+CATEGORIES: dict[str, Category] = {name: category for name, (category, _) in _MAKERS.items()}
+"""The categories that ``generate`` knows, by name."""
+
+
+def generate(category: str, seed: int, index: int) -> LabelledMesh:
+    """Object number ``index`` of the endless collection ``seed``; the same arguments give the same object.
+
+    Raises:
+        InputError: there is no such category.
+    """
+    if category not in _MAKERS:
+        raise InputError(f"no generator for category {category!r}; there is one for: {', '.join(_MAKERS)}")
+    record, make = _MAKERS[category]
+    return make(np.random.default_rng([seed, index, int(record.synset)]))

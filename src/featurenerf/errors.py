@@ -1,0 +1,16 @@
+"""The one exception that a user's input can cause."""
+
+
+class InputError(ValueError):
+    """Something given to featurenerf is wrong: a file, an array, a setting.
+
+    The message says what is wrong, where, and what to do, in a sentence or two. The command line prints it and
+    exits with code 2; everything else is a bug and keeps its traceback.
+    """
+
+
+class MissingExtraError(ImportError):
+    """A module was used whose optional dependency is not installed; the message names the extra to install."""
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(f"{package} is not installed; it comes with: pip install 'featurenerf[{extra}]'")

@@ -1,0 +1,254 @@
+"""Matching by descriptor: which candidate means the same as a query, and what follows from it.
+
+Arrays in, arrays out. A descriptor is compared by cosine similarity, its norm floored at 1e-6, and the best candidate
+wins outright: no training, no threshold, no cycle check (the protocol of FeatureNeRF, ICCV 2023).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64, Shaped
+from torch import Tensor
+
+from featurenerf.cameras import Camera
+from featurenerf.errors import InputError
+
+NORM_FLOOR = 1e-6
+"""A descriptor shorter than this is divided by this: empty space matches nothing well."""
+FOREGROUND_ALPHA = 0.5
+"""A rendered pixel belongs to the object where its alpha exceeds this."""
+
+_ROWS, _COLUMNS = 512, 8192  # one block of scores: 16 MiB of float32
+_POINTS = 32768  # points queried at once
+
+
+@runtime_checkable
+class DescribedField(Protocol):
+    """What matching needs of a field (``featurenerf.fields.base.Field`` is one)."""
+
+    @property
+    def source(self) -> Camera: ...
+
+    def query(self, points: Tensor, directions: Tensor | None = None) -> Any: ...
+
+    def render(self, camera: Camera, channels: tuple[str, ...] = ("rgb",)) -> Mapping[str, Tensor]: ...
+
+
+# ---------------------------------------------------------------------- arrays to arrays
+
+
+def normalise(vectors: Float[Tensor, "*batch d"]) -> Float[Tensor, "*batch d"]:
+    """Unit vectors; a norm below ``NORM_FLOOR`` counts as ``NORM_FLOOR``."""
+    return vectors / vectors.norm(dim=-1, keepdim=True).clamp_min(NORM_FLOOR)
+
+
+def match(
+    query: Float[Tensor, "n d"], candidates: Float[Tensor, "m _"]
+) -> tuple[Int64[Tensor, " n"], Float[Tensor, " n"]]:
+    """The candidate most similar to each query.
+
+    Args:
+        query: (N, D) descriptors of any length, on any device.
+        candidates: (M, D) descriptors, M >= 1. N and M may be of any size: scores are made a block at a time.
+    Returns:
+        index: (N,) of the candidate with the highest cosine similarity; the lowest index where several tie.
+        score: (N,) that similarity, in [-1, 1]; no gradient flows through it.
+    Raises:
+        InputError: for arrays that are not (N, D) and (M, D), no candidate, or NaN or infinite numbers.
+    """
+    return _best(query, candidates, lambda a, b: normalise(a) @ normalise(b).T)
+
+
+def nearest(
+    query: Float[Tensor, "n d"], candidates: Float[Tensor, "m _"]
+) -> tuple[Int64[Tensor, " n"], Float[Tensor, " n"]]:
+    """As ``match``, by Euclidean distance; the score is minus the distance."""
+    return _best(query, candidates, lambda a, b: -torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist"))
+
+
+@torch.no_grad()
+def _best(
+    query: Tensor, candidates: Tensor, similarity: Callable[[Tensor, Tensor], Tensor]
+) -> tuple[Int64[Tensor, " n"], Float[Tensor, " n"]]:
+    """Arg-max of a similarity over the candidates in blocks; the lowest index wins a tie."""
+    if query.ndim != 2 or candidates.ndim != 2 or query.shape[1] != candidates.shape[1]:
+        raise InputError(
+            "matching needs (N, D) queries and (M, D) candidates of one D, "
+            f"not {tuple(query.shape)} and {tuple(candidates.shape)}"
+        )
+    if len(candidates) == 0:
+        raise InputError("there is no candidate to match with: the target has no visible pixel or no point")
+    dtype = torch.float64 if torch.float64 in (query.dtype, candidates.dtype) else torch.float32
+    query, candidates = query.to(dtype), candidates.to(query.device, dtype)
+    if not (torch.isfinite(query).all() and torch.isfinite(candidates).all()):
+        raise InputError("descriptors to match hold NaN or infinite numbers")
+    index = torch.zeros(len(query), dtype=torch.int64, device=query.device)
+    score = torch.full((len(query),), -torch.inf, dtype=dtype, device=query.device)
+    for column in range(0, len(candidates), _COLUMNS):
+        some = candidates[column : column + _COLUMNS]
+        for row in range(0, len(query), _ROWS):
+            rows = slice(row, row + _ROWS)
+            scores = similarity(query[rows], some)
+            best = scores.argmax(1)
+            value = scores.gather(1, best[:, None])[:, 0]
+            better = value > score[rows]
+            index[rows] = torch.where(better, best + column, index[rows])
+            score[rows] = torch.where(better, value, score[rows])
+    return index, score
+
+
+# ---------------------------------------------------------------------- fields to annotations
+
+
+def transfer_keypoints(
+    source: DescribedField,
+    target: DescribedField,
+    keypoints: Shaped[Tensor, "k c"] | Shaped[np.ndarray, "k c"],
+    source_camera: Camera | None = None,
+    target_camera: Camera | None = None,
+    *,
+    candidates: Shaped[Tensor, "m 3"] | Shaped[np.ndarray, "m 3"] | None = None,
+) -> tuple[Float[Tensor, "k c"], Float[Tensor, " k"]]:
+    """Where the keypoints of one object lie on another.
+
+    In pictures (``candidates=None``): descriptors are rendered at both cameras, and each keypoint goes to the pixel of
+    the target (alpha above 0.5) with the most similar one. In space: descriptors are queried at the points themselves.
+
+    Args:
+        source, target: fields; they may be the same one.
+        keypoints: (K, 2) pixels of the source picture, (x, y) with the first pixel's centre at (0.5, 0.5): the pixel
+            that holds the keypoint counts. In space: (K, 3) world points of the source.
+        source_camera, target_camera: the pictures that are meant; None is the (first) view the field was made from.
+        candidates: (M, 3) world points of the target to choose from.
+    Returns:
+        positions: (K, 2) pixel centres of the target picture, or (K, 3) of the candidates.
+        score: (K,) cosine similarities.
+    Raises:
+        InputError: for arrays of another shape, a keypoint outside the picture, or a target with nothing to match.
+    """
+    keypoints = torch.as_tensor(keypoints)
+    if candidates is not None:
+        where = _points(keypoints, "keypoints")
+        choices = _points(torch.as_tensor(candidates), "candidates")
+        index, score = match(_describe(source, where), _describe(target, choices))
+        return choices.to(index.device)[index], score
+    source_camera, target_camera = source_camera or own_camera(source), target_camera or own_camera(target)
+    column, row = keypoint_pixels(keypoints, source_camera.width, source_camera.height).unbind(-1)
+    with torch.no_grad():
+        asked = source.render(source_camera, channels=("descriptor",))["descriptor"]
+        offered = target.render(target_camera, channels=("descriptor", "alpha"))
+    pixels = (offered["alpha"][..., 0] > FOREGROUND_ALPHA).nonzero()  # (M, 2) row, column
+    if len(pixels) == 0:
+        raise InputError("the target's picture shows no object (no pixel with alpha above 0.5): use another camera")
+    index, score = match(
+        asked[row.to(asked.device), column.to(asked.device)], offered["descriptor"][pixels[:, 0], pixels[:, 1]]
+    )
+    return pixels.flip(-1).to(index.device)[index].float() + 0.5, score
+
+
+def transfer_parts(
+    source: DescribedField,
+    target: DescribedField,
+    labels: Shaped[Tensor, "*places"] | Shaped[np.ndarray, "*places"],
+    source_camera: Camera | None = None,
+    target_camera: Camera | None = None,
+    target_mask: Shaped[Tensor, "h w"] | Shaped[np.ndarray, "h w"] | None = None,
+    *,
+    source_points: Shaped[Tensor, "n 3"] | Shaped[np.ndarray, "n 3"] | None = None,
+    target_points: Shaped[Tensor, "m 3"] | Shaped[np.ndarray, "m 3"] | None = None,
+) -> Int64[Tensor, "*target_places"]:
+    """The part labels of one object carried over to another: every place takes the label of its best match.
+
+    Args:
+        source, target: fields; they may be the same one.
+        labels: (H, W) integers of the source picture, 0 where there is none (such pixels are not matched with). In
+            space: (N,), one a source point, all of them matched with.
+        source_camera, target_camera: the pictures that are meant; None is the (first) view the field was made from.
+        target_mask: (H, W), true where a label is wanted; None is where the target's alpha exceeds 0.5.
+        source_points, target_points: (N, 3) and (M, 3) world points; given together, parts are transferred in space.
+    Returns:
+        (H, W) labels of the target picture, 0 outside the mask; or (M,) labels of the target points.
+    Raises:
+        InputError: for arrays of another shape or kind, or no labelled pixel.
+    """
+    labels = torch.as_tensor(labels)
+    if labels.is_floating_point() or labels.is_complex():
+        raise InputError(f"part labels are integers (0 = none), not {labels.dtype}")
+    labels = labels.to(torch.int64)
+    if source_points is not None or target_points is not None:
+        if source_points is None or target_points is None:
+            raise InputError("to transfer parts in space, give both source_points and target_points")
+        known = _points(torch.as_tensor(source_points), "source_points")
+        wanted = _points(torch.as_tensor(target_points), "target_points")
+        if labels.shape != known.shape[:1]:
+            raise InputError(f"labels must be ({len(known)},), one a source point, not {tuple(labels.shape)}")
+        index, _ = match(_describe(target, wanted), _describe(source, known))
+        return labels.to(index.device)[index]
+    source_camera, target_camera = source_camera or own_camera(source), target_camera or own_camera(target)
+    _same_size(labels, source_camera, "labels")
+    if not (labels > 0).any():
+        raise InputError("no pixel of the labels is labelled (above 0): there is nothing to transfer")
+    with torch.no_grad():
+        known_map = source.render(source_camera, channels=("descriptor",))["descriptor"]
+        offered = target.render(target_camera, channels=("descriptor", "alpha"))
+    if target_mask is None:
+        mask = offered["alpha"][..., 0] > FOREGROUND_ALPHA
+    else:
+        mask = torch.as_tensor(target_mask).to(offered["descriptor"].device) > 0
+        _same_size(mask, target_camera, "target_mask")
+    labels = labels.to(known_map.device)
+    index, _ = match(offered["descriptor"][mask], known_map[labels > 0])
+    transferred = torch.zeros(mask.shape, dtype=torch.int64, device=mask.device)
+    transferred[mask] = labels[labels > 0][index].to(mask.device)
+    return transferred
+
+
+def own_camera(field: DescribedField) -> Camera:
+    """The camera of the (first) picture that a field was made from."""
+    camera = field.source
+    while camera.batch_shape:
+        camera = camera[0]
+    return camera
+
+
+def keypoint_pixels(keypoints: Shaped[Tensor, "k c"], width: int, height: int) -> Int64[Tensor, "k 2"]:
+    """The (column, row) of the pixels that hold keypoints ``(x, y)``.
+
+    Raises:
+        InputError: for an array that is not (K, 2), and for a keypoint outside the picture.
+    """
+    if keypoints.ndim != 2 or keypoints.shape[1] != 2:
+        raise InputError(
+            f"keypoints of a picture are (K, 2) pixels (x, y), not {tuple(keypoints.shape)}; "
+            "for (K, 3) points give candidates="
+        )
+    outside = ~((keypoints >= 0) & (keypoints < torch.tensor([width, height], device=keypoints.device))).all(-1)
+    if outside.any():
+        number = int(outside.nonzero()[0])
+        where = tuple(keypoints[number].tolist())
+        raise InputError(f"keypoint {number} at {where} lies outside the picture of {width} x {height} pixels")
+    return keypoints.floor().to(torch.int64)
+
+
+def _points(points: Tensor, name: str) -> Float[Tensor, "n 3"]:
+    """World points checked, in floating point."""
+    if points.ndim != 2 or points.shape[1] != 3:
+        raise InputError(f"{name} must be (N, 3) world points, not {tuple(points.shape)}")
+    return points if points.is_floating_point() else points.float()
+
+
+@torch.no_grad()
+def _describe(field: DescribedField, points: Float[Tensor, "n 3"]) -> Float[Tensor, "n d"]:
+    """Descriptors at world points, some at a time."""
+    return torch.cat([field.query(some).descriptor for some in points.split(_POINTS)])
+
+
+def _same_size(array: Tensor, camera: Camera, name: str) -> None:
+    if array.shape != (camera.height, camera.width):
+        raise InputError(
+            f"{name} must be ({camera.height}, {camera.width}) like the picture of its camera, not {tuple(array.shape)}"
+        )

@@ -1,0 +1,227 @@
+"""Volume rendering: the one renderer of every field and every channel.
+
+A field is seen here as a function ``sample(points, directions, channels)`` that returns one ``(b, n, c)`` tensor per
+channel. Rays are ``(b, r, 3)`` origins and unit directions; depths are distances along the ray.
+Without ``jitter`` everything is deterministic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+SampleFunction = Callable[[Tensor, Tensor, tuple[str, ...]], dict[str, Tensor]]
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """Where along a ray a field is evaluated.
+
+    Attributes:
+        coarse: evenly spread samples between the ray's bounds.
+        importance: further samples drawn where the coarse pass found weight (NeRF, section 5.2).
+        around_depth: further samples around the coarse pass's expected depth (pixelNeRF, section B.1).
+        depth_std: standard deviation of the latter, in world units.
+        shaded: evaluate everything but density only at this many heaviest samples of a ray; None is all of them.
+        bound: radius of the sphere around the origin that holds the scene; rays are sampled only inside it.
+    """
+
+    coarse: int = 64
+    importance: int = 0
+    around_depth: int = 0
+    depth_std: float = 0.01
+    shaded: int | None = None
+    bound: float | None = None
+
+
+@dataclass(frozen=True)
+class RayValues:
+    """What a bundle of rays saw: composited channels, and the samples that they were composited from.
+
+    Attributes:
+        channels: composited values by name, ``(b, r, c)``; with "alpha" (b, r, 1) and "depth" (b, r, 1) always there.
+        depths, weights: of the samples behind the channels, ``(b, r, s)``.
+        samples: their values by name, ``(b, r, s, c)``.
+        coarse: the same for the coarse pass, where there are two.
+    """
+
+    channels: dict[str, Tensor]
+    depths: Float[Tensor, "b r s"]
+    weights: Float[Tensor, "b r s"]
+    samples: dict[str, Tensor]
+    coarse: RayValues | None = None
+
+
+def ray_bounds(
+    origins: Float[Tensor, "b r 3"],
+    directions: Float[Tensor, "b r 3"],
+    near: float,
+    far: float,
+    bound: Float[Tensor, "#b 1 1"] | float | None,
+) -> tuple[Float[Tensor, "b r 1"], Float[Tensor, "b r 1"]]:
+    """Depths between which each ray is sampled; equal where the ray misses the bounding sphere."""
+    start = torch.full_like(origins[..., :1], near)
+    end = torch.full_like(start, far)
+    if bound is None:
+        return start, end
+    along = -(origins * directions).sum(-1, keepdim=True)  # depth of the point nearest to the origin
+    off_axis = (origins + along * directions).square().sum(-1, keepdim=True)
+    half_chord = (bound**2 - off_axis).clamp(min=0).sqrt()
+    start = torch.clamp(along - half_chord, near, far)
+    return start, torch.maximum(start, torch.clamp(along + half_chord, near, far))
+
+
+def stratified_depths(
+    near: Float[Tensor, "b r 1"],
+    far: Float[Tensor, "b r 1"],
+    count: int,
+    jitter: bool = False,
+    generator: torch.Generator | None = None,
+) -> Float[Tensor, "b r s"]:
+    """One depth in each of ``count`` equal bins: its middle, or with ``jitter`` anywhere in it."""
+    steps = torch.arange(count, dtype=near.dtype, device=near.device)
+    inside = _uniform((*near.shape[:2], count), near, jitter, generator)
+    return near + (far - near) * (steps + inside) / count
+
+
+def importance_depths(
+    weights: Float[Tensor, "b r s"],
+    near: Float[Tensor, "b r 1"],
+    far: Float[Tensor, "b r 1"],
+    count: int,
+    jitter: bool = False,
+    generator: torch.Generator | None = None,
+) -> Float[Tensor, "b r n"]:
+    """Depths distributed as the weights of the evenly spread coarse samples are."""
+    bins = weights.shape[-1]
+    density = weights.detach() + 1e-5
+    cdf = (density / density.sum(-1, keepdim=True)).cumsum(-1)
+    steps = torch.arange(count, dtype=weights.dtype, device=weights.device)
+    u = (steps + _uniform((*weights.shape[:2], count), weights, jitter, generator)) / count
+    index = torch.searchsorted(cdf, u, right=True).clamp(max=bins - 1)
+    above = cdf.gather(-1, index)
+    below = torch.where(index > 0, cdf.gather(-1, (index - 1).clamp(min=0)), torch.zeros_like(above))
+    return near + (far - near) * (index + ((u - below) / (above - below)).clamp(0, 1)) / bins
+
+
+def depths_around(
+    depth: Float[Tensor, "b r 1"],
+    near: Float[Tensor, "b r 1"],
+    far: Float[Tensor, "b r 1"],
+    count: int,
+    std: float,
+    jitter: bool = False,
+    generator: torch.Generator | None = None,
+) -> Float[Tensor, "b r n"]:
+    """Depths normally distributed around a surface; without jitter, the quantiles of that distribution."""
+    steps = torch.arange(count, dtype=depth.dtype, device=depth.device)
+    u = (steps + _uniform((*depth.shape[:2], count), depth, jitter, generator)) / count
+    normal = torch.special.ndtri(u.clamp(1e-4, 1 - 1e-4))
+    return torch.minimum(torch.maximum(depth.detach() + std * normal, near), far)
+
+
+def composite_weights(
+    density: Float[Tensor, "b r s"], depths: Float[Tensor, "b r s"], far: Float[Tensor, "b r 1"]
+) -> Float[Tensor, "b r s"]:
+    """The share of each sample in its ray's colour (NeRF, equation 3); the last interval ends at ``far``."""
+    intervals = torch.cat([depths[..., 1:], far], -1) - depths
+    optical_depth = density * intervals
+    before = optical_depth.cumsum(-1) - optical_depth
+    return torch.exp(-before) * -torch.expm1(-optical_depth)
+
+
+def composite(
+    weights: Float[Tensor, "b r s"], depths: Float[Tensor, "b r s"], samples: dict[str, Tensor]
+) -> dict[str, Tensor]:
+    """Weighted sums along the rays, on black; depth is not divided by alpha."""
+    out = {name: torch.einsum("brs,brsc->brc", weights.to(v.dtype), v) for name, v in samples.items()}
+    out["alpha"] = weights.sum(-1, keepdim=True)
+    out["depth"] = (weights * depths).sum(-1, keepdim=True)
+    return out
+
+
+def render_rays(
+    sample: SampleFunction,
+    origins: Float[Tensor, "b r 3"],
+    directions: Float[Tensor, "b r 3"],
+    near: Float[Tensor, "b r 1"],
+    far: Float[Tensor, "b r 1"],
+    channels: tuple[str, ...],
+    sampling: Sampling,
+    jitter: bool = False,
+    generator: torch.Generator | None = None,
+) -> RayValues:
+    """Render channels ("rgb", "feature", "coordinate", "descriptor"; "alpha" and "depth" come always) along rays.
+
+    Args:
+        near, far: depths between which each ray is sampled (``ray_bounds``).
+        jitter: random depths within their bins, for training.
+    """
+    wanted = tuple(c for c in channels if c not in ("alpha", "depth"))
+
+    def at(depths: Tensor, names: tuple[str, ...]) -> dict[str, Tensor]:
+        b, r, s = depths.shape
+        points = origins.unsqueeze(2) + directions.unsqueeze(2) * depths.unsqueeze(-1)
+        toward = directions.unsqueeze(2).expand(b, r, s, 3)
+        flat = sample(points.reshape(b, r * s, 3), toward.reshape(b, r * s, 3), names)
+        return {name: value.reshape(b, r, s, -1) for name, value in flat.items()}
+
+    depths = stratified_depths(near, far, sampling.coarse, jitter, generator)
+    if sampling.shaded is not None:
+        density = at(depths, ("density",))["density"][..., 0]
+        return _shade_heaviest(at, composite_weights(density, depths, far), depths, wanted, sampling.shaded)
+
+    def composited(values: dict[str, Tensor], depths: Tensor, coarse: RayValues | None) -> RayValues:
+        weights = composite_weights(values["density"][..., 0], depths, far)
+        shown = {name: values[name] for name in wanted}
+        return RayValues(composite(weights, depths, shown), depths, weights, shown, coarse)
+
+    values = at(depths, ("density", *wanted))
+    coarse = composited(values, depths, None)
+    if sampling.importance + sampling.around_depth == 0:
+        return coarse
+    extra = torch.cat(
+        [
+            importance_depths(coarse.weights, near, far, sampling.importance, jitter, generator),
+            depths_around(
+                coarse.channels["depth"], near, far, sampling.around_depth, sampling.depth_std, jitter, generator
+            ),
+        ],
+        -1,
+    )
+    more = at(extra, ("density", *wanted))  # the coarse samples are evaluated once and merged
+    depths, order = torch.cat([depths, extra], -1).sort(-1)
+    values = {
+        name: torch.cat([values[name], more[name]], 2).gather(2, order.unsqueeze(-1).expand(*order.shape, value.shape[-1]))
+        for name, value in values.items()
+    }
+    return composited(values, depths, coarse)
+
+
+def _shade_heaviest(
+    at: Callable[[Tensor, tuple[str, ...]], dict[str, Tensor]],
+    weights: Float[Tensor, "b r s"],
+    depths: Float[Tensor, "b r s"],
+    wanted: tuple[str, ...],
+    count: int,
+) -> RayValues:
+    """Composite ``wanted`` from the ``count`` heaviest samples of each ray, scaled to the ray's whole alpha."""
+    alpha, depth = weights.sum(-1, keepdim=True), (weights * depths).sum(-1, keepdim=True)
+    samples: dict[str, Tensor] = {}
+    if wanted:
+        index = weights.detach().topk(min(count, weights.shape[-1]), sorted=False).indices
+        depths, kept = depths.gather(-1, index), weights.gather(-1, index)
+        weights = kept * (alpha / kept.sum(-1, keepdim=True).clamp(min=1e-8))
+        samples = at(depths, wanted)
+    channels = composite(weights, depths, samples)
+    return RayValues({**channels, "alpha": alpha, "depth": depth}, depths, weights, samples)
+
+
+def _uniform(shape: tuple[int, ...], like: Tensor, jitter: bool, generator: torch.Generator | None) -> Tensor:
+    if not jitter:
+        return like.new_full(shape, 0.5)
+    return torch.rand(shape, dtype=like.dtype, device=like.device, generator=generator)
