@@ -6,11 +6,12 @@ wins outright: no training, no threshold, no cycle check (the protocol of Featur
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float, Int64, Shaped
 from torch import Tensor
 
@@ -23,6 +24,7 @@ FOREGROUND_ALPHA = 0.5
 """A rendered pixel belongs to the object where its alpha exceeds this."""
 
 _ROWS, _COLUMNS = 512, 8192  # one block of scores: 16 MiB of float32
+_TILE = 64  # divides both
 _POINTS = 32768  # points queried at once
 
 
@@ -33,9 +35,9 @@ class DescribedField(Protocol):
     @property
     def source(self) -> Camera: ...
 
-    def query(self, points: Tensor, directions: Tensor | None = None) -> Any: ...
+    def query(self, points: Tensor, directions: Tensor | None = None, channels: Sequence[str] = ...) -> Any: ...
 
-    def render(self, camera: Camera, channels: tuple[str, ...] = ("rgb",)) -> Mapping[str, Tensor]: ...
+    def render(self, camera: Camera, channels: Sequence[str] = ...) -> Mapping[str, Tensor]: ...
 
 
 # ---------------------------------------------------------------------- arrays to arrays
@@ -60,7 +62,7 @@ def match(
     Raises:
         InputError: for arrays that are not (N, D) and (M, D), no candidate, or NaN or infinite numbers.
     """
-    return _best(query, candidates, lambda a, b: normalise(a) @ normalise(b).T)
+    return _best(query, candidates, _cosine)
 
 
 def nearest(
@@ -68,6 +70,14 @@ def nearest(
 ) -> tuple[Int64[Tensor, " n"], Float[Tensor, " n"]]:
     """As ``match``, by Euclidean distance; the score is minus the distance."""
     return _best(query, candidates, lambda a, b: -torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist"))
+
+
+def _cosine(query: Float[Tensor, "n d"], candidates: Float[Tensor, "m d"]) -> Float[Tensor, "n m"]:
+    """Cosine similarities, equal for equal candidates: whole tiles of rows and columns, since matrix multiplication
+    routines sum in another order at the edges, by which a copy could beat its original by a rounding error."""
+    rows, columns = -len(query) % _TILE, -len(candidates) % _TILE
+    product = F.pad(normalise(query), (0, 0, 0, rows)) @ F.pad(normalise(candidates), (0, 0, 0, columns)).T
+    return product[: len(query), : len(candidates)]
 
 
 @torch.no_grad()
@@ -244,7 +254,8 @@ def _points(points: Tensor, name: str) -> Float[Tensor, "n 3"]:
 @torch.no_grad()
 def _describe(field: DescribedField, points: Float[Tensor, "n 3"]) -> Float[Tensor, "n d"]:
     """Descriptors at world points, some at a time."""
-    return torch.cat([field.query(some).descriptor for some in points.split(_POINTS)])
+    points = points.to(field.source.pose.device)
+    return torch.cat([field.query(some, channels=("descriptor",)).descriptor for some in points.split(_POINTS)])
 
 
 def _same_size(array: Tensor, camera: Camera, name: str) -> None:
