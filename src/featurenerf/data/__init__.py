@@ -1,1 +1,1 @@
-"""Data: reading, making and checking collections of pictures with cameras."""
+"""Data sets: reading, writing, checking and making them."""

@@ -39,8 +39,8 @@ class Lighting:
 
     directions: Float[np.ndarray, "l 3"]
     intensities: Float[np.ndarray, "l 3"]
-    sky: Float[np.ndarray, "3"]
-    ground: Float[np.ndarray, "3"]
+    sky: Float[np.ndarray, " 3"]
+    ground: Float[np.ndarray, " 3"]
 
     @classmethod
     def random(cls, generator: np.random.Generator) -> Lighting:

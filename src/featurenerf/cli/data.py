@@ -1,0 +1,69 @@
+"""``featurenerf data``: make a data set, check one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from featurenerf.errors import InputError
+
+
+def make(
+    out: Path,
+    category: tuple[str, ...] = ("chair",),
+    objects: int = 200,
+    views: int = 50,
+    seed: int = 0,
+    size: int = 128,
+    workers: int = 2,
+) -> None:
+    """Make a data set of procedural objects: pictures, cameras, parts, keypoints, splits and pairs.
+
+    Stopped half-way, the same command takes the work up again.
+
+    Args:
+        out: folder of the data set; it may hold other categories already.
+        category: one or several of the categories that have a generator.
+        objects: number of objects of each category; 70 % for training, 10 % for validation, 20 % for testing.
+        views: pictures of each object.
+        seed: another seed makes other objects.
+        size: width and height of the pictures, in pixels.
+        workers: processes, each on one core; the files do not depend on their number.
+    """
+    from featurenerf.data.make import Recipe, make_dataset
+
+    for name in category:  # all of them are looked at before the first is made
+        Recipe(name, objects, views, seed, size)
+    for name in category:
+        split = make_dataset(out, name, objects, views, seed, size, workers)
+        print(
+            f"{out}: {name}, {len(split.train)} objects for training, {len(split.val)} for validation, "
+            f"{len(split.test)} for testing, {views} views each"
+        )
+
+
+def check(root: Annotated[Path, tyro.conf.Positional], category: str | None = None, splits: Path | None = None) -> None:
+    """Read every file of a data set and name those that are missing or broken; the exit code is 2 where there are any.
+
+    Args:
+        root: folder of the data set.
+        category: name or synset; by default all that are there.
+        splits: folder of the split files; by default ``splits`` of the data set.
+    """
+    from featurenerf.data.check import check_dataset
+
+    problems = check_dataset(root, category, splits)
+    for problem in problems:
+        print(problem)
+    if problems:
+        raise InputError(f"{root}: {len(problems)} problems, named above: make or download these files again")
+    print(f"{root}: no problems")
+
+
+def main(argv: list[str]) -> None:
+    """Runs ``featurenerf data ARGV``."""
+    tyro.extras.subcommand_cli_from_dict(
+        {"make": make, "check": check}, prog="featurenerf data", description=__doc__, args=argv
+    )

@@ -1,0 +1,163 @@
+"""Checking a data set: every file that is missing or broken, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from featurenerf.data import layout
+from featurenerf.data.layout import Split
+from featurenerf.data.views import ObjectViews
+from featurenerf.errors import InputError
+
+
+def check_dataset(
+    root: Path | str, category: str | None = None, splits_dir: Path | str | None = None, progress: bool = True
+) -> list[str]:
+    """Reads every file of a data set and says, one sentence each, what is wrong with it; prints how much there is.
+
+    Args:
+        category: name or synset; by default every category that has cameras or a split file.
+        splits_dir: folder of the split files; by default ``splits`` of the data set.
+    Raises:
+        InputError: there is no data set at ``root``.
+    """
+    root = Path(root)
+    if not root.is_dir():
+        raise InputError(f"there is no data set at {root}: give its folder, or make one with `featurenerf data make`")
+    splits = None if splits_dir is None else Path(splits_dir)
+    if category is not None:
+        synsets = [layout.synset_of(root, category)]
+    else:
+        folders = {path.name for path in (root / "camera").glob("*") if path.is_dir()}
+        synsets = sorted(folders | {path.stem for path in (root / "splits").glob("*.json")})
+        if not synsets:
+            raise InputError(f"{root} holds no category: it has neither camera/<synset>/ nor splits/<synset>.json")
+    return [problem for synset in synsets for problem in _check_category(root, synset, splits, progress)]
+
+
+def _check_category(root: Path, synset: str, splits_dir: Path | None, progress: bool) -> list[str]:
+    problems: list[str] = []
+    present = {path.stem for path in (root / "camera" / synset).glob("*.json")}
+    split = None
+    try:
+        path = layout.split_file(root, synset, splits_dir)
+        split = layout.read_split(path)
+        problems += _split_problems(path, split, present)
+    except InputError as error:
+        problems.append(str(error))
+    name = layout.category_name(synset)
+    views = 0
+    for object_id in tqdm(sorted(present), f"{name}: objects", disable=not progress):
+        views_of_object = ObjectViews(root, synset, object_id)
+        problems += _object_problems(views_of_object)
+        views += _length(views_of_object)
+    if split is not None:
+        problems += _pair_problems(layout.split_file(root, synset, splits_dir), split, root, synset, present)
+        print(
+            f"{name} ({synset}): {len(present)} objects, {views} views; {len(split.train)} for training, "
+            f"{len(split.val)} for validation, {len(split.test)} for testing; "
+            f"{len(split.cross_inst_pairs)} pairs of objects, {len(split.cross_view_pairs)} pairs of views"
+        )
+    else:
+        print(f"{name} ({synset}): {len(present)} objects, {views} views, no split")
+    return problems
+
+
+def _split_problems(path: Path, split: Split, present: set[str]) -> Iterator[str]:
+    where = {name: split.ids(name) for name in ("train", "val", "test")}
+    for name, ids in where.items():
+        if not ids:
+            yield f"{path}: the {name} split is empty"
+        missing = sorted(set(ids) - present)
+        for object_id in missing:
+            yield f"{path} names object {object_id} ({name}), which has no camera file"
+        if len(set(ids)) < len(ids):
+            yield f"{path} names an object twice in {name}"
+    for one, other in (("train", "val"), ("train", "test"), ("val", "test")):
+        for object_id in sorted(set(where[one]) & set(where[other])):
+            yield f"{path} names object {object_id} in both {one} and {other}"
+
+
+def _pair_problems(path: Path, split: Split, root: Path, synset: str, present: set[str]) -> Iterator[str]:
+    lengths: dict[str, int] = {}
+
+    def wrong(object_id: str, view: int) -> bool:
+        if object_id not in present:
+            return True
+        if object_id not in lengths:
+            lengths[object_id] = _length(ObjectViews(root, synset, object_id))
+        return not 0 <= view < lengths[object_id]
+
+    used = [
+        *(("cross_inst_pairs", ((p.src, p.view), (p.trg, p.view))) for p in split.cross_inst_pairs),
+        *(("cross_view_pairs", ((p.model_id, p.src_view), (p.model_id, p.trg_view))) for p in split.cross_view_pairs),
+        *(("cross_pose_pairs", ((p.src, p.src_view), (p.trg, p.trg_view))) for p in split.cross_pose_pairs),
+    ]
+    reported = set()
+    for kind, ends in used:
+        for object_id, view in ends:
+            if (object_id, view) not in reported and wrong(object_id, view):
+                reported.add((object_id, view))
+                yield f"{path}: {kind} names view {view} of object {object_id}, which is not there"
+
+
+def _length(views: ObjectViews) -> int:
+    try:
+        return len(views)
+    except InputError:
+        return 0
+
+
+def _object_problems(views: ObjectViews) -> Iterator[str]:
+    try:
+        count = len(views)
+    except InputError as error:
+        yield str(error)
+        return
+    try:
+        cameras = views.cameras()
+        size: tuple[int, int] | None = (cameras.height, cameras.width)
+    except InputError as error:
+        yield str(error)
+        size = None
+    for view in range(count):
+        try:
+            picture = views.picture(view)
+        except InputError as error:
+            yield str(error)
+            continue
+        if size is not None and picture.shape[:2] != size:
+            yield f"{views.picture_path(view)} is {picture.shape[1]} x {picture.shape[0]}, unlike the first one"
+        if not picture[..., 3].any():
+            yield f"{views.picture_path(view)} shows nothing: its alpha is 0 everywhere"
+    for kind in layout.ANNOTATIONS:
+        if views.has(kind):
+            yield from _annotation_problems(views, kind, count, size)
+
+
+def _annotation_problems(views: ObjectViews, kind: str, count: int, size: tuple[int, int] | None) -> Iterator[str]:
+    path = layout.annotation_file(views.root, kind, views.synset, views.id)
+    try:
+        if kind == "part_2d" and size is not None:
+            views.parts(0)
+        elif kind == "kp_2d":
+            for view in range(count):
+                keypoints = views.keypoints(view)
+                if (keypoints < 0).any() or (size is not None and (keypoints[:, :2] >= size[::-1]).any()):
+                    yield f"{path}: a keypoint of view {view} lies outside the picture, or its id is negative"
+        elif kind == "part_3d":
+            _, labels = views.part_points()
+            if (labels < 0).any():
+                yield f"{path}: a part label is negative"
+        elif kind == "kp_3d":
+            points, labels = views.keypoint_candidates()
+            if len(points) == 0:
+                yield f"{path}: there are no candidate points"
+            if (labels[:, 3] < 0).any() or (labels[:, 3] != np.round(labels[:, 3])).any():
+                yield f"{path}: a keypoint id is not a whole number from 0"
+    except InputError as error:
+        yield str(error)

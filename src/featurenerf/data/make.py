@@ -1,0 +1,236 @@
+"""Making a data set: procedural objects, rendered and annotated, in the layout of ``featurenerf.data.layout``."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from featurenerf.cameras import PICTURE_SIZE, Camera
+from featurenerf.data import layout
+from featurenerf.data.layout import InstancePair, ObjectRecord, PosePair, Split, ViewPair
+from featurenerf.data.mesh_renderer import Lighting, Scene, render_view
+from featurenerf.data.synthesis import CATEGORIES, generate
+from featurenerf.data.synthesis.objects import LabelledMesh
+from featurenerf.errors import InputError
+
+PART_POINTS = KEYPOINT_CANDIDATES = 2048
+PAIRS = 1000
+CANDIDATE_DISTANCE = 0.01
+"""No keypoint is further than this from the nearest of its candidates."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What decides every byte of a category's files."""
+
+    category: str
+    objects: int = 200
+    views: int = 50
+    seed: int = 0
+    size: int = PICTURE_SIZE
+
+    def __post_init__(self) -> None:
+        if self.category not in CATEGORIES:
+            raise InputError(f"no generator for category {self.category!r}; there is one for: {', '.join(CATEGORIES)}")
+        if self.objects < 3:
+            raise InputError(f"{self.objects} objects cannot be split: two are for testing, so make 3 or more")
+        if self.views < 2:
+            raise InputError(f"{self.views} views are too few: pairs of views need 2 or more")
+        if self.seed < 0:
+            raise InputError(f"the seed is {self.seed}: give 0 or a positive number")
+        if not 8 <= self.size <= 2048:
+            raise InputError(f"pictures of {self.size} pixels are not made: give a size from 8 to 2048")
+
+    @property
+    def synset(self) -> str:
+        return CATEGORIES[self.category].synset
+
+    def object_id(self, index: int) -> str:
+        return f"{self.category}-{self.seed}-{index:05d}"
+
+    def generator(self, *path: int) -> np.random.Generator:
+        """Random numbers that depend on the seed, the category and ``path`` only."""
+        return np.random.default_rng([self.seed, int(self.synset), *path])
+
+
+def make_dataset(
+    out: Path | str,
+    category: str,
+    objects: int = 200,
+    views: int = 50,
+    seed: int = 0,
+    size: int = PICTURE_SIZE,
+    workers: int = 2,
+    progress: bool = True,
+) -> Split:
+    """Makes one category of a data set under ``out``, which may hold other categories already.
+
+    The files do not depend on the number of workers. A call that was interrupted is taken up where it stopped: objects
+    whose files are all there are skipped.
+
+    Args:
+        views: pictures of each object; random cameras on the upper hemisphere for training objects, fixed ones (the
+            same for all objects) for validation and test objects.
+        size: width and height of the pictures, in pixels.
+        workers: processes; each uses one core.
+    Raises:
+        InputError: the settings make no sense, ``out`` holds the category made with other settings, or cannot be
+            written.
+    """
+    recipe, out = Recipe(category, objects, views, seed, size), Path(out)
+    if workers < 1:
+        raise InputError(f"{workers} workers make nothing: give 1 or more")
+    try:
+        _claim(out, recipe)
+        split = _split_objects(recipe)
+        todo = [index for index in range(objects) if not _is_finished(out, recipe, index)]
+        work = partial(_make_object, out, recipe, frozenset(split.train))
+        with _mapper(min(workers, len(todo))) as mapped:
+            done = mapped(work, todo)
+            label = f"{category}: objects"
+            for _ in tqdm(done, label, objects, initial=objects - len(todo), disable=not progress):
+                pass
+        path = layout.split_file(out, recipe.synset)
+        if todo or not path.exists():
+            layout.write_split(path, split)
+    except OSError as error:
+        raise InputError(f"{out} cannot be written ({error}): free some space or give another --out") from error
+    return split
+
+
+def training_cameras(count: int, size: int, generator: np.random.Generator) -> Camera:
+    """Random cameras, spread evenly over the upper hemisphere up to 80 degrees of elevation."""
+    azimuths = generator.uniform(0, 360, count)
+    elevations = np.rad2deg(np.arcsin(generator.uniform(0, np.sin(np.deg2rad(80)), count)))
+    return Camera.look_at(azimuths.tolist(), elevations.tolist(), size, size)
+
+
+def fixed_cameras(count: int, size: int = PICTURE_SIZE) -> Camera:
+    """The cameras of validation and test objects: a spiral from 5 to 75 degrees of elevation."""
+    low, high = np.sin(np.deg2rad([5, 75]))
+    elevations = np.rad2deg(np.arcsin(low + (high - low) * (np.arange(count) + 0.5) / count))
+    azimuths = np.rad2deg(np.arange(count) * np.pi * (3 - np.sqrt(5))) % 360
+    return Camera.look_at(azimuths.tolist(), elevations.tolist(), size, size)
+
+
+def record_object(mesh: LabelledMesh, cameras: Camera, generator: np.random.Generator) -> ObjectRecord:
+    """Renders a mesh from a batch of cameras under random light, and annotates it."""
+    scene = Scene(mesh, Lighting.random(generator))
+    views = [render_view(scene, cameras[view]) for view in range(cameras.pose.shape[0])]
+    part_points, faces = scene.sample_outside(PART_POINTS, generator)
+    ids = sorted(mesh.keypoints)
+    points = np.stack([mesh.keypoints[i] for i in ids]) if ids else np.empty((0, 3))
+    candidates, _ = scene.sample_outside(KEYPOINT_CANDIDATES - len(ids), generator)
+    near, _ = scene.sample_surface(20 * KEYPOINT_CANDIDATES, generator)
+    return ObjectRecord(
+        cameras=cameras,
+        pictures=np.stack([view.picture for view in views]),
+        parts=np.stack([view.parts for view in views]),
+        keypoints=[view.keypoints for view in views],
+        part_points=part_points,
+        part_labels=mesh.face_parts[faces],
+        candidates=np.concatenate([candidates, *(_neighbour(point, near) for point in points)]),
+        keypoint_labels=np.concatenate([points, np.array(ids, np.float64).reshape(-1, 1)], 1),
+    )
+
+
+def _neighbour(point: np.ndarray, surface: np.ndarray) -> np.ndarray:
+    """(1, 3): the point of the surface next to a keypoint, or the keypoint where none is near."""
+    distances = np.linalg.norm(surface - point, axis=1)
+    nearest = int(distances.argmin())
+    return (surface[nearest] if distances[nearest] < CANDIDATE_DISTANCE else point)[None]
+
+
+def _make_object(out: Path, recipe: Recipe, training: frozenset[str], index: int) -> None:
+    mesh = generate(recipe.category, recipe.seed, index)
+    generator = recipe.generator(1, index)
+    if recipe.object_id(index) in training:
+        cameras = training_cameras(recipe.views, recipe.size, generator)
+    else:
+        cameras = fixed_cameras(recipe.views, recipe.size)
+    layout.write_object(out, recipe.synset, recipe.object_id(index), record_object(mesh, cameras, generator))
+
+
+def _is_finished(out: Path, recipe: Recipe, index: int) -> bool:
+    files = layout.object_files(out, recipe.synset, recipe.object_id(index), recipe.views)
+    return all(path.exists() for path in reversed(files))
+
+
+def _claim(out: Path, recipe: Recipe) -> None:
+    """Notes down the recipe in ``out``; refuses where the category is there already, by another recipe."""
+    path = out / "made" / f"{recipe.synset}.json"
+    if path.exists():
+        made = layout.read_json(path)
+        if made != asdict(recipe):
+            settings = ", ".join(f"{key}={value}" for key, value in made.items()) if isinstance(made, dict) else "?"
+            raise InputError(f"{out} holds {recipe.category} made with other settings ({settings}): give another --out")
+    elif (out / "camera" / recipe.synset).exists():
+        raise InputError(f"{out} holds {recipe.category} from another source: give another --out")
+    else:
+        layout.write_json(path, asdict(recipe))
+
+
+@contextmanager
+def _mapper(workers: int) -> Iterator:
+    """A function like ``map`` whose work is done by so many processes, in any order."""
+    if workers <= 1:
+        yield map
+        return
+    with multiprocessing.get_context("spawn").Pool(workers, torch.set_num_threads, (1,)) as pool:
+        yield pool.imap_unordered
+
+
+# ---------------------------------------------------------------------- split and pairs
+
+
+def _split_objects(recipe: Recipe) -> Split:
+    """70 % for training, 10 % for validation, 20 % and at least two objects for testing, and pairs of the latter."""
+    order = [recipe.object_id(int(index)) for index in recipe.generator(2).permutation(recipe.objects)]
+    tests = max(2, round(0.2 * recipe.objects))
+    validations = max(int(recipe.objects > 3), round(0.1 * recipe.objects))
+    test = tuple(sorted(order[:tests]))
+    return Split(
+        train=tuple(sorted(order[tests + validations :])),
+        val=tuple(sorted(order[tests : tests + validations])),
+        test=test,
+        cross_inst_pairs=tuple(
+            InstancePair(test[a], test[b], view)
+            for (a, b), view in _distinct(recipe, 3, (tests, True), (recipe.views,))
+        ),
+        cross_view_pairs=tuple(
+            ViewPair(test[a], *views) for a, views in _distinct(recipe, 4, (tests,), (recipe.views, True))
+        ),
+        cross_pose_pairs=tuple(
+            PosePair(test[a], test[b], *views)
+            for (a, b), views in _distinct(recipe, 5, (tests, True), (recipe.views, True))
+        ),
+        valid_flags_for_test=dict.fromkeys(test, True),
+    )
+
+
+def _distinct(recipe: Recipe, stream: int, first: tuple, second: tuple) -> Iterator[tuple]:
+    """Up to ``PAIRS`` different draws of two things. A thing is (count,): a number below count; or (count, True): an
+    ordered pair of different numbers below count.
+    """
+
+    def ways(thing: tuple) -> int:
+        return thing[0] * (thing[0] - 1) if len(thing) == 2 else thing[0]
+
+    def decoded(thing: tuple, code: int) -> int | tuple[int, int]:
+        if len(thing) == 1:
+            return code
+        a, b = divmod(code, thing[0] - 1)
+        return a, b + (b >= a)
+
+    total = ways(first) * ways(second)
+    for code in recipe.generator(stream).choice(total, min(PAIRS, total), replace=False):
+        one, two = divmod(int(code), ways(second))
+        yield decoded(first, one), decoded(second, two)

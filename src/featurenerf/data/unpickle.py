@@ -1,0 +1,96 @@
+"""Reading .npz files without trusting them: a pickle in them may build NumPy arrays and nothing else."""
+
+from __future__ import annotations
+
+import pickle
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from featurenerf.errors import InputError
+
+
+def read_npz(path: Path, key: str) -> np.ndarray:
+    """One array of an .npz file; arrays of objects are admitted where they hold arrays, lists and numbers only.
+
+    Raises:
+        InputError: the file is missing or broken, lacks the key, or holds a pickle that asks for anything else.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if f"{key}.npy" not in archive.namelist():
+                raise InputError(f"{path} holds no array {key!r}: make or download the file again")
+            with archive.open(f"{key}.npy") as member:
+                return _read_array(member)
+    except FileNotFoundError:
+        raise InputError(f"{path} is missing: make or download it again") from None
+    except _RefusedError as refusal:
+        raise InputError(
+            f"{path} asks for {refusal} when it is read, which only a program has a use for: do not use this file"
+        ) from None
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, NotImplementedError, RuntimeError, MemoryError) as error:
+        raise InputError(f"{path} cannot be read ({error}): make or download it again") from error
+
+
+class _RefusedError(Exception):
+    """A pickle asked for something that is not an array constructor."""
+
+
+def _latin1(text: str, encoding: str) -> bytes:
+    """What pickles of protocol 2 and below call ``_codecs.encode`` for."""
+    if encoding != "latin1":
+        raise _RefusedError(f"_codecs.encode to {encoding}")
+    return text.encode("latin1")
+
+
+class _ArrayUnpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        module = module.replace("numpy.core", "numpy._core")
+        if (module, name) == ("numpy._core.multiarray", "_reconstruct"):
+            return _reconstruct
+        if (module, name) == ("numpy._core.multiarray", "scalar"):
+            return _scalar
+        if (module, name) == ("numpy._core.numeric", "_frombuffer"):
+            return _from_buffer
+        if (module, name) in (("numpy", "ndarray"), ("numpy", "dtype")):
+            return getattr(np, name)
+        if (module, name) == ("_codecs", "encode"):
+            return _latin1
+        raise _RefusedError(f"{module}.{name}")
+
+
+def _reconstruct(kind: type, shape: tuple[int, ...], code: bytes) -> np.ndarray:
+    """An empty array, which the pickle then fills."""
+    return np.ndarray(shape, np.dtype(code.decode("latin1") if isinstance(code, bytes) else code))
+
+
+def _scalar(dtype: np.dtype, data: bytes) -> np.generic:
+    return np.frombuffer(data, dtype)[0]
+
+
+def _from_buffer(buffer: bytes, dtype: np.dtype, shape: tuple[int, ...], order: Any) -> np.ndarray:
+    return np.frombuffer(buffer, dtype).reshape(shape, order=order)
+
+
+def _read_array(file: Any) -> np.ndarray:
+    version = np.lib.format.read_magic(file)
+    read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    if version not in read_header:
+        raise ValueError(f"array format {version} is not known")
+    shape, fortran, dtype = read_header[version](file)
+    if dtype.hasobject:
+        try:
+            array = _ArrayUnpickler(file, encoding="latin1").load()
+        except (pickle.UnpicklingError, TypeError, AttributeError, IndexError, KeyError) as error:
+            raise ValueError(f"broken pickle: {error}") from error
+        if not isinstance(array, np.ndarray) or array.shape != tuple(shape):
+            raise ValueError("the pickle does not hold the array that its header announces")
+        return array
+    count = int(np.prod(shape, dtype=np.int64))
+    data = file.read(count * dtype.itemsize)
+    if len(data) != count * dtype.itemsize:
+        raise ValueError("the file ends early")
+    array = np.frombuffer(data, dtype)
+    return array.reshape(shape[::-1]).T if fortran else array.reshape(shape)
