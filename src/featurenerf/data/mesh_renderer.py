@@ -24,6 +24,7 @@ KEYPOINT_TOLERANCE = 0.005
 
 _SAMPLES = np.array([[0.5, 0.5], [0.375, 0.125], [0.875, 0.375], [0.625, 0.875], [0.125, 0.625]], np.float32)
 _SURFACE_OFFSET = 1e-4
+_SHADOW_OFFSET = 5e-4
 _MOST_LAYERS = 32
 
 
@@ -177,10 +178,10 @@ class Scene:
         material = self.mesh.face_materials[faces]
         normals = _interpolate(self.mesh.corner_normals, faces, hits.u, hits.v)
         normals /= np.maximum(np.sqrt(np.einsum("ij,ij->i", normals, normals)), 1e-12)[:, None]
-        flat = self._face_normals[faces]
+        flat = self._face_normals.take(faces, 0)
         away = np.einsum("ij,ij->i", flat, directions) > 0  # seen from behind
-        flat = np.where(away[:, None], -flat, flat)
-        normals = np.where((np.einsum("ij,ij->i", normals, flat) < 0)[:, None], -normals, normals)
+        flat *= np.where(away, np.float32(-1), np.float32(1))[:, None]
+        normals *= np.where(np.einsum("ij,ij->i", normals, flat) < 0, np.float32(-1), np.float32(1))[:, None]
 
         albedo = self._surface.albedo(material, self._uv(faces, hits.u, hits.v))
         light = self.lighting
@@ -188,7 +189,6 @@ class Scene:
         sky, ground = light.sky.astype(np.float32), light.ground.astype(np.float32)
         diffuse = ground + (sky - ground) * upness
         specular = np.zeros_like(diffuse)
-        points = origins + directions * hits.distances[:, None] + flat * np.float32(_SURFACE_OFFSET * 5)
         strength, shininess = self._surface.specular[material], self._surface.shininess[material]
         for number, (towards, intensity) in enumerate(
             zip(light.directions.astype(np.float32), light.intensities.astype(np.float32), strict=True)
@@ -197,14 +197,17 @@ class Scene:
             lit = (cosine > 0) & (flat @ towards > 0)
             if number == 0:
                 chosen = np.flatnonzero(lit)
-                lit[chosen] = ~self.occluded(points[chosen], np.broadcast_to(towards, (len(chosen), 3)))
+                starts = origins[chosen] + directions[chosen] * hits.distances[chosen, None]
+                starts += flat[chosen] * np.float32(_SHADOW_OFFSET)
+                lit[chosen] = ~self.occluded(starts, np.broadcast_to(towards, (len(chosen), 3)))
             cosine = np.where(lit, cosine, 0)
             diffuse += cosine[:, None] * intensity
-            half = towards - directions
-            half_cosine = np.einsum("ij,ij->i", normals, half) / np.sqrt(np.einsum("ij,ij->i", half, half))
-            shine = strength * np.where(lit, np.maximum(half_cosine, 0), 0) ** shininess
-            specular += shine[:, None] * intensity
-        return np.clip(albedo * diffuse + specular, 0, 1)
+            shiny = np.flatnonzero(lit & (strength > 0))
+            half = towards - directions[shiny]
+            half_cosine = np.einsum("ij,ij->i", normals[shiny], half) / np.sqrt(np.einsum("ij,ij->i", half, half))
+            shine = strength[shiny] * np.maximum(half_cosine, 0) ** shininess[shiny]
+            specular[shiny] += shine[:, None] * intensity
+        return np.clip(albedo * diffuse + specular, 0, 1, dtype=np.float32)
 
     # ------------------------------------------------------------------ points on the surface
 
@@ -329,10 +332,10 @@ class _Surface:
 
     def albedo(self, material: np.ndarray, uv: np.ndarray | None) -> np.ndarray:
         """Linear RGB; the texture is read at the nearest texel (the samples of a pixel smooth it)."""
-        colors = self.colors[material]
+        colors = self.colors.take(material, 0)
         if uv is None or len(self.texels) == len(self.start):  # no texture, or plain ones of one texel each
             return colors
-        return colors * _LINEAR[self.texels[self._index(material, uv), :3]]
+        return colors * _LINEAR.take(self.texels.take(self._index(material, uv), 0)[:, :3])
 
     def alpha(self, material: np.ndarray, uv: np.ndarray | None) -> np.ndarray:
         if uv is None:
@@ -340,7 +343,7 @@ class _Surface:
         return self.texels[self._index(material, uv), 3]
 
     def _index(self, material: np.ndarray, uv: np.ndarray) -> np.ndarray:
-        size = self.size[material]
+        size = self.size.take(material, 0)
         place = uv - np.floor(uv)
         column = np.minimum((place[:, 0] * size[:, 1]).astype(np.int64), size[:, 1] - 1)
         row = np.minimum((place[:, 1] * size[:, 0]).astype(np.int64), size[:, 0] - 1)
@@ -373,7 +376,7 @@ def _bounds(mesh: LabelledMesh, camera: Camera) -> tuple[int, int, int, int]:
 
 def _interpolate(corners: np.ndarray, faces: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray:
     """Values (n, c) at barycentric coordinates from values at the corners of all faces (f, 3, c)."""
-    own = corners[faces]
+    own = corners.take(faces, 0)
     return own[:, 0] * (1 - u - v)[:, None] + own[:, 1] * u[:, None] + own[:, 2] * v[:, None]
 
 
