@@ -18,7 +18,7 @@ PSNR_LIMIT = 100.0
 """What two equal pictures score, in dB; no two 8-bit pictures that differ come near it."""
 
 
-def shared_parts(source: Int[Tensor, "..."], target: Int[Tensor, "..."]) -> list[int]:
+def shared_parts(source: Int[Tensor, "*_"], target: Int[Tensor, "*_"]) -> list[int]:
     """The part labels above 0 that occur in both."""
     return sorted({int(label) for label in source.unique() if label > 0} & {int(label) for label in target.unique()})
 

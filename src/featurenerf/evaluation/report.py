@@ -1,0 +1,143 @@
+"""Reports: one evaluation as JSON, several as one Markdown table."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from featurenerf.errors import InputError
+from featurenerf.evaluation.protocols import Evaluation
+
+Report = dict[str, Any]
+
+
+def make_report(
+    evaluation: Evaluation,
+    category: str,
+    split: str,
+    checkpoint: str | None = None,
+    config: Mapping[str, Any] | None = None,
+    **extra: Any,
+) -> Report:
+    """An evaluation as a flat record that JSON can hold.
+
+    Keys: ``task, category, split, method``; ``pairs`` (scored), ``skipped`` (sharing neither part nor keypoint);
+    ``part_miou``, ``keypoint_accuracy`` ({threshold: share}, in pixels, or world units for 3d),
+    ``left_right_confusion``; ``psnr``, ``psnr_foreground`` (dB), ``ssim`` of the picture rendered at the target view;
+    ``privileged`` (the method sees the real target picture); ``seconds`` (all), ``seconds_per_picture`` (reading,
+    encoding and rendering one), ``peak_memory_mib`` (of the process, or of the GPU where one is used), ``device``;
+    ``checkpoint``, ``config``. What a method or task has no value for is None.
+    """
+    return {
+        "task": evaluation.task.name,
+        "category": category,
+        "split": split,
+        "method": evaluation.method,
+        "pairs": len(evaluation.scores),
+        "skipped": evaluation.skipped,
+        "part_miou": evaluation.mean("part_iou"),
+        "keypoint_accuracy": evaluation.keypoint_accuracy(),
+        "left_right_confusion": evaluation.mean("left_right"),
+        "psnr": evaluation.mean("psnr"),
+        "psnr_foreground": evaluation.mean("psnr_foreground"),
+        "ssim": evaluation.mean("ssim"),
+        "privileged": evaluation.method == "teacher" and evaluation.task.name == "view",
+        "seconds": round(evaluation.seconds, 3),
+        "seconds_per_picture": evaluation.seconds_per_picture,
+        "peak_memory_mib": peak_memory_mib(),
+        "checkpoint": checkpoint,
+        "config": dict(config) if config is not None else None,
+        **extra,
+    }
+
+
+def write_report(report: Mapping[str, Any], path: Path | str) -> None:
+    """Write a report as JSON, all of it or nothing.
+
+    Raises:
+        InputError: if the file cannot be written.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    text = json.dumps(report, indent=2, allow_nan=False, default=str) + "\n"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(text)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise InputError(f"the report cannot be written to {path} ({error.strerror}): give another --out") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read_report(path: Path | str) -> Report:
+    """A report that ``write_report`` wrote.
+
+    Raises:
+        InputError: if the file is missing or is no report.
+    """
+    try:
+        report = json.loads(Path(path).read_text())
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read as a report ({error}): make it again with featurenerf eval") from error
+    if not isinstance(report, dict) or not {"task", "method", "keypoint_accuracy"} <= set(report):
+        raise InputError(f"{path} is no report of featurenerf eval: it lacks its task, method or keypoint_accuracy")
+    return report
+
+
+def markdown_table(reports: Sequence[Mapping[str, Any]], names: Sequence[str] | None = None) -> str:
+    """Reports as the rows of one table.
+
+    Args:
+        names: what to call each row; None is the method, and the field of its checkpoint.
+    """
+    heads = ["category", "task", "method", "pairs", "part mIoU", *(f"keypoints, threshold {n}" for n in range(1, 5))]
+    heads += ["left/right confused", "PSNR", "foreground PSNR", "SSIM", "s a picture", "peak MiB"]
+    rows = []
+    for number, report in enumerate(reports):
+        accuracy = list((report["keypoint_accuracy"] or {}).values())
+        cells = [
+            str(report["category"]),
+            str(report["task"]),
+            names[number] if names is not None else _row_name(report),
+            f"{report['pairs']}" + (f" (+{report['skipped']} skipped)" if report["skipped"] else ""),
+            _number(report["part_miou"], 3),
+            *(_number(value, 3) for value in (accuracy + [None] * 4)[:4]),
+            _number(report.get("left_right_confusion"), 3),
+            _number(report["psnr"], 1),
+            _number(report["psnr_foreground"], 1),
+            _number(report["ssim"], 3),
+            _number(report.get("seconds_per_picture"), 3),
+            _number(report.get("peak_memory_mib"), 0),
+        ]
+        rows.append(cells)
+    lines = [heads, ["---"] * 3 + ["---:"] * (len(heads) - 3), *rows]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines) + "\n"
+
+
+def peak_memory_mib() -> float | None:
+    """The most memory that this process has held: of the GPU if it was used, else of the machine; None on Windows."""
+    if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
+        return round(torch.cuda.max_memory_allocated() / 2**20, 1)
+    try:
+        import resource
+    except ImportError:
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (2**20 if sys.platform == "darwin" else 2**10), 1)
+
+
+def _row_name(report: Mapping[str, Any]) -> str:
+    field = (report.get("config") or {}).get("field")
+    name = str(report["method"]) + (f" ({field} field)" if field and report["psnr"] is not None else "")
+    return name + (" (privileged: sees the target)" if report.get("privileged") else "")
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
