@@ -19,7 +19,7 @@ from featurenerf.cameras import Camera
 from featurenerf.data.synthesis.objects import LabelledMesh, Material
 from featurenerf.errors import MissingExtraError
 
-KEYPOINT_TOLERANCE = 0.005
+KEYPOINT_TOLERANCE = 0.02
 """A keypoint is visible where nothing is nearer to the camera than the keypoint less this distance."""
 
 _SAMPLES = np.array([[0.5, 0.5], [0.375, 0.125], [0.875, 0.375], [0.625, 0.875], [0.125, 0.625]], np.float32)

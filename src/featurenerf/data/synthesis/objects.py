@@ -19,13 +19,13 @@ class Material:
         color: albedo, RGB in [0, 1]; where there is a texture, the albedo is ``color * texture / 255``.
         specular: strength of the highlight, 0 (matt) to 1 (mirror-like).
         shininess: exponent of the highlight, about 4 (broad) to 200 (sharp).
-        texture: RGB, repeats without a seam; row 0 is v = 0. None: the plain colour.
+        texture: RGB, repeats without a seam; row 0 is v = 0. None: the plain colour. RGBA: holes where alpha < 128.
     """
 
-    color: Float[np.ndarray, "3"]
+    color: Float[np.ndarray, " 3"]
     specular: float = 0.1
     shininess: float = 10.0
-    texture: UInt8[np.ndarray, "h w 3"] | None = None
+    texture: UInt8[np.ndarray, "h w c"] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +51,7 @@ class LabelledMesh:
     materials: tuple[Material, ...]
     corner_normals: Float32[np.ndarray, "f 3 3"]
     uv: Float32[np.ndarray, "f 3 2"] | None
-    keypoints: dict[int, Float64[np.ndarray, "3"]]
+    keypoints: dict[int, Float64[np.ndarray, " 3"]]
     family: str = ""
 
 

@@ -1,0 +1,192 @@
+"""Reading real meshes (OBJ with its MTL and pictures, GLB, PLY, OFF, ...) as labelled meshes, to be rendered.
+
+The mesh is turned to the package's frame (z up, +x front), centred, and scaled to a bounding-box diagonal of 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from jaxtyping import Float, Float32, Int
+from PIL import Image
+
+from featurenerf.data.synthesis.objects import LabelledMesh, Material
+from featurenerf.data.synthesis.shapes import corner_normals
+from featurenerf.errors import InputError, MissingExtraError
+
+Axis = Literal["x", "y", "z", "-x", "-y", "-z"]
+
+_LARGEST_TEXTURE = 512
+_WELD = 1e-5
+"""Corners nearer than this (in bounding-box diagonals) are one vertex."""
+
+
+def load_mesh(
+    path: Path | str,
+    up: Axis = "y",
+    front: Axis = "z",
+    parts: Mapping[str, int] | None = None,
+    keypoints: Mapping[int, Float[np.ndarray, " 3"]] | None = None,
+) -> LabelledMesh:
+    """A mesh file as a labelled mesh.
+
+    Args:
+        up, front: the file's axes that point up and to the object's front. OBJ and GLB files are mostly y up, z front.
+        parts: part label (1 and up) of each group, by the name that ``group_names`` lists; "*" stands for all others.
+            By default the whole object is part 1.
+        keypoints: id -> a point near the surface, in the package's frame.
+    Raises:
+        InputError: the file is missing, cannot be read, holds no triangles, or has a group without a part.
+        MissingExtraError: where trimesh is not installed.
+    """
+    path = Path(path)
+    geometries = _geometries(path)
+    if parts is not None:
+        left = [name for name in geometries if name not in parts and "*" not in parts]
+        if left:
+            raise InputError(
+                f'{path}: no part is given for the groups {", ".join(left)}; name them, or "*" for the rest'
+            )
+    turn = _rotation(up, front)
+    vertices, faces, uv = [], [], []
+    face_parts, face_materials = [], []
+    materials: list[Material] = []
+    for name, geometry in geometries.items():
+        own_vertices, own_faces = np.asarray(geometry.vertices, np.float64), np.asarray(geometry.faces, np.int64)
+        faces.append(own_faces + sum(map(len, vertices)))
+        vertices.append(own_vertices @ turn.T)
+        uv.append(_texture_coordinates(geometry)[own_faces])
+        face_parts.append(np.full(len(own_faces), 1 if parts is None else parts.get(name, parts.get("*", 1)), np.int32))
+        own_materials, numbers = _materials(geometry)
+        face_materials.append(numbers + len(materials))
+        materials += own_materials
+    all_faces = np.concatenate(faces)
+    points, triangles = _weld(_normalised(np.concatenate(vertices), all_faces, path), all_faces)
+    kept = _distinct_triangles(points, triangles)
+    triangles = triangles[kept].astype(np.int32)
+    return LabelledMesh(
+        vertices=points,
+        faces=triangles,
+        face_parts=np.concatenate(face_parts)[kept],
+        face_materials=np.concatenate(face_materials)[kept].astype(np.int32),
+        materials=tuple(materials),
+        corner_normals=corner_normals(points, triangles),
+        uv=np.concatenate(uv)[kept] if any(m.texture is not None for m in materials) else None,
+        keypoints={int(i): np.asarray(point, np.float64) for i, point in (keypoints or {}).items()},
+        family=path.stem,
+    )
+
+
+def group_names(path: Path | str) -> list[str]:
+    """The groups of a mesh file, as the ``parts`` of ``load_mesh`` name them."""
+    return list(_geometries(Path(path)))
+
+
+def _geometries(path: Path) -> dict[str, Any]:
+    """The meshes of a file by name, placed in the file's frame."""
+    try:
+        import trimesh
+    except ImportError as error:
+        raise MissingExtraError("trimesh", "data") from error
+    if not path.is_file():
+        raise InputError(f"there is no mesh file {path}")
+    options: dict[str, Any] = {"split_objects": True, "split_groups": True, "group_material": True}
+    try:
+        scene = trimesh.load_scene(path, process=False, **(options if path.suffix.lower() == ".obj" else {}))
+        found = {}
+        for node in scene.graph.nodes_geometry:
+            transform, name = scene.graph[node]
+            geometry = scene.geometry[name]
+            if isinstance(geometry, trimesh.Trimesh) and len(geometry.faces):
+                placed = geometry.copy()
+                placed.apply_transform(transform)
+                found[str(node) if name in found else str(name)] = placed
+    except Exception as error:  # trimesh's readers raise whatever their parsers do
+        raise InputError(f"{path} cannot be read as a mesh ({error}): give an OBJ, GLB, PLY or OFF file") from error
+    if not found:
+        raise InputError(f"{path} holds no triangles: give a mesh file with a surface")
+    return found
+
+
+def _materials(geometry: Any) -> tuple[list[Material], Int[np.ndarray, " f"]]:
+    """Materials of a mesh and the number of each face's material."""
+    material = getattr(geometry.visual, "material", None)
+    if material is None:  # colours of faces or vertices: one material for those that are nearly alike
+        colors = np.asarray(geometry.visual.face_colors)[:, :3]
+        _, first, numbers = np.unique(colors // 8, axis=0, return_index=True, return_inverse=True)
+        return [Material(colors[i] / 255) for i in first], numbers.reshape(-1)
+    numbers = np.zeros(len(geometry.faces), np.int64)
+    factor = _color(getattr(material, "baseColorFactor", None))
+    picture = getattr(material, "image", None) or getattr(material, "baseColorTexture", None)
+    if picture is not None:  # an MTL file's Kd does not colour its picture: it is often meaningless there
+        return [Material(np.ones(3) if factor is None else factor, texture=_texture(picture))], numbers
+    color = _color(getattr(material, "main_color", None)) if factor is None else factor
+    return [Material(np.full(3, 0.7) if color is None else color)], numbers
+
+
+def _texture_coordinates(geometry: Any) -> Float32[np.ndarray, "v 2"]:
+    uv = getattr(geometry.visual, "uv", None)
+    if uv is None or len(uv) != len(geometry.vertices):
+        return np.zeros((len(geometry.vertices), 2), np.float32)
+    return np.nan_to_num(np.asarray(uv, np.float32)[:, :2])
+
+
+def _color(value: Any) -> np.ndarray | None:
+    """RGB in [0, 1] from trimesh's colours, which count from 0 to 255 where they are integers."""
+    if value is None:
+        return None
+    array = np.asarray(value)
+    return np.clip(array[:3] / (255 if array.dtype.kind in "iu" else 1.0), 0, 1).astype(np.float64)
+
+
+def _texture(picture: Image.Image) -> np.ndarray:
+    """Rows from v = 0 up, as ``Material`` has them; RGBA where there are holes."""
+    holes = picture.mode in ("RGBA", "LA") or "transparency" in picture.info
+    picture = picture.convert("RGBA" if holes else "RGB")
+    scale = _LARGEST_TEXTURE / max(picture.size)
+    if scale < 1:
+        size = (max(round(picture.width * scale), 1), max(round(picture.height * scale), 1))
+        picture = picture.resize(size, Image.Resampling.BOX)
+    return np.ascontiguousarray(np.asarray(picture)[::-1])
+
+
+def _rotation(up: Axis, front: Axis) -> Float[np.ndarray, "3 3"]:
+    def vector(axis: Axis) -> np.ndarray:
+        return np.eye(3)["xyz".index(axis[-1])] * (-1 if axis.startswith("-") else 1)
+
+    z, x = vector(up), vector(front)
+    if abs(z @ x) > 0:
+        raise InputError(f"up ({up}) and front ({front}) must be different axes")
+    return np.stack([x, np.cross(z, x), z])
+
+
+def _normalised(
+    vertices: Float[np.ndarray, "v 3"], faces: Int[np.ndarray, "f 3"], path: Path
+) -> Float[np.ndarray, "v 3"]:
+    used = vertices[np.unique(faces)]
+    low, high = used.min(0), used.max(0)
+    size = float(np.linalg.norm(high - low))
+    if not np.isfinite(size) or size == 0:
+        raise InputError(f"the mesh {path} has no extent, or NaN among its vertices: give another file")
+    return (vertices - (low + high) / 2) / size
+
+
+def _weld(
+    vertices: Float[np.ndarray, "v 3"], faces: Int[np.ndarray, "f 3"]
+) -> tuple[Float[np.ndarray, "w 3"], Int[np.ndarray, "f 3"]]:
+    """One vertex for all corners at one place, so that shading is smooth across the seams of the texture."""
+    _, first, place = np.unique(
+        np.round(vertices / _WELD).astype(np.int64), axis=0, return_index=True, return_inverse=True
+    )
+    return vertices[first], place.reshape(-1)[faces]
+
+
+def _distinct_triangles(vertices: Float[np.ndarray, "v 3"], faces: Int[np.ndarray, "f 3"]) -> Int[np.ndarray, " n"]:
+    """The faces that have an area and that no earlier face equals, in either orientation."""
+    a, b, c = np.moveaxis(vertices[faces], 1, 0)
+    solid = np.flatnonzero(np.linalg.norm(np.cross(b - a, c - a), axis=1) > 1e-14)
+    _, first = np.unique(np.sort(faces[solid], axis=1), axis=0, return_index=True)
+    return solid[np.sort(first)]
