@@ -22,7 +22,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import torch
@@ -49,6 +49,7 @@ _POINTS = 32768  # points queried at once
 T = TypeVar("T")
 
 
+@runtime_checkable
 class Views(Protocol):
     """What evaluation needs of an object of a data set (``featurenerf.data.views.ObjectViews`` is one)."""
 
@@ -67,6 +68,7 @@ class Views(Protocol):
     def keypoint_candidates(self) -> tuple[Any, Any]: ...
 
 
+@runtime_checkable
 class Encoder(Protocol):
     """What evaluation needs of a model (``featurenerf.fields.base.Model`` is one)."""
 

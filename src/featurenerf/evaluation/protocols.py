@@ -254,7 +254,7 @@ def pixels_of(objects: Callable[[str], Views], end: End) -> Places:
         )
     labelled = (parts > 0).nonzero()
     pixels = labelled.flip(-1)
-    return Places(pixels, parts[labelled[:, 0], labelled[:, 1]], {int(k[2]): k[:2] for k in found.flip(0)}, pixels)
+    return Places(pixels, parts[labelled[:, 0], labelled[:, 1]], _by_id(found), pixels)
 
 
 def points_of(objects: Callable[[str], Views], end: End) -> Places:
@@ -262,5 +262,13 @@ def points_of(objects: Callable[[str], Views], end: End) -> Places:
     views = objects(end.object_id)
     points, parts = (torch.as_tensor(array) for array in views.part_points())
     candidates, found = (torch.as_tensor(array) for array in views.keypoint_candidates())
-    keypoints = {int(k[3]): k[:3].float() for k in found.reshape(-1, 4).flip(0)}
+    keypoints = _by_id(found.reshape(-1, 4).float())
     return Places(points.float(), parts.to(torch.int64), keypoints, candidates.float())
+
+
+def _by_id(keypoints: Shaped[Tensor, "k _"]) -> dict[int, Shaped[Tensor, " c"]]:
+    """Rows of a place and an id as places by id, in order; the first row of an id counts."""
+    found: dict[int, Tensor] = {}
+    for row in keypoints:
+        found.setdefault(int(row[-1]), row[:-1])
+    return found
