@@ -6,14 +6,14 @@ from collections.abc import Callable
 
 import numpy as np
 
-from featurenerf.data.synthesis import chair
+from featurenerf.data.synthesis import car, chair
 from featurenerf.data.synthesis.objects import Category as Category
 from featurenerf.data.synthesis.objects import LabelledMesh as LabelledMesh
 from featurenerf.data.synthesis.objects import Material as Material
 from featurenerf.errors import InputError
 
 _MAKERS: dict[str, tuple[Category, Callable[[np.random.Generator], LabelledMesh]]] = {
-    module.CATEGORY.name: (module.CATEGORY, module.make) for module in (chair,)
+    module.CATEGORY.name: (module.CATEGORY, module.make) for module in (chair, car)
 }
 
 CATEGORIES: dict[str, Category] = {name: category for name, (category, _) in _MAKERS.items()}

@@ -365,25 +365,50 @@ def nearest_on_triangles(point: Float[np.ndarray, "3"], triangles: Float[np.ndar
     return candidates[((candidates - point) ** 2).sum(axis=1).argmin()]
 
 
-def first_hit(
-    point: Float[np.ndarray, "3"], direction: Float[np.ndarray, "3"], triangles: Float[np.ndarray, "f 3 3"]
-) -> Float[np.ndarray, "3"] | None:
-    """The outermost point of the triangles on the line through a point, seen from ``direction``; None if it misses."""
+def first_hits(
+    points: Float[np.ndarray, "p 3"], direction: Float[np.ndarray, "3"], triangles: Float[np.ndarray, "f 3 3"]
+) -> Float[np.ndarray, "p 3"]:
+    """The outermost point of the triangles on the line through each point, seen from ``direction``; NaN if it misses."""
     a = triangles[:, 0]
     e1, e2 = triangles[:, 1] - a, triangles[:, 2] - a
     h = np.cross(direction, e2)
-    det = np.einsum("ij,ij->i", e1, h)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        s = point - a
-        u = np.einsum("ij,ij->i", s, h) / det
-        q = np.cross(s, e1)
-        v = q @ direction / det
-        t = np.einsum("ij,ij->i", e2, q) / det
-        hit = (np.abs(det) > 1e-14) & (u >= 0) & (v >= 0) & (u + v <= 1)
-    if not hit.any():
-        return None
-    k = np.flatnonzero(hit)[t[hit].argmax()]
-    return a[k] + u[k] * e1[k] + v[k] * e2[k]
+    det = np.einsum("fk,fk->f", e1, h)
+    facing = np.abs(det) > 1e-14
+    a, e1, e2, h, det = a[facing], e1[facing], e2[facing], h[facing], det[facing]
+    s = points[:, None] - a
+    u = np.einsum("pfk,fk->pf", s, h) / det
+    # (s x e1) . direction = s . (e1 x direction), and e2 . (s x e1) = s . (e1 x e2)
+    v = np.einsum("pfk,fk->pf", s, np.cross(e1, direction)) / det
+    t = np.einsum("pfk,fk->pf", s, np.cross(e1, e2)) / det
+    t = np.where((u >= 0) & (v >= 0) & (u + v <= 1), t, -np.inf)
+    best = t.argmax(axis=1)
+    rows = np.arange(len(points))
+    hit = a[best] + u[rows, best, None] * e1[best] + v[rows, best, None] * e2[best]
+    return np.where(np.isfinite(t[rows, best])[:, None], hit, np.nan)
+
+
+def drape(
+    points: Float[np.ndarray, "n m 3"], onto: Surface, direction: Float[np.ndarray, "3"], lift: ArrayLike = 0.0
+) -> Surface:
+    """A patch laid on a surface: its points fall onto it from ``direction`` and stay ``lift`` (one or a row) above.
+
+    Points that miss the surface go to its nearest point. A grid whose rows have more than two points is closed
+    along them if its first row has shrunk to (nearly) a point: a disc of rings.
+    """
+    triangles = onto.vertices[onto.faces]
+    flat = points.reshape(-1, 3)
+    hit = first_hits(flat, direction, triangles)
+    for k in np.flatnonzero(np.isnan(hit[:, 0])):
+        far = flat[k] + direction * max(0.0, float((onto.vertices @ direction).max() - flat[k] @ direction) - 0.1)
+        hit[k] = nearest_on_triangles(far, triangles)
+    lift = np.broadcast_to(np.asarray(lift, dtype=np.float64).reshape(-1, 1, 1), (len(points), 1, 1))
+    laid = hit.reshape(points.shape) + lift * direction
+    disc = points.shape[1] > 2 and np.ptp(points[0], axis=0).max() < 0.1 * np.ptp(points[-1], axis=0).max()
+    patch = grid(laid, closed=bool(disc))
+    corners = patch.vertices[patch.faces]
+    if (np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]) @ direction).sum() < 0:
+        patch = Surface(patch.vertices, patch.faces[:, ::-1], patch.uv[:, ::-1])
+    return patch
 
 
 @dataclass
@@ -452,8 +477,8 @@ class Assembly:
             if len(triangles) == 0:
                 continue
             target = (point - centre) / size
-            found = None if direction is None else first_hit(target, direction, triangles)
-            keypoints[index] = nearest_on_triangles(target, triangles) if found is None else found
+            found = np.full(3, np.nan) if direction is None else first_hits(target[None], direction, triangles)[0]
+            keypoints[index] = nearest_on_triangles(target, triangles) if np.isnan(found[0]) else found
         return LabelledMesh(
             vertices=vertices,
             faces=faces.astype(np.int32),
