@@ -1,0 +1,5 @@
+"""``python -m featurenerf``."""
+
+from featurenerf.cli import main
+
+main()

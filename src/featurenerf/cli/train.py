@@ -1,0 +1,14 @@
+"""``featurenerf train``: a model from a data set."""
+
+from __future__ import annotations
+
+import tyro
+
+from featurenerf.training.config import TrainConfig
+
+
+def main(argv: list[str]) -> None:
+    from featurenerf.training.loop import train
+
+    config = tyro.cli(TrainConfig, args=argv, prog="featurenerf train", config=(tyro.conf.OmitArgPrefixes,))
+    print(f"checkpoint: {train(config)}")

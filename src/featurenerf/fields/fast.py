@@ -1,0 +1,272 @@
+"""A field that is fast by design: the work is done once per picture, not once per point.
+
+A convolutional network turns the picture into a volume in the source camera's frustum (pixel x pixel x depth). A point
+is answered by looking the volume up and decoding with a tiny head. Density has a fine volume of its own, one channel
+deep, so that a ray finds its surface cheaply and only the samples that carry weight are decoded.
+
+    picture -> PictureNet -> density (64 x 64 x 64), volume (32 x 32 x 16, 32 channels), pixel latent (64 x 64, 32)
+    point   -> look-ups -> Head -> rgb; descriptor -> output layer -> feature, coordinate
+
+Colour does not depend on the viewing direction.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from featurenerf.cameras import DISTANCE, FAR, FOV, NEAR, PICTURE_SIZE, Camera
+from featurenerf.errors import InputError
+from featurenerf.fields.base import Field, Model
+from featurenerf.fields.warp import Canonical
+from featurenerf.rendering import Sampling
+
+
+@dataclass(frozen=True)
+class FastConfig:
+    """Sizes of the fast model; the defaults are those of the shipped checkpoint."""
+
+    feature_dim: int = 64
+    """Numbers in the distilled feature (a PCA of the teacher's)."""
+    descriptor_dim: int = 64
+    """Numbers in the descriptor."""
+    widths: tuple[int, int, int, int] = (48, 96, 160, 256)
+    """Channels at 1/2, 1/4, 1/8 and 1/16 of the picture."""
+    density_bins: int = 64
+    """Depth bins of the density volume."""
+    volume_bins: int = 16
+    """Depth bins of the latent volume."""
+    volume_channels: int = 32
+    pixel_channels: int = 32
+    hidden: int = 128
+    """Width of the head."""
+    coarse_samples: int = 64
+    """Density samples along a ray."""
+    shaded_samples: int = 12
+    """Samples of a ray that are decoded: its heaviest."""
+    size: int = PICTURE_SIZE
+    """Side of the pictures that the model sees, in pixels."""
+    fov: float = FOV
+    distance: float = DISTANCE
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "widths", tuple(self.widths))
+        if self.descriptor_dim < 64:
+            raise InputError(f"descriptor_dim is {self.descriptor_dim}: it must be at least 64")
+        if self.size % 16 or self.size < 32:
+            raise InputError(f"size is {self.size}: it must be a multiple of 16, at least 32")
+        if len(self.widths) != 4 or any(w % 8 for w in self.widths):
+            raise InputError(f"widths are {self.widths}: there must be four multiples of 8")
+
+
+class Block(nn.Module):
+    """Pre-activation residual block, resolution kept."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm_in, self.norm_out = nn.GroupNorm(8, width), nn.GroupNorm(8, width)
+        self.conv_in, self.conv_out = nn.Conv2d(width, width, 3, padding=1), nn.Conv2d(width, width, 3, padding=1)
+        nn.init.zeros_(self.conv_out.weight)
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        x_inner = self.conv_in(F.silu(self.norm_in(x)))
+        return x + self.conv_out(F.silu(self.norm_out(x_inner)))
+
+
+class PictureNet(nn.Module):
+    """A U-Net from the picture to what is known along each of its pixels' rays."""
+
+    def __init__(self, config: FastConfig) -> None:
+        super().__init__()
+        self.config = config
+        w2, w4, w8, w16 = config.widths
+        self.stem = nn.Sequential(nn.Conv2d(5, w2, 4, stride=2, padding=1), Block(w2))
+        self.down4 = nn.Sequential(nn.Conv2d(w2, w4, 3, stride=2, padding=1), Block(w4))
+        self.down8 = nn.Sequential(nn.Conv2d(w4, w8, 3, stride=2, padding=1), Block(w8), Block(w8))
+        self.down16 = nn.Sequential(nn.Conv2d(w8, w16, 3, stride=2, padding=1), Block(w16), Block(w16))
+        self.context = nn.Linear(w16, w16)
+        self.deep16 = nn.Sequential(Block(w16), Block(w16))
+        self.up8 = nn.Sequential(nn.Conv2d(w16 + w8, w8, 3, padding=1), Block(w8))
+        self.up4 = nn.Sequential(nn.Conv2d(w8 + w4, w4, 3, padding=1), Block(w4))
+        self.up2 = nn.Sequential(nn.Conv2d(w4 + w2, w2, 3, padding=1), Block(w2))
+        self.to_volume = nn.Conv2d(w4, config.volume_bins * config.volume_channels, 1)
+        self.to_pixels = nn.Conv2d(w2, config.density_bins + config.pixel_channels, 1)
+
+    def forward(
+        self, picture: Float[Tensor, "b 3 s s"]
+    ) -> tuple[Float[Tensor, "b d h w"], Float[Tensor, "b dv hv wv c"], Float[Tensor, "b cp h w"]]:
+        """Raw density (one channel a depth bin), latent volume, pixel latent."""
+        size, bins = picture.shape[-1], self.config.volume_bins
+        steps = (torch.arange(size, device=picture.device, dtype=picture.dtype) + 0.5) / size * 2 - 1
+        where = torch.stack(torch.meshgrid(steps, steps, indexing="ij")).expand(len(picture), 2, size, size)
+        x2 = self.stem(torch.cat([picture * 2 - 1, where], 1))  # (b, w2, s/2, s/2)
+        x4 = self.down4(x2)  # (b, w4, s/4, s/4)
+        x8 = self.down8(x4)  # (b, w8, s/8, s/8)
+        x16 = self.down16(x8)  # (b, w16, s/16, s/16)
+        x16 = self.deep16(x16 + self.context(x16.mean((-2, -1)))[..., None, None])
+        y8 = self.up8(torch.cat([_double(x16), x8], 1))  # (b, w8, s/8, s/8)
+        y4 = self.up4(torch.cat([_double(y8), x4], 1))  # (b, w4, s/4, s/4)
+        y2 = self.up2(torch.cat([_double(y4), x2], 1))  # (b, w2, s/2, s/2)
+        volume = self.to_volume(F.silu(y4)).unflatten(1, (bins, -1)).permute(0, 1, 3, 4, 2)
+        density, pixels = self.to_pixels(F.silu(y2)).split([self.config.density_bins, self.config.pixel_channels], 1)
+        return density, volume, pixels
+
+
+class Head(nn.Module):
+    """From the latents of a point to its colour, descriptor, feature and coordinate."""
+
+    def __init__(self, config: FastConfig) -> None:
+        super().__init__()
+        self.feature_dim = config.feature_dim
+        self.from_view = nn.Linear(config.volume_channels + config.pixel_channels + 3, config.hidden)
+        self.hidden = nn.Linear(config.hidden, config.hidden)
+        self.to_descriptor = nn.Linear(config.hidden, config.descriptor_dim)
+        self.output = nn.Linear(config.descriptor_dim, config.feature_dim + 3)
+        self.to_colour = nn.Linear(config.hidden, 3)
+        self.to_trust = nn.Linear(config.hidden, 1)
+
+    def forward(
+        self, latent: Float[Tensor, "b v n c"], seen: Float[Tensor, "b v n 3"], channels: tuple[str, ...]
+    ) -> dict[str, Tensor]:
+        """``seen`` is the source pictures' colour where the points project to."""
+        per_view = F.silu(self.from_view(latent))  # (b, v, n, hidden)
+        hidden = F.silu(self.hidden(per_view.mean(1)))  # (b, n, hidden)
+        values: dict[str, Tensor] = {}
+        if "rgb" in channels:
+            # a mixture of an own colour and of the colours seen in the sources, each as far as it is to be trusted
+            own, trust = self.to_colour(hidden).float().sigmoid(), self.to_trust(per_view).float()
+            share = torch.cat([torch.zeros_like(trust[:, :1]), trust], 1).softmax(1)  # (b, 1 + v, n, 1)
+            values["rgb"] = (share * torch.cat([own.unsqueeze(1), seen.float()], 1)).sum(1)
+        if not {"descriptor", "feature", "coordinate"}.isdisjoint(channels):
+            descriptor = self.to_descriptor(hidden)  # (b, n, descriptor_dim)
+            feature, coordinate = self.output(descriptor).float().split([self.feature_dim, 3], -1)
+            values.update(descriptor=descriptor.float(), feature=feature, coordinate=coordinate)
+        return {name: values[name] for name in channels if name in values}
+
+
+@dataclass(frozen=True, eq=False)
+class FastField(Field):
+    """Volumes in the frustums of the source cameras, and the head that reads them."""
+
+    head: Head
+    frustums: Camera  # (b, v) canonical cameras
+    scale: Float[Tensor, "b v"]
+    pictures: Float[Tensor, "bv 3 s s"]
+    density: Float[Tensor, "bv 1 d h w"]
+    volume: Float[Tensor, "bv dv hv wv c"]
+    pixels: Float[Tensor, "bv cp h w"]
+
+    def sample(
+        self, points: Float[Tensor, "b n 3"], directions: Float[Tensor, "b n 3"], channels: tuple[str, ...]
+    ) -> dict[str, Float[Tensor, "b n _"]]:
+        b, v = self.scale.shape
+        n = points.shape[1]
+        local = points.unsqueeze(1) * self.scale[..., None, None].to(points.dtype)  # (b, v, n, 3)
+        xy, depth = self.frustums.project(local)
+        size = points.new_tensor([self.frustums.width, self.frustums.height])
+        grid = torch.cat([2 * xy / size - 1, 2 * (depth.unsqueeze(-1) - NEAR) / (FAR - NEAR) - 1], -1)  # (b, v, n, 3)
+        grid = grid.reshape(b * v, n, 3)
+        values: dict[str, Tensor] = {}
+        if "density" in channels:
+            raw = F.grid_sample(
+                self.density, grid[:, :, None, None].to(self.density.dtype), align_corners=False, padding_mode="border"
+            )
+            raw = raw.reshape(b, v, n).mean(1)
+            values["density"] = (density_activation(raw) * self.scale.mean(1, keepdim=True).to(raw.dtype)).unsqueeze(-1)
+        rest = tuple(c for c in channels if c != "density")
+        if rest:
+            flat = grid[:, :, None, :2].to(self.pixels.dtype)
+            latent = torch.cat(
+                [
+                    trilinear(self.volume, grid),
+                    _look_up(self.pixels, flat),
+                    grid.to(self.volume.dtype),
+                ],
+                -1,
+            )
+            seen = _look_up(self.pictures, flat.to(self.pictures.dtype))
+            values.update(self.head(latent.unflatten(0, (b, v)), seen.unflatten(0, (b, v)), rest))
+        return values
+
+    def _bound(self) -> Tensor | float | None:
+        if self.sampling.bound is None:
+            return None
+        return (self.sampling.bound / self.scale.mean(1)).reshape(-1, 1, 1)
+
+
+class FastModel(Model):
+    """See the module's docstring."""
+
+    name = "fast"
+    config_type = FastConfig
+
+    def __init__(self, config: FastConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.canonical = Canonical(config.size, config.fov, config.distance)
+        self.net = PictureNet(config)
+        self.head = Head(config)
+
+    def _encode(self, pictures: Float[Tensor, "b v 3 s s"], cameras: Camera, scale: Float[Tensor, "b v"]) -> FastField:
+        flat = pictures.flatten(0, 1)
+        density, volume, pixels = self.net(flat.contiguous(memory_format=torch.channels_last))
+        exact: dict[str, Any] = {} if flat.dtype == torch.float64 else {"dtype": torch.float32}
+        sampling = Sampling(coarse=self.config.coarse_samples, shaded=self.config.shaded_samples, bound=0.52)
+        return FastField(
+            source=cameras,
+            sampling=sampling,
+            pixel_offset=0.5,
+            rays_per_chunk=16384,
+            head=self.head,
+            frustums=cameras,
+            scale=scale,
+            pictures=flat,
+            density=density.unsqueeze(1).to(**exact),
+            volume=volume.to(**exact).contiguous(),
+            pixels=pixels.to(**exact),
+        )
+
+
+def density_activation(raw: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+    """Raw numbers to density: nearly empty at 0, and opaque within a depth bin at 4."""
+    return 60.0 * F.softplus(raw - 4.0)
+
+
+def trilinear(volume: Float[Tensor, "b d h w c"], grid: Float[Tensor, "b n 3"]) -> Float[Tensor, "b n c"]:
+    """Look a channels-last volume up at ``(x, y, depth)`` in [-1, 1]; cell centres as ``align_corners=False``, border padding.
+
+    The same numbers as ``torch.nn.functional.grid_sample``; written as an ``embedding_bag`` of the eight corners,
+    because forward and backward together are 2.7 times faster on a CPU.
+    """
+    b, d, h, w, c = volume.shape
+    size = grid.new_tensor([w, h, d])
+    position = ((grid + 1) / 2 * size - 0.5).clamp(min=0).minimum(size - 1)  # (b, n, 3)
+    low = position.detach().floor().minimum(size - 2).clamp(min=0)
+    part = position - low
+    x, y, z = low.long().unbind(-1)
+    first = torch.arange(b, device=grid.device).unsqueeze(1) * (d * h * w) + (z * h + y) * w + x  # (b, n)
+    dx, dy, dz = min(1, w - 1), w * min(1, h - 1), h * w * min(1, d - 1)
+    corners = torch.tensor([k * dz + j * dy + i * dx for k in (0, 1) for j in (0, 1) for i in (0, 1)], device=grid.device)
+    wx, wy, wz = (torch.stack([1 - p, p], -1) for p in part.unbind(-1))  # (b, n, 2) each
+    weights = (wz[..., :, None, None] * wy[..., None, :, None] * wx[..., None, None, :]).flatten(-3)  # (b, n, 8)
+    out = F.embedding_bag(
+        (first.unsqueeze(-1) + corners).reshape(-1, 8),
+        volume.reshape(-1, c),
+        per_sample_weights=weights.reshape(-1, 8).to(volume.dtype),
+        mode="sum",
+    )
+    return out.reshape(b, -1, c)
+
+
+def _look_up(maps: Float[Tensor, "b c h w"], grid: Float[Tensor, "b n 1 2"]) -> Float[Tensor, "b n c"]:
+    out = F.grid_sample(maps, grid, align_corners=False, padding_mode="border")
+    return out[..., 0].transpose(1, 2)
+
+
+def _double(x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h2 w2"]:
+    return F.interpolate(x, scale_factor=2, mode="nearest")

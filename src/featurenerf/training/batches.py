@@ -1,0 +1,131 @@
+"""What a training step needs, and no more: a few pictures, and some pixels of a few others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from featurenerf.cameras import Camera
+from featurenerf.data.views import ObjectViews
+from featurenerf.training.config import Budget
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rays of several objects, with the pictures that each object's fields are encoded from.
+
+    Attributes:
+        pictures: source pictures on black, (o, v, 3, h, w).
+        cameras: their cameras, (o, v).
+        xy: the rays' pixels in their own views, (o, r, 2), in the world's pixel convention.
+        origins, directions: the rays, (o, r, 3).
+        rgb: colours on black, (o, r, 3).
+        alpha: (o, r, 1).
+        views: (object, view) of each target view, (o, t, 2); ``view_index`` (o, r) says which one a ray is of.
+        targets: the target pictures, (o, t, 4, h, w).
+    """
+
+    pictures: Float[Tensor, "o v 3 h w"]
+    cameras: Camera
+    xy: Float[Tensor, "o r 2"]
+    origins: Float[Tensor, "o r 3"]
+    directions: Float[Tensor, "o r 3"]
+    rgb: Float[Tensor, "o r 3"]
+    alpha: Float[Tensor, "o r 1"]
+    views: Int[np.ndarray, "o t 2"]
+    view_index: Int[Tensor, "o r"]
+    targets: Float[Tensor, "o t 4 h w"]
+
+
+def make_batch(objects: Sequence[ObjectViews], budget: Budget, rng: np.random.Generator, offset: float = 0.5) -> Batch:
+    """Draw a batch: ``budget.source_views`` pictures to encode, rays from those and from further views.
+
+    Half of the rays hit the object, two fifths fall in its bounding box, the rest anywhere.
+    """
+    parts = []
+    for number in rng.choice(len(objects), budget.objects, replace=len(objects) < budget.objects):
+        views = objects[int(number)]
+        available = min(len(views), budget.views)
+        chosen = rng.choice(available, budget.target_views, replace=available < budget.target_views)
+        pictures = np.stack([views.picture(int(v)) for v in chosen])  # (t, h, w, 4)
+        index, xy = _draw_pixels(pictures[..., 3], budget.rays, rng)
+        values = pictures[index, xy[:, 1], xy[:, 0]].astype(np.float32) / 255
+        cameras = views.cameras()[torch.as_tensor(chosen)]
+        pixels = torch.from_numpy(xy.astype(np.float32)) + offset
+        origins, directions = cameras[torch.as_tensor(index)].rays_through(pixels)
+        parts.append((int(number), chosen, pictures, index, pixels, values, cameras, origins, directions))
+
+    targets = torch.from_numpy(np.stack([p[2] for p in parts])).permute(0, 1, 4, 2, 3).float() / 255
+    values = torch.from_numpy(np.stack([p[5] for p in parts]))
+    cameras = Camera.stack([p[6] for p in parts])
+    sources = slice(0, budget.source_views)
+    return Batch(
+        pictures=targets[:, sources, :3] * targets[:, sources, 3:],
+        cameras=cameras[:, sources],
+        xy=torch.stack([p[4] for p in parts]),
+        origins=torch.stack([p[7] for p in parts]),
+        directions=torch.stack([p[8] for p in parts]),
+        rgb=values[..., :3] * values[..., 3:],
+        alpha=values[..., 3:],
+        views=np.stack([np.stack([np.full_like(p[1], p[0]), p[1]], -1) for p in parts]),
+        view_index=torch.stack([torch.as_tensor(p[3]) for p in parts]),
+        targets=targets,
+    )
+
+
+def batches(
+    objects: Sequence[ObjectViews], budget: Budget, seed: int, start: int, workers: int, offset: float = 0.5
+) -> Iterator[Batch]:
+    """Batches from step ``start`` on, prepared ahead in threads; each depends on the seed and its step alone."""
+
+    def prepare(step: int) -> Batch:
+        return make_batch(objects, budget, np.random.default_rng([seed, step]), offset)
+
+    with ThreadPoolExecutor(max(1, workers)) as pool:
+        ahead = [pool.submit(prepare, start + k) for k in range(workers + 1)]
+        step = start + len(ahead)
+        while True:
+            batch = ahead.pop(0).result()
+            ahead.append(pool.submit(prepare, step))
+            step += 1
+            yield batch
+
+
+def to_device(batch: Batch, device: torch.device) -> Batch:
+    moved = {
+        name: value.to(device) for name, value in vars(batch).items() if isinstance(value, (Tensor, Camera))
+    }
+    return replace(batch, **moved)
+
+
+def _draw_pixels(
+    alpha: Int[np.ndarray, "t h w"], count: int, rng: np.random.Generator
+) -> tuple[Int[np.ndarray, " r"], Int[np.ndarray, "r 2"]]:
+    """Views and pixels (x, y) of ``count`` rays, spread evenly over the views."""
+    t, h, w = alpha.shape
+    index = np.repeat(np.arange(t), -(-count // t))[:count]
+    xy = np.empty((count, 2), np.int64)
+    for view in range(t):
+        mine = np.flatnonzero(index == view)
+        rng.shuffle(mine)
+        ys, xs = np.nonzero(alpha[view] > 127)
+        box = (0, w - 1, 0, h - 1)
+        on_object, in_box = len(mine) // 2, len(mine) * 2 // 5
+        if len(xs):
+            box = (max(xs.min() - 3, 0), min(xs.max() + 3, w - 1), max(ys.min() - 3, 0), min(ys.max() + 3, h - 1))
+            hit = rng.integers(len(xs), size=on_object)
+            xy[mine[:on_object]] = np.stack([xs[hit], ys[hit]], -1)
+        else:
+            on_object = 0
+        near, anywhere = mine[on_object : on_object + in_box], mine[on_object + in_box :]
+        xy[near, 0] = rng.integers(box[0], box[1] + 1, len(near))
+        xy[near, 1] = rng.integers(box[2], box[3] + 1, len(near))
+        xy[anywhere, 0] = rng.integers(w, size=len(anywhere))
+        xy[anywhere, 1] = rng.integers(h, size=len(anywhere))
+    return index, xy

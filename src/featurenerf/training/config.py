@@ -1,0 +1,122 @@
+"""Settings of a training run, with the presets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from featurenerf.errors import InputError
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """What each term counts."""
+
+    rgb: float = 1.0
+    """Mean squared error of the colour."""
+    alpha: float = 0.5
+    """Mean squared error of the opacity against the picture's alpha."""
+    feature: float = 0.25
+    """Mean squared error of the distilled feature, which is scaled to unit variance."""
+    coordinate: float = 0.25
+    """Squared error of the predicted coordinate, in units of a quarter of the object's diagonal."""
+    consistency: float = 0.05
+    """Cross-entropy between descriptors of the same surface points seen from two pictures."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much is trained, and on how much at a time."""
+
+    steps: int
+    """Optimiser steps; the learning rate follows a cosine over them."""
+    minutes: float | None = None
+    """Stop after so many minutes of training instead; the cosine follows the clock."""
+    objects: int = 4
+    """Objects in a step."""
+    source_views: int = 2
+    """Pictures of each object that are encoded, each into a field of its own."""
+    target_views: int = 4
+    """Views of each object that rays are drawn from; the source views come first."""
+    rays: int = 512
+    """Rays a field in a step."""
+    views: int = 24
+    """How many views of each object are used (the first); each one's teacher features are computed once."""
+    learning_rate: float = 1e-3
+    coarse_samples: int | None = 48
+    """Samples along a ray in training; None is the model's own number."""
+    shaded_samples: int | None = 8
+    bf16: bool = True
+    """Run the networks in bfloat16 (weights stay float32)."""
+    validate_every: int = 200
+    """Steps between validations, checkpoints and log lines."""
+
+
+PRESETS: dict[str, dict[str, dict[str, Any]]] = {
+    "fast": {
+        "quick": {"steps": 1500},
+        "full": {"steps": 9000, "views": 50},
+    },
+    "paper": {
+        "quick": {
+            "steps": 1500, "minutes": 10.0, "objects": 4, "source_views": 1, "target_views": 4, "rays": 128,
+            "learning_rate": 1e-4, "coarse_samples": None, "shaded_samples": None, "validate_every": 100,
+        },
+        "full": {
+            "steps": 400_000, "objects": 4, "source_views": 1, "target_views": 8, "rays": 128, "views": 50,
+            "learning_rate": 1e-4, "coarse_samples": None, "shaded_samples": None, "validate_every": 2000,
+        },
+    },
+}  # fmt: skip
+"""Budgets by field and preset."""
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Train a field on a data set in the layout that ``featurenerf data make`` writes."""
+
+    data: Path
+    """Folder of the data set."""
+    category: tuple[str, ...]
+    """One category, or several for one model of all of them."""
+    out: Path
+    """Folder of the run: checkpoint/, resume/, tensorboard/, config.json."""
+    field: Literal["fast", "paper"] = "fast"
+    """Which model."""
+    teacher: str = "efficientnet-lite0"
+    """Whose features are distilled (see featurenerf.teachers)."""
+    preset: Literal["quick", "full"] = "quick"
+    """quick is about ten minutes on two CPU cores."""
+    splits: Path | None = None
+    """Folder of the split files; by default splits/ of the data set."""
+    seed: int = 0
+    device: str = "cpu"
+    resume: bool = False
+    """Go on from the last checkpoint in --out."""
+    feature_dim: int = 64
+    """Principal components of the teacher's feature that are distilled."""
+    steps: int | None = None
+    """Overrides the preset's number of steps."""
+    minutes: float | None = None
+    """Train for so many minutes instead of a number of steps."""
+    workers: int = 2
+    """Threads that read pictures."""
+    weights: LossWeights = LossWeights()
+
+    def __post_init__(self) -> None:
+        if not self.category:
+            raise InputError("name at least one category to train on: --category chair")
+        for name in ("steps", "minutes"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise InputError(f"--{name} is {value}: it must be positive")
+
+    @property
+    def budget(self) -> Budget:
+        settings = dict(PRESETS[self.field][self.preset])
+        if self.steps is not None:
+            settings.update(steps=self.steps, minutes=None)
+        if self.minutes is not None:
+            settings["minutes"] = self.minutes
+        return Budget(**settings)

@@ -1,0 +1,251 @@
+"""The training loop: batches -> fields -> rays -> losses, with checkpoints that resume exactly."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from tqdm import tqdm
+
+from featurenerf import checkpoint
+from featurenerf.data.views import ObjectViews, open_dataset
+from featurenerf.errors import InputError, MissingExtraError
+from featurenerf.fields import MODELS, FastConfig, Model, PaperConfig
+from featurenerf.fields.base import Field
+from featurenerf.teachers import load_teacher
+from featurenerf.training.batches import Batch, batches, make_batch, to_device
+from featurenerf.training.config import Budget, TrainConfig
+from featurenerf.training.losses import consistency_loss, ray_losses, weighted
+from featurenerf.training.targets import Projection, TeacherTargets, fit_projection
+
+CHANNELS = ("rgb", "feature", "coordinate", "descriptor")
+VALIDATION_BATCHES = 8
+
+
+def train(config: TrainConfig) -> Path:
+    """Train a model; returns the folder of its checkpoint.
+
+    Raises:
+        InputError: when the data set, the teacher or the run's folder do not fit the configuration.
+    """
+    torch.manual_seed(config.seed)
+    device = torch.device(config.device)
+    budget = config.budget
+    objects = _objects(config, "train")
+    validation = _objects(config, "val")
+    run = Run(config)
+    model = new_model(config).to(device)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=budget.learning_rate, weight_decay=1e-4)
+    teacher = load_teacher(config.teacher).to(device)
+    progress = run.resume(model, optimizer)
+    projection = fit_projection(teacher, objects, config.feature_dim, config.seed)
+    targets = TeacherTargets(teacher, projection, device, budget.bf16)
+    held_out = TeacherTargets(teacher, projection, device, budget.bf16)
+    run.about["teacher_variance_explained"] = round(projection.explained, 4)
+
+    total = budget.steps if budget.minutes is None else None
+    with tqdm(total=total, initial=progress["step"], desc="train", unit="step", dynamic_ncols=True) as bar:
+        stream = batches(objects, budget, config.seed, progress["step"], config.workers, _offset(model))
+        started = time.monotonic() - progress["seconds"]
+        while (done := _done(budget, progress["step"], time.monotonic() - started)) < 1:
+            step = progress["step"]
+            for group in optimizer.param_groups:
+                group["lr"] = budget.learning_rate * min(1.0, (step + 1) / 100) * (0.02 + 0.98 * _cosine(done))
+            batch = to_device(next(stream), device)
+            model.train()
+            losses = step_losses(model, batch, targets, budget, config.seed + step)
+            loss = weighted(losses, config.weights)
+            if not torch.isfinite(loss):
+                raise RuntimeError(f"the loss is not finite at step {step}: {({k: float(v) for k, v in losses.items()})}")
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+            progress.update(step=step + 1, seconds=time.monotonic() - started)
+            psnr = -10 * math.log10(max(float(losses["rgb"]) / (2 if config.field == "paper" else 1), 1e-10))
+            run.log("train", step + 1, {**losses, "loss": loss, "psnr": psnr})
+            bar.update()
+            rays = (step + 1) * budget.objects * budget.source_views * budget.rays
+            left = _minutes_left(budget, progress)
+            bar.set_postfix_str(f"loss {float(loss):.3f}, psnr {psnr:.1f}, {rays / progress['seconds']:.0f} rays/s, {left}")
+            if (step + 1) % budget.validate_every == 0:
+                run.validate_and_save(model, optimizer, progress, validation, held_out, projection)
+    run.validate_and_save(model, optimizer, progress, validation, held_out, projection)
+    run.close()
+    return run.checkpoint
+
+
+def new_model(config: TrainConfig) -> Model:
+    """The model of a configuration, with random weights drawn from its seed."""
+    torch.manual_seed(config.seed)
+    if config.field == "fast":
+        return MODELS["fast"](FastConfig(feature_dim=config.feature_dim)).to(memory_format=torch.channels_last)
+    return MODELS["paper"](PaperConfig(feature_dim=config.feature_dim))
+
+
+def step_losses(
+    model: Model, batch: Batch, targets: TeacherTargets, budget: Budget, seed: int, jitter: bool = True
+) -> dict[str, Tensor]:
+    """Unweighted losses of a batch: every source picture becomes a field, every field sees its object's rays."""
+    o, v = batch.pictures.shape[:2]
+    feature, present = targets.of(batch)
+    with torch.autocast(batch.pictures.device.type, torch.bfloat16, enabled=budget.bf16):
+        field = model.encode_batch(batch.pictures.flatten(0, 1).unsqueeze(1), batch.cameras.reshape(o * v, 1))
+        field = with_samples(field, budget)
+        origins, directions, rgb, alpha, feature, present = (
+            t.repeat_interleave(v, 0) for t in (batch.origins, batch.directions, batch.rgb, batch.alpha, feature, present)
+        )
+        generator = torch.Generator(batch.pictures.device).manual_seed(seed)
+        near, far = batch.cameras.near, batch.cameras.far
+        seen = field.render_rays(origins, directions, near, far, CHANNELS, jitter=jitter, generator=generator)
+    losses = ray_losses(seen, origins, directions, rgb, alpha, feature, present)
+    if v > 1:
+        depth = (seen.channels["depth"] / seen.channels["alpha"].clamp(min=1e-3)).detach().unflatten(0, (o, v)).mean(1)
+        surely = seen.channels["alpha"].detach().unflatten(0, (o, v)).amin(1) > 0.5
+        descriptors = seen.channels["descriptor"].unflatten(0, (o, v))
+        points = batch.origins + batch.directions * depth
+        losses["consistency"] = consistency_loss(descriptors, points, (batch.alpha > 0.5).float() * surely)
+    return losses
+
+
+def with_samples(field: Field, budget: Budget) -> Field:
+    """The field with the numbers of samples that training uses."""
+    chosen = {"coarse": budget.coarse_samples, "shaded": budget.shaded_samples}
+    return replace(field, sampling=replace(field.sampling, **{k: v for k, v in chosen.items() if v is not None}))
+
+
+class Run:
+    """The folder of a run: its configuration, checkpoints and logs."""
+
+    def __init__(self, config: TrainConfig) -> None:
+        self.config, self.folder = config, config.out
+        self.checkpoint = self.folder / "checkpoint"
+        self.about: dict[str, Any] = {"train": _plain(config), "budget": asdict(config.budget)}
+        settings = {k: v for k, v in self.about["train"].items() if k not in ("resume", "out", "workers", "device")}
+        path = self.folder / "config.json"
+        if path.is_file():
+            if not config.resume:
+                raise InputError(f"{self.folder} already holds a run: add --resume to go on with it, or choose another --out")
+            if json.loads(path.read_text()) != settings:
+                raise InputError(f"{path} has other settings than this command: resume with the same, or choose another --out")
+        elif config.resume:
+            raise InputError(f"there is no run to resume in {self.folder}: leave --resume out to start one")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        checkpoint.write_atomically(path, lambda p: p.write_text(json.dumps(settings, indent=2) + "\n"))
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError as error:
+            raise MissingExtraError("tensorboard", "train") from error
+        self.writer = SummaryWriter(str(self.folder / "tensorboard"))
+
+    def resume(self, model: Model, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+        """Take model, optimiser and progress back from the last checkpoint, if there is one."""
+        folder = self.folder / "resume"
+        if not folder.is_dir() and (self.folder / "resume.old").is_dir():
+            folder = self.folder / "resume.old"  # killed between the two renames of ``_save_state``
+        if not folder.is_dir():
+            return {"step": 0, "seconds": 0.0}
+        model.load_state_dict(load_file(folder / "model.safetensors"))
+        state: dict[int, dict[str, Tensor]] = {}
+        for name, value in load_file(folder / "optimizer.safetensors").items():
+            index, key = name.split(".")
+            state.setdefault(int(index), {})[key] = value
+        optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+        return json.loads((folder / "progress.json").read_text())
+
+    def validate_and_save(
+        self,
+        model: Model,
+        optimizer: torch.optim.Optimizer,
+        progress: dict[str, Any],
+        validation: list[ObjectViews],
+        targets: TeacherTargets,
+        projection: Projection,
+    ) -> None:
+        scores = validate(model, validation, targets, self.config.budget)
+        self.log("val", progress["step"], scores)
+        tqdm.write(f"step {progress['step']}: " + ", ".join(f"{k} {v:.4g}" for k, v in scores.items()))
+        about = {**self.about, **progress, "validation": scores}
+        checkpoint.save(model, self.checkpoint, about)
+        tensors = {"mean": projection.mean, "basis": projection.basis.contiguous(), "scale": projection.scale.reshape(1)}
+        checkpoint.write_atomically(self.checkpoint / "teacher.safetensors", lambda p: save_file(tensors, p))
+        self._save_state(model, optimizer, progress)
+
+    def log(self, group: str, step: int, values: Mapping[str, float | Tensor]) -> None:
+        for name, value in values.items():
+            self.writer.add_scalar(f"{group}/{name}", float(value), step)
+
+    def close(self) -> None:
+        self.writer.close()
+
+    def _save_state(self, model: Model, optimizer: torch.optim.Optimizer, progress: Mapping[str, Any]) -> None:
+        new, now, old = (self.folder / name for name in ("resume.new", "resume", "resume.old"))
+        shutil.rmtree(new, ignore_errors=True)
+        new.mkdir()
+        save_file({k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}, new / "model.safetensors")
+        moments = {
+            f"{index}.{key}": torch.as_tensor(value).detach().cpu().contiguous()
+            for index, entry in optimizer.state_dict()["state"].items()
+            for key, value in entry.items()
+        }
+        save_file(moments, new / "optimizer.safetensors")
+        (new / "progress.json").write_text(json.dumps(dict(progress)))
+        shutil.rmtree(old, ignore_errors=True)
+        if now.is_dir():
+            os.replace(now, old)
+        os.replace(new, now)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+@torch.no_grad()
+def validate(model: Model, objects: list[ObjectViews], targets: TeacherTargets, budget: Budget) -> dict[str, float]:
+    """Losses and PSNR on fixed rays of validation objects, without jitter."""
+    model.eval()
+    sums: dict[str, float] = {}
+    for number in range(VALIDATION_BATCHES):
+        batch = make_batch(objects, budget, np.random.default_rng([7, number]), _offset(model))
+        losses = step_losses(model, to_device(batch, model.device), targets, budget, seed=0, jitter=False)
+        for name, value in losses.items():
+            sums[name] = sums.get(name, 0.0) + float(value) / VALIDATION_BATCHES
+    halves = 2 if model.name == "paper" else 1
+    return {**sums, "psnr": -10 * math.log10(max(sums["rgb"] / halves, 1e-10))}
+
+
+def _objects(config: TrainConfig, split: str) -> list[ObjectViews]:
+    return [views for name in config.category for views in open_dataset(config.data, name, split, config.splits)]
+
+
+def _offset(model: Model) -> float:
+    return 0.0 if getattr(model.config, "convention", "centre") == "authors" else 0.5
+
+
+def _done(budget: Budget, step: int, seconds: float) -> float:
+    return step / budget.steps if budget.minutes is None else seconds / 60 / budget.minutes
+
+
+def _cosine(done: float) -> float:
+    return 0.5 + 0.5 * math.cos(math.pi * done)
+
+
+def _minutes_left(budget: Budget, progress: Mapping[str, Any]) -> str:
+    if budget.minutes is None:
+        left = progress["seconds"] / max(progress["step"], 1) * (budget.steps - progress["step"]) / 60
+    else:
+        left = budget.minutes - progress["seconds"] / 60
+    return f"{max(left, 0):.1f} min left"
+
+
+def _plain(config: TrainConfig) -> dict[str, Any]:
+    return json.loads(json.dumps(asdict(config), default=str))
