@@ -1,0 +1,47 @@
+"""How large, and where, an object's outline lies in its canonical picture: the constants of ``featurenerf.photo``.
+
+    python benchmarks/measure_silhouettes.py chair car
+
+Projects the vertices of 300 generated objects into canonical cameras at random azimuths and elevations of 10 to 30
+degrees, from where things are photographed, and measures the box around them in units of the picture's side.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import torch
+
+from featurenerf.cameras import PICTURE_SIZE, Camera
+from featurenerf.data.synthesis import generate
+
+OBJECTS, VIEWS, SEED = 300, 8, 1000
+
+
+def measure(category: str) -> dict[str, np.ndarray]:
+    """Each quantity over all objects and views."""
+    generator = np.random.default_rng(SEED)
+    low, high = [], []
+    for index in range(OBJECTS):
+        vertices = torch.from_numpy(generate(category, SEED, index).vertices).float()
+        for _ in range(VIEWS):
+            camera = Camera.look_at(generator.uniform(0, 360), generator.uniform(10, 30))
+            xy = camera.project(vertices)[0].numpy() / PICTURE_SIZE
+            low.append(xy.min(0))
+            high.append(xy.max(0))
+    sides, centres = np.subtract(high, low), np.add(high, low) / 2
+    return {
+        "longest side": sides.max(1),
+        "diagonal": np.linalg.norm(sides, axis=1),
+        "root of the area": np.sqrt(sides.prod(1)),
+        "centre x": centres[:, 0],
+        "centre y": centres[:, 1],
+    }
+
+
+if __name__ == "__main__":
+    for name in sys.argv[1:] or ["chair", "car"]:
+        for quantity, values in measure(name).items():
+            median, std = np.median(values), values.std()
+            print(f"{name:8} {quantity:17} mean {values.mean():.3f}  median {median:.3f}  std {std:.3f}")

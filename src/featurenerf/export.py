@@ -1,0 +1,230 @@
+"""What a field looks like to other programs: point clouds and meshes that carry descriptors, in PLY files.
+
+Frame and units are the field's: right-handed, z up, +x front, one unit is the object's bounding-box diagonal.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float32, Int32
+from tqdm import tqdm
+
+from featurenerf.cameras import Camera
+from featurenerf.errors import InputError
+from featurenerf.fields.base import Field
+
+SURFACE_DENSITY = math.log(2) / 0.05
+"""Density taken for the surface: a slab of 0.05 units (about a chair's leg) would then be half opaque."""
+RADIUS = 0.5
+"""An object with a bounding-box diagonal of 1 that is centred at the origin fits in a sphere of this radius."""
+
+_POINTS_AT_ONCE = 65536
+_SMALLEST_PIECE = 0.01  # pieces of a mesh with less than this share of the largest one's volume are dropped
+_COMMENT = "frame: right-handed, z up, +x front; one unit is the bounding-box diagonal of the object"
+
+
+@dataclass(frozen=True, eq=False)
+class Geometry:
+    """A coloured point cloud, or with faces a mesh, whose points carry descriptors.
+
+    Attributes:
+        points: world coordinates.
+        rgb: colours in [0, 1].
+        descriptor: descriptors as ``Field.query`` gives them (not normalised); None where there are none.
+        faces: indices of each triangle's points, counter-clockwise from outside; None for a point cloud.
+    """
+
+    points: Float32[np.ndarray, "n 3"]
+    rgb: Float32[np.ndarray, "n 3"]
+    descriptor: Float32[np.ndarray, "n d"] | None = None
+    faces: Int32[np.ndarray, "f 3"] | None = None
+
+
+# ---------------------------------------------------------------------- from a field
+
+
+@torch.no_grad()
+def point_cloud(
+    field: Field,
+    cameras: Sequence[Camera] | None = None,
+    most: int = 20000,
+    level: float | int = SURFACE_DENSITY,
+    progress: bool = False,
+) -> Geometry:
+    """The visible surface of a field as points: the depth pictures of some cameras, put back into the world.
+
+    Args:
+        cameras: None is 12 canonical cameras around the object, from below to above.
+        most: at most so many points are kept, evenly drawn from all pictures.
+        level: a point counts only where the field, within 0.02 units along its ray, is denser than this: pixels on
+            the outline, whose depth is a mean of near and far, fall away.
+    Raises:
+        InputError: when the field shows nothing to these cameras.
+    """
+    if cameras is None:
+        elevations = [-15.0, 20.0, 50.0]
+        cameras = [Camera.look_at(90.0 * i + 30.0 * k, e) for k, e in enumerate(elevations) for i in range(4)]
+    found = []
+    for camera in tqdm(cameras, desc="point cloud", leave=False, disable=not progress):
+        seen = field.render(camera, channels=("depth", "alpha"))
+        solid = seen["alpha"][..., 0] > 0.5
+        depth = (seen["depth"] / seen["alpha"].clamp(min=1e-6))[..., 0][solid].float()
+        origins, directions = (r.to(depth.device)[solid] for r in camera.rays(field.pixel_offset))
+        near_by = depth[:, None] + torch.tensor([-0.01, 0.0, 0.01, 0.02], device=depth.device)
+        points = origins[:, None] + directions[:, None] * near_by[..., None]
+        density = _query(field, points.reshape(-1, 3), ("density",))["density"].reshape(points.shape[:2])
+        found.append(points[:, 1][density.amax(1) > level])
+    points = torch.cat(found)
+    if len(points) == 0:
+        raise InputError(
+            "the field shows no solid object: the picture may hold none, or the model does not know its kind"
+        )
+    if len(points) > most:
+        points = points[torch.linspace(0, len(points) - 1, most, device=points.device).round().long()]
+    values = _query(field, points, ("rgb", "descriptor"))
+    return Geometry(_array(points), _array(values["rgb"].clamp(0, 1)), _array(values["descriptor"]))
+
+
+@torch.no_grad()
+def mesh(field: Field, grid: int = 96, level: float | int = SURFACE_DENSITY, progress: bool = False) -> Geometry:
+    """The surface of a field where its density passes ``level``, by marching cubes (Lewiner et al. 2003).
+
+    The cube of side 1 around the origin is sampled at ``grid`` points a side, and what lies outside the sphere in it
+    counts as empty (fields are trained inside only). The mesh is closed; pieces of less than a hundredth of the
+    largest one's volume are dropped. Time and memory grow with the cube of ``grid``.
+
+    Raises:
+        InputError: when the density does not pass ``level`` anywhere, or ``grid`` is not in [8, 512].
+    """
+    from skimage.measure import marching_cubes
+
+    if not 8 <= grid <= 512:
+        raise InputError(f"a mesh needs a grid of 8 to 512 points a side, not {grid}")
+    device = field.source.pose.device
+    axis = torch.linspace(-RADIUS, RADIUS, grid, device=device)
+    slabs = []
+    for x in tqdm(axis, desc="mesh", leave=False, disable=not progress):
+        yz = torch.stack(torch.meshgrid(axis, axis, indexing="ij"), -1).reshape(-1, 2)
+        points = torch.cat([x.expand(len(yz), 1), yz], 1)
+        inside = points.norm(dim=1) <= RADIUS
+        slab = torch.zeros(len(points), device=device)
+        if inside.any():
+            slab[inside] = _query(field, points[inside], ("density",))["density"].float()
+        slabs.append(slab.reshape(grid, grid).cpu())
+    density = _without_small_pieces(torch.stack(slabs).numpy(), level)
+    if not (density > level).any():
+        raise InputError(
+            f"the field is nowhere denser than {level:.3g}: the picture may hold no object, "
+            "the model may not know its kind, or the level is too high"
+        )
+    step = 2 * RADIUS / (grid - 1)
+    corners, faces, _, _ = marching_cubes(np.pad(density, 1), level=level)  # the rim of zeros closes the mesh
+    points = torch.from_numpy(((corners - 1) * step - RADIUS).astype(np.float32)).to(device)
+    values = _query(field, points, ("rgb", "descriptor"))
+    outward = np.ascontiguousarray(faces[:, ::-1]).astype(np.int32)  # scikit-image's turn clockwise
+    return Geometry(_array(points), _array(values["rgb"].clamp(0, 1)), _array(values["descriptor"]), outward)
+
+
+def _query(field: Field, points: torch.Tensor, channels: tuple[str, ...]) -> dict[str, torch.Tensor]:
+    pieces = [field.query(p.to(field.source.pose.dtype), channels=channels) for p in points.split(_POINTS_AT_ONCE)]
+    return {name: torch.cat([getattr(piece, name) for piece in pieces]) for name in channels}
+
+
+def _without_small_pieces(density: np.ndarray, level: float) -> np.ndarray:
+    from skimage.measure import label
+
+    pieces = label(density > level, connectivity=3)
+    sizes = np.bincount(pieces.ravel())
+    sizes[0] = 0
+    if len(sizes) < 3:
+        return density
+    small = sizes < _SMALLEST_PIECE * sizes.max()
+    small[0] = False
+    return np.where(small[pieces], 0, density)
+
+
+def _array(values: torch.Tensor) -> np.ndarray:
+    return values.detach().float().cpu().numpy()
+
+
+# ---------------------------------------------------------------------- PLY files
+
+
+def write_ply(path: str | os.PathLike[str], geometry: Geometry) -> None:
+    """Write a binary PLY file: x, y, z, red, green, blue and ``descriptor_0``, ``descriptor_1``, ... of each vertex.
+
+    The file appears whole or not at all.
+    """
+    path = Path(path)
+    size = 0 if geometry.descriptor is None else geometry.descriptor.shape[1]
+    vertices = np.empty(len(geometry.points), _vertex_type(size))
+    for name, values in zip("xyz", geometry.points.T, strict=True):
+        vertices[name] = values
+    for name, values in zip(("red", "green", "blue"), geometry.rgb.T, strict=True):
+        vertices[name] = np.rint(values.clip(0, 1) * 255)
+    if geometry.descriptor is not None:
+        for number, values in enumerate(geometry.descriptor.T):
+            vertices[f"descriptor_{number}"] = values
+    kinds = {np.dtype("<f4"): "float", np.dtype("u1"): "uchar"}
+    header = ["ply", "format binary_little_endian 1.0", "comment made by featurenerf", f"comment {_COMMENT}"]
+    header += [f"element vertex {len(vertices)}"]
+    header += [f"property {kinds[vertices.dtype[name]]} {name}" for name in vertices.dtype.names or ()]
+    body = vertices.tobytes()
+    if geometry.faces is not None:
+        triangles = np.empty(len(geometry.faces), _FACE)
+        triangles["count"], triangles["indices"] = 3, geometry.faces
+        header += [f"element face {len(triangles)}", "property list uchar int vertex_indices"]
+        body += triangles.tobytes()
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes("\n".join([*header, "end_header", ""]).encode("ascii") + body)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read_ply(path: str | os.PathLike[str]) -> Geometry:
+    """Read a file that ``write_ply`` wrote, exactly but for the colours, which are kept in 8 bits.
+
+    Raises:
+        InputError: when the file is missing, cut short, or no PLY file of this kind.
+    """
+    path = Path(path)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from error
+    head, mark, body = content.partition(b"end_header\n")
+    lines = head.decode("ascii", "replace").split("\n")
+    counts = {w[1]: int(w[2]) for w in map(str.split, lines) if w[:1] == ["element"] and len(w) == 3 and w[2].isdigit()}
+    names = [w[2] for w in map(str.split, lines) if w[:1] == ["property"] and len(w) == 3]
+    size = sum(name.startswith("descriptor_") for name in names)
+    vertex = _vertex_type(size)
+    if not mark or lines[0] != "ply" or "vertex" not in counts or tuple(names) != vertex.names:
+        raise InputError(f"{path} is not a PLY file that featurenerf wrote: only those are read")
+    used, face_count = counts["vertex"] * vertex.itemsize, counts.get("face", 0)
+    if len(body) != used + face_count * _FACE.itemsize:
+        raise InputError(f"{path} is cut short or damaged: make it again")
+    vertices = np.frombuffer(body[:used], vertex)
+
+    def columns(chosen: Sequence[str]) -> np.ndarray:
+        return np.stack([vertices[name] for name in chosen], -1).astype(np.float32)
+
+    descriptor = columns([f"descriptor_{i}" for i in range(size)]) if size else None
+    faces = np.frombuffer(body[used:], _FACE)["indices"].astype(np.int32) if "face" in counts else None
+    return Geometry(columns("xyz"), columns(("red", "green", "blue")) / np.float32(255), descriptor, faces)
+
+
+_FACE = np.dtype([("count", "u1"), ("indices", "<i4", (3,))])
+
+
+def _vertex_type(descriptor_size: int) -> np.dtype:
+    plain = [(name, "<f4") for name in "xyz"] + [(name, "u1") for name in ("red", "green", "blue")]
+    return np.dtype(plain + [(f"descriptor_{i}", "<f4") for i in range(descriptor_size)])

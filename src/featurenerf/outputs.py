@@ -1,0 +1,58 @@
+"""Folders of results that are either whole or not there."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from featurenerf.errors import InputError
+
+REPORT = "report.json"
+"""What every folder of results holds; its "made_by" says which command made it."""
+
+
+@contextmanager
+def fresh_directory(out: str | os.PathLike[str], made_by: str) -> Iterator[Path]:
+    """A temporary folder beside ``out`` that takes its place when the block ends well, and vanishes when it does not.
+
+    The block must write ``report.json`` with ``"made_by": made_by`` into it: by this a folder is known as our own, and
+    may be replaced next time.
+
+    Raises:
+        InputError: when ``out`` is a file, or holds something that ``made_by`` did not make; before the block runs.
+    """
+    out = Path(out)
+    if out.exists() and not (out.is_dir() and (not any(out.iterdir()) or _maker(out) == made_by)):
+        raise InputError(f"{out} holds something that `featurenerf {made_by}` did not make: give another --out")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".tmp", dir=out.parent))
+    except OSError as error:
+        raise InputError(f"{out} cannot be made ({error.strerror}): give another --out") from error
+    try:
+        temporary.chmod(0o777 & ~_umask())
+        yield temporary
+        if out.exists():
+            shutil.rmtree(out)
+        os.replace(temporary, out)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _maker(directory: Path) -> str | None:
+    try:
+        report = json.loads((directory / REPORT).read_text())
+    except (OSError, ValueError):
+        return None
+    return report.get("made_by") if isinstance(report, dict) else None
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,288 @@
+"""From anybody's picture of an object to everything the model can show of it: ``prepare`` and ``lift``."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Shaped
+from PIL import Image
+from torch import Tensor
+from tqdm import tqdm
+
+from featurenerf import export, figures, masks
+from featurenerf.cameras import PICTURE_SIZE, Camera
+from featurenerf.checkpoint import load
+from featurenerf.errors import InputError
+from featurenerf.fields.base import Field, Model
+from featurenerf.outputs import REPORT, fresh_directory
+from featurenerf.pictures import Picture, to_tensor
+
+OUTLINE_DIAGONAL = 0.86
+"""Diagonal of the box around an object's outline in its canonical picture, in units of the picture's side.
+
+The object's size in space is what the model expects, and its outline's diagonal varies least with shape and heading:
+mean and standard deviation by ``benchmarks/measure_silhouettes.py``: chairs 0.861 +- 0.052."""
+OUTLINE_CENTRE = (0.5, 0.53)
+"""Where the centre of that box lies (x, y): seen from above, an object reaches further down than up."""
+SMALLEST_OBJECT = 8
+"""An object whose box has a diagonal of fewer pixels shows too little."""
+
+Mask = Shaped[Tensor, "h w"] | Shaped[np.ndarray, "h w"] | Picture
+Made = TypeVar("Made")
+
+
+def prepare(picture: Picture, mask: Mask | None = None, size: int = PICTURE_SIZE) -> Float[Tensor, "4 s s"]:
+    """A picture as the canonical camera would have taken it: the object cut out, centred and scaled.
+
+    Args:
+        picture: path, PIL image or (3|4, H, W) float tensor in [0, 1].
+        mask: where the object is: (H, W), true or above half of its range inside; or a picture file or PIL image of
+            that size, white on black. None is the picture's alpha channel, or where it has none (or an opaque one)
+            an automatic mask (``featurenerf.masks``; needs the extra ``mask`` unless the background is plain).
+        size: width and height of the result in pixels.
+    Returns:
+        RGBA in [0, 1]; colour is not multiplied by alpha. It goes into ``Model.encode`` as it is.
+    Raises:
+        InputError: for an unreadable picture, a mask of another size, or a picture in which no object is found.
+    """
+    tensor = to_tensor(picture).detach().float().cpu()
+    rgb, height, width = tensor[:3], *tensor.shape[1:]
+    alpha = masks.foreground(tensor) if mask is None else _mask(mask, height, width)
+    inside = alpha > 0.5
+    rows, columns = inside.any(1).nonzero()[:, 0], inside.any(0).nonzero()[:, 0]
+    name = f"in {os.fspath(picture)} " if isinstance(picture, (str, os.PathLike)) else ""
+    if len(rows) == 0:
+        raise InputError(
+            f"no object was found {name or 'in the picture '}: give a picture with transparency, or a mask"
+        )
+    top, bottom, left, right = int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
+    diagonal = float(np.hypot(bottom - top, right - left))
+    if diagonal < SMALLEST_OBJECT:
+        raise InputError(
+            f"the object found {name}has only {right - left} x {bottom - top} pixels: give a closer picture"
+        )
+    side = diagonal / OUTLINE_DIAGONAL  # of the square that becomes the picture, in pixels of the given one
+    x0 = (left + right) / 2 - OUTLINE_CENTRE[0] * side
+    y0 = (top + bottom) / 2 - OUTLINE_CENTRE[1] * side
+    cut = _square(torch.cat([rgb * alpha, alpha[None]]), x0, y0, side, size)
+    return torch.cat([(cut[:3] / cut[3:].clamp(min=1e-4)).clamp(0, 1) * (cut[3:] > 1e-3), cut[3:].clamp(0, 1)])
+
+
+@dataclass(frozen=True)
+class LiftSettings:
+    """What ``lift`` makes.
+
+    Attributes:
+        azimuth, elevation: where the picture was taken from, in degrees (``Camera.look_at``). Where the heading is
+            unknown, 0 and 20 are assumed, and the world is then that assumed camera's.
+        views: novel views on the sheet.
+        frames: of the turntable.
+        size: side of the rendered pictures, in pixels.
+        grid: points a side of the cube in which the mesh is looked for.
+        points: at most so many in the point cloud.
+        level: density taken for the surface.
+    """
+
+    azimuth: float | int = 0.0
+    elevation: float | int = 20.0
+    views: int = 7
+    frames: int = 48
+    size: int = PICTURE_SIZE
+    grid: int = 96
+    points: int = 20000
+    level: float | int = export.SURFACE_DENSITY
+
+    def __post_init__(self) -> None:
+        for name, low, high in (("views", 1, 64), ("frames", 2, 1000), ("size", 16, 1024), ("points", 1, 10_000_000)):
+            if not low <= getattr(self, name) <= high:
+                raise InputError(f"{name} is {getattr(self, name)}: it must lie between {low} and {high}")
+
+
+@dataclass(frozen=True, eq=False)
+class Lifted:
+    """What ``lift`` made.
+
+    Attributes:
+        folder: where the files are.
+        report: the contents of ``report.json``.
+        prepared: the picture that was encoded.
+        field: what it was encoded into.
+        views: the field seen from around, the picture's own view first.
+        colours: how descriptors are shown as colours.
+    """
+
+    folder: Path
+    report: dict[str, Any]
+    prepared: Float[Tensor, "_ h w"]
+    field: Field
+    views: list[figures.View]
+    colours: figures.DescriptorColours
+
+
+def lift(
+    picture: Picture,
+    out: str | os.PathLike[str],
+    model: Model | None = None,
+    *,
+    mask: Mask | Literal["none"] | None = None,
+    settings: LiftSettings | None = None,
+    progress: bool = True,
+) -> Lifted:
+    """One picture of an object to novel views, a turntable, a point cloud and a mesh.
+
+    Writes ``prepared.png``, ``sheet.png``, ``turntable.mp4`` (``.gif`` without the extra ``video``), ``points.ply``,
+    ``mesh.ply`` and ``report.json``. The folder appears when all of them are made; one that an earlier call made is
+    replaced.
+
+    Args:
+        picture: path, PIL image or (3|4, H, W) float tensor in [0, 1].
+        out: the folder to make.
+        model: None is the shipped checkpoint.
+        mask: as in ``prepare``; "none" takes the picture as it is, neither masked nor cropped: it must be one that
+            the canonical camera could have taken.
+        settings: what to make; None is the defaults.
+        progress: show progress bars.
+    Raises:
+        InputError: when the picture cannot be read or shows no object, the model sees none in it, or ``out`` holds
+            something else.
+    """
+    settings = settings or LiftSettings()
+    clock = _Clock()
+    bar = tqdm(total=6, desc="lift", unit="step", leave=False, disable=not progress)
+
+    def step(name: str, work: Callable[[], Made]) -> Made:
+        bar.set_description(name)
+        result = clock.time(name, work)
+        bar.update()
+        return result
+
+    with fresh_directory(out, "lift") as folder, bar, torch.no_grad():
+        ready = step("prepare", lambda: to_tensor(picture) if _is_none(mask) else prepare(picture, mask))
+        loaded = model or clock.time("load", load)
+        camera = Camera.look_at(float(settings.azimuth), float(settings.elevation), ready.shape[2], ready.shape[1])
+        seen = step("encode", lambda: loaded.encode(ready, camera))
+        views, colours = step("views", lambda: _write_sheet(folder, ready, seen, settings, progress))
+        turntable = step("turntable", lambda: _write_turntable(folder, seen, colours, settings, progress))
+        cloud = step("points", lambda: export.point_cloud(seen, None, settings.points, settings.level, progress))
+        export.write_ply(folder / "points.ply", cloud)
+        surface = step("mesh", lambda: export.mesh(seen, settings.grid, settings.level, progress))
+        export.write_ply(folder / "mesh.ply", surface)
+        report = {
+            "made_by": "lift",
+            "picture": os.fspath(picture) if isinstance(picture, (str, os.PathLike)) else type(picture).__name__,
+            "prepared": "as given" if _is_none(mask) else f"{ready.shape[1]} x {ready.shape[2]}, masked and cropped",
+            "model": {"field": loaded.name, "parameters": sum(p.numel() for p in loaded.parameters())},
+            "camera": {
+                "azimuth": settings.azimuth, "elevation": settings.elevation, "unit": "degree",
+                "pose": camera.pose.tolist(), "focal": camera.focal.tolist(), "width": camera.width,
+                "height": camera.height,
+            },
+            "frame": "right-handed, z up, +x front, +y left; with an assumed azimuth the heading is the camera's",
+            "unit": "the object's bounding-box diagonal",
+            "descriptors": {
+                "names": [f"descriptor_{i}" for i in range(cloud.descriptor.shape[1])],
+                "normalised": False, "compare_by": "cosine similarity",
+            },
+            "surface_density": settings.level,
+            "files": {
+                "prepared.png": "the picture that was encoded",
+                "sheet.png": "novel views: colour, depth, descriptors",
+                turntable: f"{settings.frames} views around the object: colour and descriptors",
+                "points.ply": f"{len(cloud.points)} points",
+                "mesh.ply": f"{len(surface.points)} vertices, {len(surface.faces)} triangles",
+            },
+            "seconds": clock.seconds,
+        }  # fmt: skip
+        (folder / REPORT).write_text(json.dumps(report, indent=2) + "\n")
+    return Lifted(Path(out), report, ready, seen, views, colours)
+
+
+# ---------------------------------------------------------------------- steps of lift
+
+
+def _write_sheet(
+    folder: Path, ready: Tensor, seen: Field, settings: LiftSettings, progress: bool
+) -> tuple[list[figures.View], figures.DescriptorColours]:
+    _to_image(ready).save(folder / "prepared.png")
+    cameras = figures.around(settings.azimuth, settings.elevation, settings.views, settings.size)
+    views = figures.render_views(seen, cameras, "views" if progress else None)
+    colours = figures.DescriptorColours.fit(views)
+    near, far = figures.depth_range(views)
+    titles = [f"{i * 360 / settings.views:+.0f}\N{DEGREE SIGN}" for i in range(settings.views)]
+    rows: dict[str, list[Image.Image | None]] = {
+        "colour": [figures.picture_on_paper(ready), *(figures.colour_picture(v) for v in views)],
+        "depth": [None, *(figures.depth_picture(v, near, far) for v in views)],
+        "descriptor": [None, *(figures.descriptor_picture(v, colours) for v in views)],
+    }
+    figures.sheet(rows, ["picture", *titles]).save(folder / "sheet.png")
+    return views, colours
+
+
+def _write_turntable(
+    folder: Path, seen: Field, colours: figures.DescriptorColours, settings: LiftSettings, progress: bool
+) -> str:
+    cameras = figures.around(settings.azimuth, settings.elevation, settings.frames, settings.size)
+    views = figures.render_views(seen, cameras, "turntable" if progress else None)
+    return figures.write_turntable(figures.turntable_frames(views, colours), folder / "turntable").name
+
+
+@dataclass
+class _Clock:
+    """Seconds that each step took."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def time(self, name: str, work: Callable[[], Made]) -> Made:
+        start = time.perf_counter()
+        result = work()
+        self.seconds[name] = round(time.perf_counter() - start, 3)
+        return result
+
+
+# ---------------------------------------------------------------------- small things
+
+
+def _is_none(mask: Any) -> bool:
+    return isinstance(mask, str) and mask == "none"
+
+
+def _mask(mask: Mask, height: int, width: int) -> Float[Tensor, "h w"]:
+    """A mask as opacity in [0, 1]."""
+    if isinstance(mask, (str, os.PathLike, Image.Image)):
+        values = to_tensor(mask)[:3].mean(0)
+    else:
+        values = torch.as_tensor(mask).float().cpu()
+        values = values / 255 if values.numel() and values.max() > 1 else values
+    if tuple(values.shape) != (height, width):
+        raise InputError(f"the mask must be ({height}, {width}) like the picture, not {tuple(values.shape)}")
+    return values.clamp(0, 1)
+
+
+def _square(picture: Float[Tensor, "c h w"], x0: float, y0: float, side: float, size: int) -> Float[Tensor, "c s s"]:
+    """The square with that corner and side, 0 outside the picture, resampled to ``size`` without aliasing."""
+    shrink = side / size
+    if shrink > 1:  # smooth first, to pixels of the result's size
+        height, width = (max(1, round(s / shrink)) for s in picture.shape[1:])
+        y_scale, x_scale = height / picture.shape[1], width / picture.shape[2]
+        picture = F.interpolate(picture[None], (height, width), mode="bicubic", antialias=True)[0]
+    else:
+        y_scale = x_scale = 1.0
+    steps = (torch.arange(size) + 0.5) / size * side
+    x = 2 * (x0 + steps) * x_scale / picture.shape[2] - 1
+    y = 2 * (y0 + steps) * y_scale / picture.shape[1] - 1
+    grid = torch.stack(torch.meshgrid(x, y, indexing="xy"), -1)
+    return F.grid_sample(picture[None], grid[None], mode="bicubic", align_corners=False).squeeze(0).clamp(0, 1)
+
+
+def _to_image(picture: Float[Tensor, "c h w"]) -> Image.Image:
+    values = (picture.float().cpu().clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
+    return Image.fromarray(values)

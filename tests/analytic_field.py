@@ -1,0 +1,57 @@
+"""A field that is known exactly, for tests of what is done with fields: a solid ellipsoid with three coloured parts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from featurenerf.cameras import Camera
+from featurenerf.fields.base import Field, Model
+from featurenerf.rendering import Sampling
+
+RADII = (0.4, 0.22, 0.15)  # inside the sphere of radius 0.5
+COLOURS = torch.tensor([[0.9, 0.1, 0.1], [0.1, 0.8, 0.1], [0.1, 0.2, 0.9]])
+
+
+def part(points: Tensor) -> Tensor:
+    """0, 1 or 2: the back, middle or front third of the ellipsoid."""
+    return (points[..., 0] > -0.13).long() + (points[..., 0] > 0.13).long()
+
+
+@dataclass(frozen=True, eq=False)
+class EllipsoidField(Field):
+    opacity: float = 500.0
+
+    def sample(self, points: Tensor, directions: Tensor, channels: tuple[str, ...]) -> dict[str, Tensor]:
+        distance = (points / torch.tensor(RADII)).norm(dim=-1, keepdim=True)
+        kind = torch.nn.functional.one_hot(part(points), 3).float()
+        # smooth across 0.02 units of the surface, so that marching cubes finds it between grid points
+        values = {
+            "density": self.opacity * ((1.1 - distance) / 0.2).clamp(0, 1),
+            "rgb": COLOURS[part(points)],
+            "descriptor": torch.cat([3 * kind, points, torch.ones_like(points[..., :2])], -1),
+            "feature": kind,
+            "coordinate": points,
+        }
+        return {name: values[name] for name in channels}
+
+
+class EllipsoidModel(Model):
+    """Sees the same ellipsoid in every picture (nothing in a black one)."""
+
+    name = "ellipsoid"
+    canonical = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.nothing = nn.Parameter(torch.zeros(1))
+
+    def _encode(self, pictures: Tensor, cameras: Camera, scale: Tensor) -> Field:
+        return ellipsoid(cameras, 500.0 if pictures.max() > 0 else 0.0)
+
+
+def ellipsoid(source: Camera | None = None, opacity: float = 500.0) -> EllipsoidField:
+    source = Camera.look_at().reshape(1) if source is None else source
+    return EllipsoidField(source, Sampling(64, bound=0.5), 0.5, 65536, opacity)
