@@ -229,7 +229,7 @@ def ours(name: str, job: str) -> list[float]:
 
 
 def authors_step(clone: Path) -> list[float]:
-    """Run their train/train.py; a stand-in of its trainer base class times the steps instead of looping for 500 epochs."""
+    """Run their train/train.py; a stand-in for its trainer's base class times steps instead of looping for 500 epochs."""
     import torch
 
     pictures, cameras, focal = synthetic_objects(VIEWS)
@@ -331,7 +331,7 @@ def _dotmap() -> ModuleType:
 
 
 def _pyhocon() -> ModuleType:
-    """As much of the HOCON format as their configuration files use: include, nested blocks, ``key = value``, comments."""
+    """As much of HOCON as their configuration files use: include, nested blocks, ``key = value``, comments."""
 
     class Config(dict):
         def __getitem__(self, path: str) -> Any:
