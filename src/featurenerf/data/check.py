@@ -69,9 +69,9 @@ def _check_category(root: Path, synset: str, splits_dir: Path | None, progress: 
 
 def _split_problems(path: Path, split: Split, present: set[str]) -> Iterator[str]:
     where = {name: split.ids(name) for name in ("train", "val", "test")}
+    if not any(where.values()):
+        yield f"{path} names no object"
     for name, ids in where.items():
-        if not ids:
-            yield f"{path}: the {name} split is empty"
         missing = sorted(set(ids) - present)
         for object_id in missing:
             yield f"{path} names object {object_id} ({name}), which has no camera file"

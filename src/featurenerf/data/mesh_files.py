@@ -51,12 +51,13 @@ def load_mesh(
                 f'{path}: no part is given for the groups {", ".join(left)}; name them, or "*" for the rest'
             )
     turn = _rotation(up, front)
-    vertices, faces, uv = [], [], []
+    vertices: list[np.ndarray] = []
+    faces, uv = [], []
     face_parts, face_materials = [], []
     materials: list[Material] = []
     for name, geometry in geometries.items():
         own_vertices, own_faces = np.asarray(geometry.vertices, np.float64), np.asarray(geometry.faces, np.int64)
-        faces.append(own_faces + sum(map(len, vertices)))
+        faces.append(own_faces + sum(len(others) for others in vertices))
         vertices.append(own_vertices @ turn.T)
         uv.append(_texture_coordinates(geometry)[own_faces])
         face_parts.append(np.full(len(own_faces), 1 if parts is None else parts.get(name, parts.get("*", 1)), np.int32))

@@ -45,6 +45,11 @@ def _latin1(text: str, encoding: str) -> bytes:
     return text.encode("latin1")
 
 
+def _no_bytes() -> bytes:
+    """What pickles of protocol 2 and below call ``bytes`` for."""
+    return b""
+
+
 class _ArrayUnpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         module = module.replace("numpy.core", "numpy._core")
@@ -58,6 +63,8 @@ class _ArrayUnpickler(pickle.Unpickler):
             return getattr(np, name)
         if (module, name) == ("_codecs", "encode"):
             return _latin1
+        if name == "bytes" and module in ("builtins", "__builtin__"):
+            return _no_bytes
         raise _RefusedError(f"{module}.{name}")
 
 
@@ -70,7 +77,7 @@ def _scalar(dtype: np.dtype, data: bytes) -> np.generic:
     return np.frombuffer(data, dtype)[0]
 
 
-def _from_buffer(buffer: bytes, dtype: np.dtype, shape: tuple[int, ...], order: Any) -> np.ndarray:
+def _from_buffer(buffer: bytes | bytearray, dtype: np.dtype, shape: tuple[int, ...], order: Any) -> np.ndarray:
     return np.frombuffer(buffer, dtype).reshape(shape, order=order)
 
 
