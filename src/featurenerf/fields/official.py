@@ -6,17 +6,14 @@ Only names and layouts are translated here: no tensor is changed. The models rem
 from __future__ import annotations
 
 import os
-import pickle
 from collections.abc import Mapping
-from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
 from featurenerf.errors import InputError
 from featurenerf.fields.paper import LATENT, PaperConfig, PaperModel
+from featurenerf.weights import read_weights
 
 _NAMES = {
     "encoder.model.": "encoder.",
@@ -26,30 +23,6 @@ _NAMES = {
     "mlp_coarse.blocks.": "network.blocks.",
 }
 _UNUSED = ("encoder.model.layer4.", "encoder.model.fc.", "mlp_fine.", "code.")
-
-
-def read_state_dict(path: str | os.PathLike[str]) -> dict[str, Tensor]:
-    """The tensors of a ``.pth`` file (read without running any code from it) or a safetensors file.
-
-    Raises:
-        InputError: when the file is missing, damaged, or holds anything but tensors by name.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(f"there is no file {path}")
-    try:
-        weights = load_file(path)
-    except SafetensorError:
-        try:
-            weights = torch.load(path, map_location="cpu", weights_only=True)
-        except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise InputError(
-                f"{path} is not a state dict of tensors ({reason}): give the program's own file"
-            ) from error
-    if not isinstance(weights, Mapping) or not all(isinstance(v, Tensor) for v in weights.values()):
-        raise InputError(f"{path} does not hold tensors by name: save the network's state_dict() and nothing else")
-    return dict(weights)
 
 
 def convert(weights: Mapping[str, Tensor], coordinate: bool = True) -> tuple[PaperConfig, dict[str, Tensor]]:
@@ -84,8 +57,12 @@ def convert(weights: Mapping[str, Tensor], coordinate: bool = True) -> tuple[Pap
 
 
 def import_official(path: str | os.PathLike[str], coordinate: bool = True) -> PaperModel:
-    """The model in a checkpoint file of the authors' program, ready for inference."""
-    weights = read_state_dict(path)
+    """The model in a checkpoint file of the authors' program, ready for inference.
+
+    Raises:
+        InputError: when the file cannot be read, or see ``convert``.
+    """
+    weights = read_weights(path)
     try:
         config, converted = convert(weights, coordinate)
     except InputError as error:
@@ -123,12 +100,12 @@ def _config(weights: Mapping[str, Tensor], ours: Mapping[str, Tensor], coordinat
         width=width,
         blocks=_count(ours, "network.blocks."),
         fuse=_count(ours, "network.latent."),
-        feature=feature,
+        feature_dim=feature,
         coordinate=coordinate,
         octaves=octaves,
         frequency=frequency,
         convention="authors",
-        canonical=None,
+        size=None,
     )
 
 

@@ -8,8 +8,8 @@ Shapes: b objects, v source views, n points, h x w pixels; the latent has half o
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from featurenerf.cameras import Camera
+from featurenerf.cameras import DISTANCE, FOV, PICTURE_SIZE, Camera
 from featurenerf.errors import InputError
 from featurenerf.fields.base import CHANNELS, Field, Model, Samples
 from featurenerf.fields.warp import Canonical
@@ -38,7 +38,7 @@ class PaperConfig:
     """Residual blocks of the MLP."""
     fuse: int = 3
     """Blocks that see the latent; after them the activations of several source views are averaged."""
-    feature: int = 384
+    feature_dim: int = 384
     """Length of the distilled feature; 0 is a model without one (pixelNeRF)."""
     coordinate: bool = True
     """Whether the model predicts the coordinates of a point in the object's own frame."""
@@ -48,32 +48,41 @@ class PaperConfig:
     """Angular frequency of the first octave, in radians per world unit."""
     convention: Literal["centre", "authors"] = "centre"
     """Where pixels are: centres at +0.5 throughout, or as in the authors' program (for models imported from it)."""
-    canonical: Canonical | None = field(default_factory=Canonical)
-    """The pictures that the model was trained on; None takes pictures of any size, focal length and pose unwarped."""
-    coarse: int = 64
+    size: int | None = PICTURE_SIZE
+    """Side of the pictures that the model was trained on; None takes pictures of any size, focal length and pose."""
+    fov: float = FOV
+    """Their horizontal field of view, in degrees."""
+    distance: float = DISTANCE
+    """The distance of their camera, in world units."""
+    coarse_samples: int = 64
     """Samples along a ray in the first pass."""
-    importance: int = 16
+    importance_samples: int = 16
     """Further samples where the first pass found weight."""
-    around_depth: int = 16
+    depth_samples: int = 16
     """Further samples around the depth that the first pass found."""
     depth_std: float = 0.01
     """Standard deviation of the latter, in world units."""
 
     def __post_init__(self) -> None:
-        if isinstance(self.canonical, Mapping):  # as it comes from a checkpoint's config.json
-            object.__setattr__(self, "canonical", Canonical(**self.canonical))
-        if min(self.width, self.blocks, self.octaves, self.coarse) < 1:
-            raise InputError("width, blocks, octaves and coarse of the paper field must be at least 1")
-        if min(self.feature, self.importance, self.around_depth) < 0:
-            raise InputError("feature, importance and around_depth of the paper field cannot be negative")
+        if min(self.width, self.blocks, self.octaves, self.coarse_samples) < 1:
+            raise InputError("width, blocks, octaves and coarse_samples of the paper field must be at least 1")
+        if min(self.feature_dim, self.importance_samples, self.depth_samples) < 0:
+            raise InputError("feature_dim and the numbers of samples of the paper field cannot be negative")
         if not 1 <= self.fuse <= self.blocks:
             raise InputError(f"the paper field cannot fuse views after {self.fuse} of {self.blocks} blocks")
         if not (self.frequency > 0 and self.depth_std > 0):
             raise InputError("frequency and depth_std of the paper field must be positive")
         if self.convention not in ("centre", "authors"):
             raise InputError(f"the paper field knows the conventions 'centre' and 'authors', not {self.convention!r}")
-        if self.convention == "authors" and self.canonical is not None:
-            raise InputError("a model in the authors' convention takes pictures as they are: set canonical to None")
+        if self.convention == "authors" and self.size is not None:
+            raise InputError("a model in the authors' convention takes pictures as they are: set size to None")
+        if self.size is not None and self.size < 32:
+            raise InputError(f"size is {self.size}: the paper field needs pictures of at least 32 x 32 pixels")
+
+    @property
+    def canonical(self) -> Canonical | None:
+        """The camera that every picture is warped to before it is encoded."""
+        return None if self.size is None else Canonical(self.size, self.fov, self.distance)
 
     @property
     def code(self) -> int:
@@ -83,9 +92,9 @@ class PaperConfig:
     @property
     def outputs(self) -> dict[str, slice]:
         """Which outputs of the MLP make up each channel."""
-        end = 4 + self.feature
+        end = 4 + self.feature_dim
         rows = {"rgb": slice(0, 3), "density": slice(3, 4)}
-        if self.feature:
+        if self.feature_dim:
             rows["feature"] = slice(4, end)
         if self.coordinate:
             rows["coordinate"] = slice(end, end + 3)
@@ -205,7 +214,7 @@ class Network(nn.Module):
         self.input = nn.Linear(config.code, config.width)
         self.latent = nn.ModuleList(nn.Linear(LATENT, config.width) for _ in range(config.fuse))
         self.blocks = nn.ModuleList(ResidualBlock(config.width) for _ in range(config.blocks))
-        self.output = nn.Linear(config.width, 4 + config.feature + 3 * config.coordinate)
+        self.output = nn.Linear(config.width, 4 + config.feature_dim + 3 * config.coordinate)
         for module in self.modules():
             if isinstance(module, nn.Linear):
                 nn.init.kaiming_normal_(module.weight)
@@ -258,9 +267,9 @@ class PaperModel(Model):
         config = self.config
         return PaperField(
             source=cameras,
-            sampling=Sampling(config.coarse, config.importance, config.around_depth, config.depth_std),
+            sampling=Sampling(config.coarse_samples, config.importance_samples, config.depth_samples, config.depth_std),
             pixel_offset=0.0 if config.convention == "authors" else 0.5,
-            rays_per_chunk=64 if maps.device.type == "cpu" else 4096,
+            rays_per_chunk=128 if maps.device.type == "cpu" else 4096,
             model=self,
             maps=maps.to(torch.promote_types(maps.dtype, torch.float32)).unflatten(0, scale.shape),
             cameras=cameras,

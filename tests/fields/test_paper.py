@@ -1,0 +1,297 @@
+"""The paper's field: its fast look-up against a plain one, its conventions, types, and refusals."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from featurenerf.cameras import Camera
+from featurenerf.errors import InputError
+from featurenerf.fields.paper import Encoder, PaperConfig, PaperField, PaperModel, bilinear, positional_code
+
+SMALL = PaperConfig(
+    width=24,
+    blocks=3,
+    fuse=2,
+    feature_dim=6,
+    octaves=3,
+    size=64,
+    coarse_samples=16,
+    importance_samples=4,
+    depth_samples=4,
+)
+
+
+def make_model(config: PaperConfig = SMALL) -> PaperModel:
+    torch.manual_seed(0)
+    model = PaperModel(config)
+    for parameter in model.network.parameters():  # the blocks start as identities, which would hide mistakes
+        torch.nn.init.normal_(parameter, std=0.2)
+    return model.eval()
+
+
+def views(azimuths: list[list[float]]) -> Camera:
+    return Camera.stack([Camera.look_at(row, 20.0, 64, 64) for row in azimuths])
+
+
+def plain(
+    model: PaperModel, pictures: Tensor, cameras: Camera, points: Tensor, directions: Tensor
+) -> dict[str, Tensor]:
+    """The same field as the papers write it: the latent is looked up first, and each block projects it."""
+    b, v = pictures.shape[:2]
+    config, network = model.config, model.network
+    latent = model.encoder(pictures.flatten(0, 1))  # b*v 512 h w
+    local = points[:, None].expand(b, v, -1, 3)
+    xy, _ = cameras.project(local)
+    cells = (xy - 0.5) / 2
+    size = torch.tensor([latent.shape[3], latent.shape[2]])
+    grid = 2 * cells / (size - 1) - 1
+    looked_up = F.grid_sample(latent, grid.flatten(0, 1)[:, None], align_corners=True, padding_mode="border")
+    z = looked_up[:, :, 0].transpose(1, 2).unflatten(0, (b, v))  # b v n 512
+    rotation = cameras.pose[..., :3, :3]
+    turned = torch.einsum("bvij,bvni->bvnj", rotation, local)
+    toward = torch.einsum("bvij,bni->bvnj", rotation, directions)
+    x = network.input(torch.cat([positional_code(turned, config.octaves, config.frequency), toward], -1))
+    for number, block in enumerate(network.blocks):
+        if number == config.fuse:
+            x = x.mean(1)
+        if number < config.fuse:
+            x = x + network.latent[number](z)
+        x = x + block.second(F.relu(block.first(F.relu(x))))
+    out = network.output(F.relu(x))
+    return {
+        "density": F.relu(out[..., 3:4]),
+        "rgb": torch.sigmoid(out[..., :3]),
+        "feature": out[..., 4:10],
+        "coordinate": out[..., 10:],
+        "descriptor": x,
+    }
+
+
+def test_fast_look_up_is_the_plain_one_and_so_are_its_gradients() -> None:
+    model = make_model()
+    pictures = torch.rand(2, 2, 3, 64, 64, requires_grad=True)
+    cameras = views([[0.0, 70.0], [120.0, 200.0]])
+    points = (torch.rand(2, 50, 3) - 0.5).requires_grad_()
+    directions = F.normalize(torch.randn(2, 50, 3), dim=-1)
+    channels = ("density", "rgb", "feature", "coordinate", "descriptor")
+    parameters = [pictures, points, *(p for p in model.parameters())]
+
+    def gradients(values: dict[str, Tensor]) -> list[Tensor]:
+        torch.manual_seed(1)
+        loss = sum((value * torch.randn_like(value)).sum() for value in values.values())
+        return list(torch.autograd.grad(loss, parameters))  # type: ignore[arg-type]
+
+    fast = model.encode_batch(pictures, cameras).sample(points, directions, channels)
+    slow = plain(model, pictures, cameras, points, directions)
+    for name in channels:
+        assert (fast[name] - slow[name]).abs().max() <= 2e-5 * slow[name].abs().max()
+    for a, b in zip(gradients(fast), gradients(slow), strict=True):
+        assert (a - b).abs().max() <= 2e-5 * b.abs().max().clamp(min=1e-3)
+
+
+@pytest.mark.parametrize("shape", [(8, 5), (1, 4), (1, 1)])
+def test_bilinear_is_grid_sample(shape: tuple[int, int]) -> None:
+    maps = torch.randn(2, *shape, 7, dtype=torch.float64, requires_grad=True)
+    xy = (torch.rand(2, 30, 2, dtype=torch.float64) * 12 - 2).requires_grad_()
+    size = torch.tensor([shape[1], shape[0]])
+    grid = 2 * xy / (size - 1).clamp(min=1) - 1
+    nchw = maps.permute(0, 3, 1, 2)
+    theirs = F.grid_sample(nchw, grid[:, None], align_corners=True, padding_mode="border")[:, :, 0].transpose(1, 2)
+    ours = bilinear(maps, xy)
+    torch.testing.assert_close(ours, theirs)
+    weights = torch.randn_like(ours)
+    for a, b in zip(
+        torch.autograd.grad((ours * weights).sum(), [maps, xy]),
+        torch.autograd.grad((theirs * weights).sum(), [maps, xy]),
+        strict=True,
+    ):
+        torch.testing.assert_close(a, b)
+
+
+@pytest.mark.parametrize("axis", ["x", "y"])
+def test_pixels_and_cells_agree(monkeypatch: pytest.MonkeyPatch, axis: str) -> None:
+    """A point is looked up in the cell whose receptive field is centred on its pixel, at every stage."""
+    monkeypatch.setattr(F, "max_pool2d", F.avg_pool2d)  # as symmetric, but linear
+    encoder = Encoder("centre").eval().double()
+    for parameter in encoder.parameters():
+        parameter.data.fill_(1.0 if parameter.ndim == 1 else 1 / parameter[0].numel())
+    picture = torch.ones(1, 3, *((32, 640) if axis == "x" else (640, 32)), dtype=torch.float64, requires_grad=True)
+    latent = encoder(picture)[0]  # 512 16 320
+    model, camera = make_model(), Camera.look_at(width=picture.shape[3], height=picture.shape[2])
+    for channel in (0, 64, 128, 256):  # the first of every stage
+        for cell in (160, 163):
+            value = latent[channel, 7, cell] if axis == "x" else latent[channel, cell, 7]
+            (seen,) = torch.autograd.grad(value, picture, retain_graph=True)
+            profile = seen.sum((0, 1, 2 if axis == "x" else 3))
+            centre = float((profile * (torch.arange(640) + 0.5)).sum() / profile.sum())
+            found = model.latent_xy(torch.full((1, 1, 2), centre), camera, (latent.shape[2], latent.shape[1]))
+            assert float(found[0, 0, 0]) == pytest.approx(cell, abs=1e-4)
+
+
+@pytest.mark.parametrize(("convention", "steady"), [("centre", True), ("authors", False)])
+@torch.no_grad()
+def test_a_moved_picture_moves_its_latent(convention: str, steady: bool) -> None:
+    """By 16 pixels, a cell of the coarsest stage; the authors' stretched stages do not."""
+    torch.manual_seed(0)
+    encoder = Encoder(convention).eval()
+    picture = torch.rand(1, 3, 640, 32)
+    moved = encoder(picture[:, :, 16:])[0, :, :152]  # of rows 16 to 320
+    whole = encoder(picture)[0, :, 8:160]
+    same = (moved - whole)[:, 142:150].abs().max() < 1e-4 * whole.abs().max()
+    assert bool(same) == steady
+
+
+def test_a_point_is_looked_up_where_it_is_seen() -> None:
+    """Change one pixel: of the points along rays, only those that project near it may change."""
+    model = make_model()
+    camera = Camera.look_at(30.0, 20.0, 64, 64)
+    xy = camera.pixels().reshape(-1, 2)
+    points = camera.unproject(xy, torch.full((64 * 64,), 1.3))
+    picture = torch.rand(3, 64, 64)
+    changed = picture.clone()
+    changed[:, 40, 16] += 0.5
+    stem = [0, 64]
+    with torch.no_grad():
+        before, after = (
+            model.encoder(p[None])[:, slice(*stem)].permute(0, 2, 3, 1) for p in (picture, changed.clamp(0, 1))
+        )
+        projected, _ = camera.project(points)
+        cells = model.latent_xy(projected[None], camera, (32, 32))
+        moved = (bilinear(before, cells) - bilinear(after, cells)).abs().sum(-1).reshape(64, 64)
+    rows, columns = moved.nonzero().unbind(-1)
+    assert abs(rows.double().mean() - 40) <= 0.5
+    assert abs(columns.double().mean() - 16) <= 0.5
+
+
+def test_fields_are_values() -> None:
+    model = make_model()
+    first = model.encode(torch.rand(3, 64, 64))
+    points = torch.rand(20, 3) - 0.5
+    before = first.query(points)
+    second = model.encode(torch.rand(3, 64, 64))
+    after = first.query(points)
+    assert before.descriptor is not None
+    assert after.descriptor is not None
+    assert torch.equal(before.descriptor, after.descriptor)
+    assert not torch.equal(before.descriptor, second.query(points).descriptor)  # type: ignore[arg-type]
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        first.scale = torch.ones(1, 1)  # type: ignore[attr-defined, misc]
+
+
+def test_one_field_of_a_batch_is_that_field() -> None:
+    model = make_model()
+    pictures, cameras = torch.rand(2, 1, 3, 64, 64), views([[0.0], [50.0]])
+    points = torch.rand(2, 7, 5, 3) - 0.5
+    batched = model.encode_batch(pictures, cameras).query(points)
+    single = model.encode(pictures[1, 0], cameras[1, 0]).query(points[1])
+    for channel in ("density", "rgb", "feature", "coordinate", "descriptor"):
+        torch.testing.assert_close(getattr(batched, channel)[1], getattr(single, channel), rtol=1e-4, atol=1e-3)
+
+
+def test_the_order_of_views_does_not_matter() -> None:
+    model = make_model()
+    pictures = [torch.rand(3, 64, 64) for _ in range(2)]
+    cameras = [Camera.look_at(a, 20.0, 64, 64) for a in (0.0, 100.0)]
+    points, toward = torch.rand(30, 3) - 0.5, F.normalize(torch.randn(30, 3), dim=-1)
+    one = model.encode(pictures, cameras).query(points, toward)
+    other = model.encode(pictures[::-1], cameras[::-1]).query(points, toward)
+    torch.testing.assert_close(one.descriptor, other.descriptor, rtol=1e-4, atol=1e-5)
+
+
+def test_a_farther_camera_sees_a_larger_object() -> None:
+    """The same picture from twice the distance shows the same object at twice the size: half the density."""
+    model = make_model()
+    picture = torch.rand(3, 64, 64)
+    near = model.encode(picture, Camera.look_at(30.0, 20.0, 64, 64))
+    far = model.encode(picture, Camera.look_at(30.0, 20.0, 64, 64, distance=2.6))
+    points = torch.rand(40, 3) - 0.5
+    a, b = near.query(points), far.query(2 * points)
+    assert a.density is not None
+    assert b.density is not None
+    torch.testing.assert_close(a.descriptor, b.descriptor, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(a.density, 2 * b.density, rtol=1e-4, atol=1e-4)
+
+
+def test_render_is_deterministic_differentiable_and_made_of_samples() -> None:
+    model = make_model()
+    field = model.encode(torch.rand(3, 64, 64))
+    camera = Camera.look_at(60.0, 10.0, 6, 5)
+    rendered = field.render(camera)
+    again = dataclasses.replace(field, rays_per_chunk=7).render(camera)
+    assert rendered["descriptor"].shape == (5, 6, 24)
+    assert rendered["feature"].shape == (5, 6, 6)
+    for name, value in rendered.items():
+        torch.testing.assert_close(value, again[name], rtol=1e-4, atol=1e-5)
+    rendered["descriptor"].sum().backward()
+    assert model.encoder.conv1.weight.grad is not None
+    assert model.encoder.conv1.weight.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.bfloat16, 0.1), (torch.float64, 1e-4)])
+def test_other_types(dtype: torch.dtype, tolerance: float) -> None:
+    model = make_model()
+    picture = torch.rand(3, 64, 64)
+    points = torch.rand(50, 3) - 0.5
+    with torch.no_grad():
+        expected = model.encode(picture).query(points).descriptor
+        other = model.to(dtype).encode(picture)
+        found = other.query(points).descriptor
+        assert other.render(Camera.look_at(10.0, 10.0, 4, 4), ("rgb", "depth"))["rgb"].isfinite().all()
+    assert expected is not None
+    assert found is not None
+    assert (expected - found).norm() / expected.norm() < tolerance
+
+
+def test_channels_that_the_model_has_not() -> None:
+    model = make_model(dataclasses.replace(SMALL, feature_dim=0, coordinate=False))
+    field = model.encode(torch.rand(3, 64, 64))
+    points = torch.rand(5, 3) - 0.5
+    samples = field.query(points)
+    assert samples.feature is None
+    assert samples.coordinate is None
+    assert samples.rgb is not None
+    with pytest.raises(InputError, match="without the channel 'coordinate'"):
+        field.query(points, channels=("coordinate",))
+    with pytest.raises(InputError, match="without the channel 'feature'"):
+        field.render(Camera.look_at(0.0, 0.0, 4, 4), ("feature",))
+
+
+def test_only_what_is_asked_for_is_returned() -> None:
+    field = make_model().encode(torch.rand(3, 64, 64))
+    assert isinstance(field, PaperField)
+    points = torch.rand(1, 5, 3)
+    assert list(field.sample(points, points, ("density",))) == ["density"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"width": 0},
+        {"fuse": 4},
+        {"fuse": 0},
+        {"feature_dim": -1},
+        {"frequency": 0.0},
+        {"convention": "authors"},
+    ],
+)
+def test_contradictory_settings(change: dict[str, object]) -> None:
+    with pytest.raises(InputError):
+        dataclasses.replace(SMALL, **change)  # type: ignore[arg-type]
+
+
+def test_config_survives_json() -> None:
+    assert PaperConfig(**dataclasses.asdict(SMALL)) == SMALL
+    imported = dataclasses.replace(SMALL, convention="authors", size=None)
+    assert PaperConfig(**dataclasses.asdict(imported)) == imported
+
+
+def test_published_size() -> None:
+    """3.6 M multiply-adds a point without the look-ups' projections being shared (PaperConfig's defaults)."""
+    model = PaperModel(PaperConfig())
+    per_point = sum(p.numel() for p in model.network.parameters() if p.ndim == 2)
+    assert per_point == 42 * 512 + 3 * 512 * 512 + 10 * 512 * 512 + 512 * 391
