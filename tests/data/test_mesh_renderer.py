@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from conftest import make_box
+from box_mesh import make_box
 
 from featurenerf import Camera
 from featurenerf.data.mesh_renderer import Lighting, Scene, render_view, visible_keypoints
@@ -17,6 +17,11 @@ pytest.importorskip("embreex", reason="the extra 'data' is not installed")
 
 EXTENT = (0.6, 0.48, 0.64)
 CAMERA = Camera.look_at(azimuth=35.0, elevation=30.0)
+
+
+@pytest.fixture
+def box() -> LabelledMesh:
+    return make_box(EXTENT)
 
 
 def unprojected(camera: Camera, depth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,9 +1,8 @@
-"""Meshes for the tests of the renderer and of the data sets."""
+"""A mesh whose every answer is known, for the tests of the renderer."""
 
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
 from featurenerf.data.synthesis.objects import LabelledMesh, Material
 
@@ -27,8 +26,3 @@ def make_box(extent: tuple[float, float, float] = (0.6, 0.48, 0.64), texture: np
         uv=np.stack([square[[0, 1, 2]], square[[0, 2, 3]]] * 6),
         keypoints=dict(enumerate(corners.astype(np.float64))),
     )
-
-
-@pytest.fixture
-def box() -> LabelledMesh:
-    return make_box()
