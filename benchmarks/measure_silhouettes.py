@@ -8,6 +8,7 @@ degrees, from where things are photographed, and measures the box around them in
 
 from __future__ import annotations
 
+import itertools
 import sys
 
 import numpy as np
@@ -16,6 +17,7 @@ import torch
 from featurenerf.cameras import PICTURE_SIZE, Camera
 from featurenerf.data.synthesis import generate
 
+ASPECTS = (0, 0.6, 0.8, 1, 1.2, 1.5, 2, 2.5, 4)
 OBJECTS, VIEWS, SEED = 300, 8, 1000
 
 
@@ -35,13 +37,22 @@ def measure(category: str) -> dict[str, np.ndarray]:
         "longest side": sides.max(1),
         "diagonal": np.linalg.norm(sides, axis=1),
         "root of the area": np.sqrt(sides.prod(1)),
+        "aspect": sides[:, 0] / sides[:, 1],
         "centre x": centres[:, 0],
         "centre y": centres[:, 1],
     }
 
 
 if __name__ == "__main__":
-    for name in sys.argv[1:] or ["chair", "car"]:
-        for quantity, values in measure(name).items():
+    measured = {name: measure(name) for name in sys.argv[1:] or ["chair", "car"]}
+    for name, quantities in measured.items():
+        for quantity, values in quantities.items():
             median, std = np.median(values), values.std()
             print(f"{name:8} {quantity:17} mean {values.mean():.3f}  median {median:.3f}  std {std:.3f}")
+    aspects = np.concatenate([m["aspect"] for m in measured.values()])
+    diagonals = np.concatenate([m["diagonal"] for m in measured.values()])
+    for low, high in itertools.pairwise(ASPECTS):
+        chosen = diagonals[(aspects >= low) & (aspects < high)]
+        print(
+            f"aspect {low} to {high}: diagonal mean {chosen.mean():.3f}  std {chosen.std():.3f}  ({len(chosen)} views)"
+        )

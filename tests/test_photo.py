@@ -49,7 +49,8 @@ def test_prepare_scales_and_centres(shape: tuple[int, int], box: tuple[int, int,
     ready = photo.prepare(picture, picture[3])
     assert ready.shape == (4, 128, 128)
     diagonal, x, y = outline(ready[3])
-    assert diagonal == pytest.approx(photo.OUTLINE_DIAGONAL, abs=0.02)
+    aspect = (box[3] - box[2]) / (box[1] - box[0])
+    assert diagonal == pytest.approx(np.interp(aspect, photo.OUTLINE_ASPECTS, photo.OUTLINE_DIAGONALS), abs=0.02)
     assert (x, y) == pytest.approx(photo.OUTLINE_CENTRE, abs=0.01)
     seen = ready[:3, ready[3] > 0.99]
     share = ((seen > 0.9).float().mean(1)).numpy()
@@ -58,6 +59,8 @@ def test_prepare_scales_and_centres(shape: tuple[int, int], box: tuple[int, int,
 
 
 def test_prepare_changes_a_prepared_picture_little() -> None:
+    wide = box_picture(300, 400, (100, 220, 40, 330))
+    assert outline(photo.prepare(wide, outline=0.6)[3])[0] == pytest.approx(0.6, abs=0.02)
     once = photo.prepare(box_picture(300, 400, (100, 220, 40, 330)))
     twice = photo.prepare(once)
     assert (once[3] - twice[3]).abs().mean() < 0.01
@@ -87,7 +90,7 @@ def test_prepare_finds_an_object_on_plain_ground() -> None:
     picture = torch.full((3, 100, 100), 0.9)
     picture[:, 30:60, 20:80] = torch.tensor([0.1, 0.4, 0.2])[:, None, None]
     diagonal, _, _ = outline(photo.prepare(picture)[3])
-    assert diagonal == pytest.approx(photo.OUTLINE_DIAGONAL, abs=0.03)
+    assert diagonal == pytest.approx(0.81, abs=0.03)  # twice as wide as high
 
 
 def test_pictures_without_an_object_get_a_sentence(tmp_path: Path) -> None:
@@ -107,7 +110,7 @@ def test_large_pictures_work(tmp_path: Path) -> None:
     picture.paste((180, 20, 20), (2000, 2000, 6000, 4000))
     picture.save(path, compress_level=1)
     diagonal, _, _ = outline(photo.prepare(path)[3])
-    assert diagonal == pytest.approx(photo.OUTLINE_DIAGONAL, abs=0.02)
+    assert diagonal == pytest.approx(0.81, abs=0.02)
 
 
 def test_lift_writes_everything(tmp_path: Path) -> None:

@@ -26,12 +26,13 @@ from featurenerf.fields.base import Field, Model
 from featurenerf.outputs import REPORT, fresh_directory
 from featurenerf.pictures import Picture, to_tensor
 
-OUTLINE_DIAGONAL = 0.86
-"""Diagonal of the box around an object's outline in its canonical picture, in units of the picture's side.
-
-The object's size in space is what the model expects, and its outline's diagonal varies least with shape and heading:
-mean and standard deviation by ``benchmarks/measure_silhouettes.py``: chairs 0.861 +- 0.052."""
-OUTLINE_CENTRE = (0.5, 0.53)
+OUTLINE_ASPECTS = (0.95, 1.05, 1.35, 1.75, 2.25, 3.0)
+OUTLINE_DIAGONALS = (0.86, 0.73, 0.73, 0.8, 0.83, 0.85)
+"""Diagonal of the box around an object's outline in its canonical picture, in units of the picture's side, by the box's
+width over its height (linear in between): an object's size in space is what the model expects, and a narrow outline of
+a car shows a shortened one. Means over chairs and cars by ``benchmarks/measure_silhouettes.py``; they scatter by
+0.05 among chairs and by 0.02 (side views) to 0.09 (front views) among cars."""
+OUTLINE_CENTRE = (0.5, 0.54)
 """Where the centre of that box lies (x, y): seen from above, an object reaches further down than up."""
 SMALLEST_OBJECT = 8
 """An object whose box has a diagonal of fewer pixels shows too little."""
@@ -40,7 +41,9 @@ Mask = Shaped[Tensor, "h w"] | Shaped[np.ndarray, "h w"] | Picture
 Made = TypeVar("Made")
 
 
-def prepare(picture: Picture, mask: Mask | None = None, size: int = PICTURE_SIZE) -> Float[Tensor, "4 s s"]:
+def prepare(
+    picture: Picture, mask: Mask | None = None, size: int = PICTURE_SIZE, outline: float | None = None
+) -> Float[Tensor, "4 s s"]:
     """A picture as the canonical camera would have taken it: the object cut out, centred and scaled.
 
     Args:
@@ -49,6 +52,8 @@ def prepare(picture: Picture, mask: Mask | None = None, size: int = PICTURE_SIZE
             that size, white on black. None is the picture's alpha channel, or where it has none (or an opaque one)
             an automatic mask (``featurenerf.masks``; needs the extra ``mask`` unless the background is plain).
         size: width and height of the result in pixels.
+        outline: diagonal of the box around the object in the result, in units of its side; None goes by the box's
+            shape (``OUTLINE_DIAGONALS``).
     Returns:
         RGBA in [0, 1]; colour is not multiplied by alpha. It goes into ``Model.encode`` as it is.
     Raises:
@@ -70,7 +75,9 @@ def prepare(picture: Picture, mask: Mask | None = None, size: int = PICTURE_SIZE
         raise InputError(
             f"the object found {name}has only {right - left} x {bottom - top} pixels: give a closer picture"
         )
-    side = diagonal / OUTLINE_DIAGONAL  # of the square that becomes the picture, in pixels of the given one
+    aspect = (right - left) / (bottom - top)
+    expected = outline or float(np.interp(aspect, OUTLINE_ASPECTS, OUTLINE_DIAGONALS))
+    side = diagonal / expected  # of the square that becomes the picture, in pixels of the given one
     x0 = (left + right) / 2 - OUTLINE_CENTRE[0] * side
     y0 = (top + bottom) / 2 - OUTLINE_CENTRE[1] * side
     cut = _square(torch.cat([rgb * alpha, alpha[None]]), x0, y0, side, size)
