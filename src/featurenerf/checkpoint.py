@@ -79,7 +79,7 @@ def build(config: Mapping[str, Any], where: str | os.PathLike[str] = "the config
     """A model with random weights from the contents of a ``config.json``."""
     model_type = MODELS[config["field"]]
     known = {f.name for f in fields(model_type.config_type)}
-    given = config["model"]
+    given = {k: tuple(v) if isinstance(v, list) else v for k, v in config["model"].items()}
     if set(given) != known:
         odd = ", ".join(sorted(set(given) ^ known))
         raise InputError(f"{where} was written by another version of featurenerf: its settings differ in {odd}")

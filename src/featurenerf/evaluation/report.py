@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 import torch
 
+from featurenerf.checkpoint import write_atomically
 from featurenerf.errors import InputError
 from featurenerf.evaluation.protocols import Evaluation
 
@@ -64,16 +64,12 @@ def write_report(report: Mapping[str, Any], path: Path | str) -> None:
         InputError: if the file cannot be written.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     text = json.dumps(report, indent=2, allow_nan=False, default=str) + "\n"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(text)
-        os.replace(temporary, path)
+        write_atomically(path, lambda partial: partial.write_text(text))
     except OSError as error:
         raise InputError(f"the report cannot be written to {path} ({error.strerror}): give another --out") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def read_report(path: Path | str) -> Report:

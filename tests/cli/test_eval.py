@@ -1,0 +1,149 @@
+"""``featurenerf eval`` on a small data set on disk, with a small random checkpoint."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from featurenerf import checkpoint
+from featurenerf.cameras import Camera
+from featurenerf.cli.eval import EvalConfig, main, run
+from featurenerf.data import layout
+from featurenerf.data.layout import InstancePair, ObjectRecord, PosePair, Split, ViewPair
+from featurenerf.errors import InputError
+from featurenerf.fields import FastConfig, FastModel
+
+SIZE, SYNSET = 32, "03001627"
+
+
+def record(seed: int) -> ObjectRecord:
+    """Two parts, the upper and the lower half of a square, seen from two sides."""
+    random = np.random.default_rng(seed)
+    parts = np.zeros((2, SIZE, SIZE), np.int64)
+    parts[:, 8:16, 8:24], parts[:, 16:24, 8:24] = 1, 2
+    pictures = np.zeros((2, SIZE, SIZE, 4), np.uint8)
+    pictures[..., :3] = random.integers(50, 200, (2, SIZE, SIZE, 3))
+    pictures[..., 3] = np.where(parts > 0, 255, 0)
+    points = random.uniform(-0.3, 0.3, (50, 3))
+    return ObjectRecord(
+        cameras=Camera.look_at([0.0, 50.0], 20.0, width=SIZE, height=SIZE),
+        pictures=pictures,
+        parts=parts,
+        keypoints=[np.array([[10, 10, 0], [20, 10, 1]]), np.array([[10, 20, 0]])],
+        part_points=points,
+        part_labels=np.where(points[:, 2] > 0, 1, 2),
+        candidates=points,
+        keypoint_labels=np.concatenate([points[:2], [[0], [1]]], 1),
+    )
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("data")
+    for number, name in enumerate("abcd"):
+        layout.write_object(root, SYNSET, name, record(number))
+    split = Split(
+        (),
+        ("c", "d"),
+        ("a", "b"),
+        (InstancePair("a", "b", 0), InstancePair("b", "a", 1)),
+        (ViewPair("a", 0, 1),),
+        (PosePair("a", "b", 0, 1),),
+    )
+    layout.write_split(layout.split_file(root, SYNSET), split)
+    return root
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> str:
+    torch.manual_seed(0)
+    config = FastConfig(size=32, widths=(8, 8, 8, 8), density_bins=16, volume_bins=8, hidden=16, coarse_samples=8)
+    return str(checkpoint.save(FastModel(config), tmp_path_factory.mktemp("run")))
+
+
+@pytest.mark.parametrize("task", ["2d", "view", "3d"])
+def test_a_report_from_the_command_line(task: str, data: Path, trained: str, tmp_path: Path, capsys) -> None:
+    out = tmp_path / "report.json"
+    arguments = ["--data", str(data), "--category", "chair", "--checkpoint", trained, "--task", task, "--no-progress"]
+    main([*arguments, "--out", str(out)])
+    report = json.loads(out.read_text())
+    assert report["task"] == task
+    assert (report["category"], report["split"], report["method"]) == ("chair", "test", "descriptor")
+    assert report["pairs"] == (1 if task == "view" else 2)
+    assert (report["psnr"] is None) == (task == "3d")
+    assert report["config"]["field"] == "fast"
+    assert list(report["keypoint_accuracy"]) == (
+        ["0.025", "0.05", "0.075", "0.1"] if task == "3d" else ["2.5", "5", "7.5", "10"]
+    )
+    assert "part mIoU" in capsys.readouterr().out
+    main([*arguments, "--out", str(out)])
+    again = json.loads(out.read_text())
+    timed = ("seconds", "seconds_per_picture", "peak_memory_mib")
+    assert {k: v for k, v in again.items() if k not in timed} == {k: v for k, v in report.items() if k not in timed}
+
+
+def settings(data: Path, **more) -> EvalConfig:
+    return EvalConfig(data, "chair", Path("unused.json"), method="same-pixel", progress=False, **more)
+
+
+def test_which_pairs_are_taken(data: Path, tmp_path: Path) -> None:
+    assert run(settings(data))["pair_list"] == "cross_inst_pairs"
+    assert run(settings(data, pairs=1))["pairs"] == 1
+    assert run(settings(data, different_views=True))["pair_list"] == "cross_pose_pairs"
+    validation = run(settings(data, split="val"))
+    assert (validation["pair_list"], validation["split"]) == ("drawn, seed 0", "val")
+    listed = tmp_path / "pairs.json"
+    listed.write_text(json.dumps([{"src": "a", "trg": "b", "src_view": 0, "trg_view": 1}]))
+    assert run(settings(data, pair_file=listed))["part_miou"] == run(settings(data, different_views=True))["part_miou"]
+
+
+def test_same_pixel_on_this_data_is_perfect_in_pictures(data: Path) -> None:
+    report = run(settings(data))
+    assert report["part_miou"] == 1.0
+    assert set(report["keypoint_accuracy"].values()) == {1.0}
+    assert report["left_right_confusion"] is None  # who made this data set does not say which keypoints are mirrored
+
+
+def test_confusions_are_counted_in_data_that_we_made(data: Path) -> None:
+    made = data / "made" / f"{SYNSET}.json"
+    layout.write_json(made, {})
+    try:
+        assert run(settings(data))["left_right_confusion"] == 0.0
+    finally:
+        made.unlink()
+
+
+def test_the_teacher_needs_no_checkpoint(data: Path) -> None:
+    pytest.importorskip("efficientnet_lite_pytorch")
+    report = run(EvalConfig(data, "chair", Path("unused.json"), "view", "teacher", progress=False))
+    assert report["privileged"]
+    assert report["checkpoint"] is None
+    assert report["part_miou"] is not None
+
+
+def test_mistakes_are_said(data: Path, trained: str, tmp_path: Path) -> None:
+    pairs = tmp_path / "pairs.json"
+    for content, sentence in (
+        ("", "cannot be read"),
+        ("{}", "no list"),
+        ("[{}]", "is no pair"),
+        (json.dumps([{"src": "a", "trg": "c", "view": 0}]), "not in the test split"),
+    ):
+        pairs.write_text(content)
+        with pytest.raises(InputError, match=sentence):
+            run(settings(data, pair_file=pairs))
+    for wrong, sentence in (
+        (EvalConfig(data, "chair", tmp_path / "r.json"), "needs --checkpoint"),
+        (settings(data, pairs=0), "leaves nothing"),
+        (settings(data, split="train"), "empty"),
+        (settings(data, device="abacus", checkpoint=trained), "--device abacus"),
+        (settings(data, checkpoint=str(tmp_path)), "not a checkpoint"),
+    ):
+        with pytest.raises(InputError, match=sentence):
+            run(wrong)
+    with pytest.raises(InputError, match="is a folder"):
+        main(["--data", str(data), "--category", "chair", "--method", "same-pixel", "--out", str(tmp_path)])

@@ -1,0 +1,83 @@
+"""Reports: the promised keys, whole files, and a table that says which row saw too much."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from featurenerf.errors import InputError
+from featurenerf.evaluation import TASKS, Evaluation, make_report, markdown_table, write_report
+from featurenerf.evaluation.methods import Method
+from featurenerf.evaluation.protocols import Scores, TaskName
+from featurenerf.evaluation.report import read_report
+
+PROMISED = {
+    *("task", "category", "split", "method", "pairs", "skipped", "part_miou", "keypoint_accuracy"),
+    *("psnr", "psnr_foreground", "ssim", "seconds", "checkpoint", "config"),
+}
+
+
+def evaluation(task: TaskName = "2d", method: Method = "descriptor") -> Evaluation:
+    scores = (
+        Scores(0.5, {"2.5": 0.0, "5": 0.5, "7.5": 0.5, "10": 1.0}, 0.25, 20.0, 18.0, 0.5),
+        Scores(1.0, {"2.5": 0.5, "5": 0.5, "7.5": 1.0, "10": 1.0}, None, 30.0, None, 1.0),
+        Scores(None, None, None, 25.0, 20.0, 0.75),
+    )
+    return Evaluation(TASKS[task], method, scores, skipped=2, seconds=1.23456, seconds_per_picture=0.25)
+
+
+def test_a_report_holds_means_over_the_pairs_that_have_a_score() -> None:
+    report = make_report(evaluation(), "chair", "test", "run", {"field": "fast"}, device="cpu")
+    assert set(report) >= PROMISED
+    assert (report["pairs"], report["skipped"]) == (3, 2)
+    assert report["part_miou"] == 0.75
+    assert report["keypoint_accuracy"] == {"2.5": 0.25, "5": 0.5, "7.5": 0.75, "10": 1.0}
+    assert report["left_right_confusion"] == 0.25
+    assert (report["psnr"], report["psnr_foreground"], report["ssim"]) == (25.0, 19.0, 0.75)
+    assert report["config"] == {"field": "fast"}
+    assert report["device"] == "cpu"
+    assert report["peak_memory_mib"] is None or report["peak_memory_mib"] > 10
+
+
+def test_only_the_teacher_that_sees_the_target_picture_is_privileged() -> None:
+    for task in TASKS:
+        for method in ("descriptor", "teacher"):
+            report = make_report(evaluation(task, method), "chair", "test")
+            assert report["privileged"] == (task == "view" and method == "teacher")
+            assert ("privileged" in markdown_table([report])) == report["privileged"]
+
+
+def test_a_report_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "report.json"
+    report = make_report(evaluation(), "chair", "test")
+    write_report(report, path)
+    assert read_report(path) == json.loads(path.read_text()) == report
+    with pytest.raises(ValueError, match="JSON"):
+        write_report({**report, "psnr": float("nan")}, path)
+    assert read_report(path) == report
+    assert [p.name for p in path.parent.iterdir()] == ["report.json"]
+    with pytest.raises(InputError, match="cannot be written"):
+        write_report(report, path / "below")
+
+
+def test_what_is_no_report_is_said(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot be read"):
+        read_report(tmp_path / "missing.json")
+    (tmp_path / "other.json").write_text("[]")
+    with pytest.raises(InputError, match="no report"):
+        read_report(tmp_path / "other.json")
+
+
+def test_reports_make_one_table() -> None:
+    reports = [
+        make_report(evaluation(), "chair", "test", config={"field": "paper"}),
+        make_report(evaluation("3d", "same-pixel"), "car", "test"),
+    ]
+    lines = markdown_table(reports).splitlines()
+    assert len(lines) == 4
+    assert len({line.count("|") for line in lines}) == 1
+    assert "descriptor (paper field)" in lines[2]
+    assert "0.750" in lines[2]
+    assert "| mine |" in markdown_table(reports, ["mine", "theirs"])
