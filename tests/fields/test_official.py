@@ -24,12 +24,15 @@ def as_theirs(model: PaperModel) -> dict[str, Tensor]:
     names = {
         "encoder.": "encoder.model.",
         "network.input.": "mlp_coarse.lin_in.",
-        "network.latent.": "mlp_coarse.lin_z.",
         "network.output.": "mlp_coarse.lin_out.",
         "network.blocks.": "mlp_coarse.blocks.",
     }
     theirs = {}
     for name, tensor in model.state_dict().items():
+        if name.startswith("network.latent."):
+            leaf = name.rpartition(".")[2]
+            theirs |= {f"mlp_coarse.lin_z.{k}.{leaf}": part.clone() for k, part in enumerate(tensor.chunk(CONFIG.fuse))}
+            continue
         prefix = next(p for p in names if name.startswith(p))
         new = names[prefix] + name.removeprefix(prefix).replace(".first.", ".fc_0.").replace(".second.", ".fc_1.")
         theirs[new] = tensor.clone()
@@ -81,6 +84,7 @@ def test_without_coordinate_head(theirs: dict[str, Tensor]) -> None:
         ("mlp_coarse.lin_out.weight", "nothing for network.output.weight"),
         ("encoder.model.layer2.0.conv1.weight", "1 tensors missing"),
         ("encoder.model.conv1.weight", "another size"),
+        ("mlp_coarse.lin_z.1.weight", "nothing for network.latent.weight"),
         ("code._freqs", "do not double"),
         ("encoder.model.layer1.9.conv1.weight", "1 unknown"),
         ("mlp_coarse.scale_z.0.weight", "not part of the published model"),

@@ -56,11 +56,12 @@ def plain(
     turned = torch.einsum("bvij,bvni->bvnj", rotation, local)
     toward = torch.einsum("bvij,bni->bvnj", rotation, directions)
     x = network.input(torch.cat([positional_code(turned, config.octaves, config.frequency), toward], -1))
+    weights, biases = network.latent.weight.chunk(config.fuse), network.latent.bias.chunk(config.fuse)
     for number, block in enumerate(network.blocks):
         if number == config.fuse:
             x = x.mean(1)
         if number < config.fuse:
-            x = x + network.latent[number](z)
+            x = x + F.linear(z, weights[number], biases[number])
         x = x + block.second(F.relu(block.first(F.relu(x))))
     out = network.output(F.relu(x))
     return {

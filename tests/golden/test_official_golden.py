@@ -188,7 +188,7 @@ def _fused_late(patch: pytest.MonkeyPatch) -> None:
     """Average the views only at the end (the same for one view)."""
 
     def forward(self: paper.Network, code: Tensor, latent: Tensor) -> Tensor:
-        x, added = self.input(code), latent.chunk(len(self.latent), -1)
+        x, added = self.input(code), latent.chunk(self.fuse, -1)
         for number, block in enumerate(self.blocks):
             x = block(x + added[number] if number < len(added) else x)
         return x.mean(1)

@@ -51,7 +51,12 @@ def convert(weights: Mapping[str, Tensor], coordinate: bool = True) -> tuple[Pap
         ours[new.replace(".fc_0.", ".first.").replace(".fc_1.", ".second.")] = (
             tensor.float() if tensor.is_floating_point() else tensor
         )
-    config = _config(weights, ours, coordinate)
+    fuse = _count(ours, "network.latent.")
+    for leaf in ("weight", "bias"):  # ours are side by side in one layer
+        layers = [ours.pop(f"network.latent.{k}.{leaf}", torch.empty(0)) for k in range(fuse)]
+        if len({layer.shape[1:] for layer in layers}) == 1:
+            ours[f"network.latent.{leaf}"] = torch.cat(layers)
+    config = _config(weights, ours, fuse, coordinate)
     _check(PaperModel(config).state_dict(), ours)
     return config, ours
 
@@ -72,11 +77,11 @@ def import_official(path: str | os.PathLike[str], coordinate: bool = True) -> Pa
     return model.eval()
 
 
-def _config(weights: Mapping[str, Tensor], ours: Mapping[str, Tensor], coordinate: bool) -> PaperConfig:
+def _config(weights: Mapping[str, Tensor], ours: Mapping[str, Tensor], fuse: int, coordinate: bool) -> PaperConfig:
     needed = (
         "network.input.weight",
         "network.output.weight",
-        "network.latent.0.weight",
+        "network.latent.weight",
         "network.blocks.0.first.weight",
     )
     missing = [name for name in needed if name not in ours or ours[name].ndim != 2]
@@ -84,7 +89,7 @@ def _config(weights: Mapping[str, Tensor], ours: Mapping[str, Tensor], coordinat
         raise InputError(f"this is not a checkpoint of the published model: it has nothing for {', '.join(missing)}")
     width, inputs = ours["network.input.weight"].shape
     outputs = ours["network.output.weight"].shape[0]
-    if ours["network.latent.0.weight"].shape[1] != LATENT or (inputs - 6) % 6 or inputs < 12:
+    if ours["network.latent.weight"].shape[1] != LATENT or (inputs - 6) % 6 or inputs < 12:
         raise InputError("its encoder or its positional code is not that of the published model: it cannot be imported")
     feature = outputs - 4 - 3 * coordinate
     if feature < 0:
@@ -99,7 +104,7 @@ def _config(weights: Mapping[str, Tensor], ours: Mapping[str, Tensor], coordinat
     return PaperConfig(
         width=width,
         blocks=_count(ours, "network.blocks."),
-        fuse=_count(ours, "network.latent."),
+        fuse=fuse,
         feature_dim=feature,
         coordinate=coordinate,
         octaves=octaves,

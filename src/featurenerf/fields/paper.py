@@ -146,8 +146,8 @@ class Encoder(nn.Module):
         x = F.relu(self.bn1(self.conv1(2 * pictures - 1)))  # m 64 h/2 w/2
         stages = [x]
         x = F.max_pool2d(x, 3, 2, 1)  # m 64 h/4 w/4
-        for layer in (self.layer1, self.layer2, self.layer3):
-            x = layer(x)  # m 64 h/4 w/4, m 128 h/8 w/8, m 256 h/16 w/16
+        for number in range(1, len(STAGES) + 1):
+            x = self.get_submodule(f"layer{number}")(x)  # m 64 h/4 w/4, m 128 h/8 w/8, m 256 h/16 w/16
             stages.append(x)
         return torch.cat([self._enlarge(stage, 2**k, stages[0]) for k, stage in enumerate(stages)], 1)  # m 512 h/2 w/2
 
@@ -194,13 +194,22 @@ def bilinear(maps: Float[Tensor, "m h w c"], xy: Float[Tensor, "m n 2"]) -> Floa
     return values.unflatten(0, xy.shape[:2])  # m n c
 
 
+def linear(inputs: int, outputs: int) -> nn.Linear:
+    """A linear layer, initialised for a ReLU before it (He et al., ICCV 2015)."""
+    layer = nn.Linear(inputs, outputs)
+    nn.init.kaiming_normal_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
 class ResidualBlock(nn.Module):
     """x + second(relu(first(relu(x)))); starts as the identity."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.first = nn.Linear(width, width)
-        self.second = nn.Linear(width, width)
+        self.first = linear(width, width)
+        self.second = linear(width, width)
+        nn.init.zeros_(self.second.weight)
 
     def forward(self, x: Float[Tensor, "*n w"]) -> Float[Tensor, "*n w"]:
         return x + self.second(F.relu(self.first(F.relu(x))))
@@ -211,16 +220,11 @@ class Network(nn.Module):
 
     def __init__(self, config: PaperConfig) -> None:
         super().__init__()
-        self.input = nn.Linear(config.code, config.width)
-        self.latent = nn.ModuleList(nn.Linear(LATENT, config.width) for _ in range(config.fuse))
+        self.fuse = config.fuse
+        self.input = linear(config.code, config.width)
+        self.latent = linear(LATENT, config.fuse * config.width)  # one layer a block, side by side
         self.blocks = nn.ModuleList(ResidualBlock(config.width) for _ in range(config.blocks))
-        self.output = nn.Linear(config.width, 4 + config.feature_dim + 3 * config.coordinate)
-        for module in self.modules():
-            if isinstance(module, nn.Linear):
-                nn.init.kaiming_normal_(module.weight)
-                nn.init.zeros_(module.bias)
-        for block in self.blocks:
-            nn.init.zeros_(block.second.weight)
+        self.output = linear(config.width, 4 + config.feature_dim + 3 * config.coordinate)
 
     def project(self, latent: Float[Tensor, "m 512 h w"]) -> Float[Tensor, "m h w c"]:
         """What every cell of the latent adds to the input of the first blocks, side by side.
@@ -228,18 +232,15 @@ class Network(nn.Module):
         A linear layer may be applied before the interpolation between cells as well as after it: once for every
         cell of a picture instead of once for every point, which saves a fifth of the work of a point.
         """
-        weight = torch.cat([layer.weight for layer in self.latent])  # fuse*width 512
-        bias = torch.cat([layer.bias for layer in self.latent])  # fuse*width
-        return F.linear(latent.permute(0, 2, 3, 1), weight, bias)  # m h w fuse*width
+        return self.latent(latent.permute(0, 2, 3, 1))  # m h w fuse*width
 
     def forward(self, code: Float[Tensor, "b v n c"], latent: Float[Tensor, "b v n z"]) -> Float[Tensor, "b n w"]:
         """The descriptor: the residual stream after the last block, before any ReLU."""
-        fuse = len(self.latent)
         x = self.input(code)  # b v n width
-        for block, added in zip(self.blocks[:fuse], latent.chunk(fuse, -1), strict=True):
+        for block, added in zip(self.blocks[: self.fuse], latent.chunk(self.fuse, -1), strict=True):
             x = block(x + added)  # b v n width
         x = x.mean(1)  # b n width
-        for block in self.blocks[fuse:]:
+        for block in self.blocks[self.fuse :]:
             x = block(x)  # b n width
         return x
 

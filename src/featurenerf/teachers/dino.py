@@ -42,6 +42,7 @@ class Dino(Teacher):
     """
 
     name = "dino-vits8"
+    patches: nn.Conv2d
     mean: Tensor
     std: Tensor
     first_token: Tensor
@@ -52,7 +53,7 @@ class Dino(Teacher):
         layers = _submodule(vit, ("layers", "encoder.layer"))  # transformers 5, transformers 4
         if not isinstance(layers, nn.ModuleList) or len(layers) <= block:
             raise InputError(f"this ViT has no block {block} to take keys from: give DINO's ViT-S/8")
-        self.patches = vit.get_submodule("embeddings.patch_embeddings.projection")
+        self.patches = _submodule(vit, ("embeddings.patch_embeddings.projection",))
         self.blocks = layers[:block]
         self.norm = _submodule(layers[block], ("layernorm_before",))
         self.key = _submodule(layers[block], ("attention.k_proj", "attention.attention.key"))
@@ -150,11 +151,12 @@ def vit_from_dino(weights: dict[str, Tensor], heads: int) -> nn.Module:
         elif stem in _NAMES:
             renamed[prefix + _NAMES[stem] + (f".{leaf}" if leaf else "")] = tensor.float()
     try:
-        vit, report = ViTModel.from_pretrained(
+        loaded: Any = ViTModel.from_pretrained(
             None, config=config, state_dict=renamed, add_pooling_layer=False, output_loading_info=True
         )
     except (RuntimeError, ValueError) as error:
         raise InputError(f"these weights are not those of a DINO ViT: {_first_line(error)}") from error
+    vit, report = loaded
     if report["missing_keys"]:
         raise InputError(f"these weights are not those of a whole DINO ViT: no {sorted(report['missing_keys'])[0]}")
     return vit
