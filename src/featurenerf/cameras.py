@@ -71,8 +71,8 @@ class Camera:
     @classmethod
     def look_at(
         cls,
-        azimuth: float | Sequence[float] = 0.0,
-        elevation: float | Sequence[float] = 20.0,
+        azimuth: float | int | Sequence[float | int] | Tensor = 0.0,
+        elevation: float | int | Sequence[float | int] | Tensor = 20.0,
         width: int = PICTURE_SIZE,
         height: int = PICTURE_SIZE,
         distance: float = DISTANCE,

@@ -1,0 +1,25 @@
+"""One picture of an object in, a continuous 3D field out: density, colour, a distilled feature and a descriptor anywhere.
+
+    model = featurenerf.load()
+    field = model.encode(picture)
+    samples = field.query(points)
+    views = field.render(featurenerf.Camera.look_at(azimuth=40, elevation=25))
+
+The way of a picture is the way through the modules: ``pictures`` -> ``photo`` -> ``fields`` -> ``rendering`` -> ``matching``.
+"""
+
+from featurenerf.cameras import Camera as Camera
+from featurenerf.checkpoint import load as load
+from featurenerf.checkpoint import save as save
+from featurenerf.errors import InputError as InputError
+from featurenerf.errors import MissingExtraError as MissingExtraError
+from featurenerf.fields import Field as Field
+from featurenerf.fields import Model as Model
+from featurenerf.fields import Samples as Samples
+from featurenerf.matching import match as match
+from featurenerf.matching import transfer_keypoints as transfer_keypoints
+from featurenerf.matching import transfer_parts as transfer_parts
+from featurenerf.photo import lift as lift
+from featurenerf.photo import prepare as prepare
+
+__version__ = "0.1.0"
