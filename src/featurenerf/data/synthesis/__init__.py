@@ -12,9 +12,10 @@ from featurenerf.data.synthesis.objects import LabelledMesh as LabelledMesh
 from featurenerf.data.synthesis.objects import Material as Material
 from featurenerf.errors import InputError
 
-_MAKERS: dict[str, tuple[Category, Callable[[np.random.Generator], LabelledMesh]]] = {
+_MAKERS: dict[str, tuple[Category, Callable[[np.random.Generator, str], LabelledMesh]]] = {
     module.CATEGORY.name: (module.CATEGORY, module.make) for module in (chair, car)
 }
+_GOLDEN = (5**0.5 - 1) / 2
 
 CATEGORIES: dict[str, Category] = {name: category for name, (category, _) in _MAKERS.items()}
 """The categories that ``generate`` knows, by name."""
@@ -23,10 +24,15 @@ CATEGORIES: dict[str, Category] = {name: category for name, (category, _) in _MA
 def generate(category: str, seed: int, index: int) -> LabelledMesh:
     """Object number ``index`` of the endless collection ``seed``; the same arguments give the same object.
 
+    Any stretch of a collection holds the families in about their shares.
+
     Raises:
         InputError: there is no such category.
     """
     if category not in _MAKERS:
         raise InputError(f"no generator for category {category!r}; there is one for: {', '.join(_MAKERS)}")
     record, make = _MAKERS[category]
-    return make(np.random.default_rng([seed, index, int(record.synset)]))
+    synset = int(record.synset)
+    lot = (np.random.default_rng([seed, synset]).random() + index * _GOLDEN) % 1.0
+    which = int(np.searchsorted(np.cumsum(record.shares)[:-1], lot, side="right"))
+    return make(np.random.default_rng([seed, index, synset]), record.families[which])

@@ -12,11 +12,11 @@ from featurenerf.data.synthesis.objects import Category, LabelledMesh
 from featurenerf.data.synthesis.shapes import (
     Assembly,
     Finish,
+    Scalar,
     Surface,
     box,
     circle,
     drape,
-    grid,
     loft,
     revolve,
     rotation,
@@ -83,6 +83,7 @@ CATEGORY = Category(
     keypoint_names=_KEYPOINTS,
     mirror=(1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14, 17, 16, 18, 19, 20, 21),
     families=tuple(_FAMILIES),
+    shares=tuple(family.share for family in _FAMILIES.values()),
 )
 
 
@@ -114,13 +115,13 @@ class _Plan:
     trim: Finish
     glass: Finish
 
-    def half_width(self, x: np.ndarray) -> np.ndarray:
+    def half_width(self, x: np.ndarray | Scalar) -> np.ndarray | float:
         u = 2 * x / self.length
         front = self.taper[0] * np.clip((u - 0.35) / 0.65, 0, 1) ** 2.5
         back = self.taper[1] * np.clip((-u - 0.35) / 0.65, 0, 1) ** 2.5
         return self.width / 2 * (1 - front - back)
 
-    def side(self, z: np.ndarray) -> np.ndarray:
+    def side(self, z: np.ndarray | Scalar) -> np.ndarray | float:
         """Half width at a height, as a share of the widest: bellied, narrower at the sill and the shoulder."""
         t = (z - self.clearance) / (self.belt - self.clearance)
         return 1 - 0.06 * np.clip(0.45 - t, 0, 1) ** 2 / 0.2 - 0.09 * np.clip(t - 0.55, 0, 1) ** 2 / 0.2
@@ -132,14 +133,18 @@ def _plan(rng: np.random.Generator, family: str) -> _Plan:
     belt = max(rng.uniform(*f.belt), 2.12 * wheel + 0.06)
     height = max(height, belt + 0.32)
 
-    def along(share: tuple[float, float]) -> float:
+    def along(share: tuple[Scalar, Scalar]) -> float:
         return length * (0.5 - rng.uniform(*share))
 
     front = {"bus": (0.2, 0.26), "van": (0.14, 0.19)}.get(family, (0.155, 0.22))
     back = {"bus": (0.22, 0.3), "pickup": (0.2, 0.26)}.get(family, (0.15, 0.22))
     paint = materials.car_paint(rng)
     nose = belt * rng.uniform(*f.nose)
-    tail = belt * {"sedan": rng.uniform(0.92, 1.06), "sports": rng.uniform(0.88, 1.05), "classic": rng.uniform(0.55, 0.8)}.get(family, rng.uniform(0.93, 1.0))
+    tail = belt * {
+        "sedan": rng.uniform(0.92, 1.06),
+        "sports": rng.uniform(0.88, 1.05),
+        "classic": rng.uniform(0.55, 0.8),
+    }.get(family, rng.uniform(0.93, 1.0))
     two_tone = rng.random() < 0.15
     shade = rng.uniform(0.03, 0.16) if rng.random() < 0.75 else rng.uniform(0.2, 0.5)
     glass = np.clip(shade * np.array([1 - rng.uniform(0, 0.2), 1.0, 1 + rng.uniform(0, 0.25)]), 0, 1)
@@ -181,11 +186,24 @@ def _deck(plan: _Plan, x: np.ndarray) -> np.ndarray:
         step = plan.glass_back + 0.06
         knots = [(-half, bed), (step - 0.02, bed), (step, belt)]
     elif plan.family == "classic":
-        knots = [(-half, plan.tail), (-half + 0.35 * (plan.glass_back + half), 0.5 * (plan.tail + belt) + 0.05), (plan.glass_back, belt)]
+        knots = [
+            (-half, plan.tail),
+            (-half + 0.35 * (plan.glass_back + half), 0.5 * (plan.tail + belt) + 0.05),
+            (plan.glass_back, belt),
+        ]
     else:
-        knots = [(-half, plan.tail - 0.04), (min(-half + 0.1, plan.glass_back - 0.1), plan.tail), (plan.glass_back + 0.05, max(belt, plan.tail))]
+        knots = [
+            (-half, plan.tail - 0.04),
+            (min(-half + 0.1, plan.glass_back - 0.1), plan.tail),
+            (plan.glass_back + 0.05, max(belt, plan.tail)),
+        ]
     rise = 0.3 * (plan.cowl - half) + half
-    knots += [(plan.cowl, belt - 0.02), (rise, 0.4 * (belt - 0.02) + 0.6 * plan.nose + 0.03), (half - 0.12, plan.nose), (half, plan.nose - 0.09)]
+    knots += [
+        (plan.cowl, belt - 0.02),
+        (rise, 0.4 * (belt - 0.02) + 0.6 * plan.nose + 0.03),
+        (half - 0.12, plan.nose),
+        (half, plan.nose - 0.09),
+    ]
     kx, kz = np.array(sorted(knots)).T
     dense = np.linspace(-half - 0.3, half + 0.3, 241)
     z = np.interp(dense, kx, kz)
@@ -267,15 +285,30 @@ def _body(a: Assembly, rng: np.random.Generator, plan: _Plan) -> Surface:
     lower = materials.car_paint(rng)
     skirt = rng.random()
     if skirt < 0.12 or (plan.family in ("bus", "van", "classic") and skirt < 0.4):
-        pick = np.where(~bottom & ~open_ & ~hood & (z < plan.clearance + rng.uniform(0.3, 0.75) * (plan.belt - plan.clearance)), 2, pick)
+        pick = np.where(
+            ~bottom & ~open_ & ~hood & (z < plan.clearance + rng.uniform(0.3, 0.75) * (plan.belt - plan.clearance)),
+            2,
+            pick,
+        )
     elif skirt < 0.3 or (plan.family in ("suv", "pickup") and skirt < 0.55):
         lower = plan.trim
         pick = np.where(~bottom & ~open_ & (folded <= 1) & ~top, 2, pick)
     pad = 2 * m
-    a.add(surface, np.concatenate([parts, np.full(pad, BODY)]), (plan.paint, plan.trim, lower), np.concatenate([pick, np.zeros(pad, dtype=int)]))
+    a.add(
+        surface,
+        np.concatenate([parts, np.full(pad, BODY)]),
+        (plan.paint, materials.plain((0.05, 0.05, 0.05), 0.05, 5), lower),
+        np.concatenate([pick, np.zeros(pad, dtype=int)]),
+    )
     inside = plan.width / 2 - plan.tyre - 0.06
     deep = min(plan.wheel + arch * 0.95, float(deck.min()) - 0.02)
-    a.add(box((plan.length - 0.5, 2 * inside, deep - plan.clearance - 0.02)).move([0, 0, (deep + plan.clearance + 0.02) / 2]), BODY, plan.trim)
+    a.add(
+        box((plan.length - 0.5, 2 * inside, deep - plan.clearance - 0.02)).move(
+            [0, 0, (deep + plan.clearance + 0.02) / 2]
+        ),
+        BODY,
+        plan.trim,
+    )
     return loft(sections(low))
 
 
@@ -302,9 +335,12 @@ def _cabin(a: Assembly, rng: np.random.Generator, plan: _Plan) -> None:
     bow = rng.uniform(0.03, 0.12) if not box_like else rng.uniform(0.01, 0.06)
     back_bow = rng.uniform(0.01, 0.08)
 
-    def ring(f: float, z: float, shrink: float = 1.0) -> np.ndarray:
+    def ring(f: Scalar, z: Scalar, shrink: Scalar = 1.0) -> np.ndarray:
         g = f**1.15 if not box_like else f
-        front, back = plan.cowl + (plan.roof_front - plan.cowl) * g, plan.glass_back + (plan.roof_back - plan.glass_back) * g
+        front, back = (
+            plan.cowl + (plan.roof_front - plan.cowl) * g,
+            plan.glass_back + (plan.roof_back - plan.glass_back) * g,
+        )
         half = belt_half + (roof_half - belt_half) * f**1.3
         y = (half - 0.6 * pillar) * across
         nose = np.stack([front - bow * across**2, y], -1)
@@ -323,8 +359,16 @@ def _cabin(a: Assembly, rng: np.random.Generator, plan: _Plan) -> None:
         band = 0.62
     glass_low = rng.uniform(0.02, 0.08)
     heights = [0.0, glass_low, glass_low + 0.5 * (band - glass_low), band, 0.95]
-    levels = [ring(max(f, 0.0), low + 0.0 * f if k == 0 else plan.belt + f * (high - crown - plan.belt)) for k, f in enumerate(heights)]
-    levels += [ring(0.985, high - crown - 0.012, 0.985), ring(1.0, high - crown, 0.94), ring(1.0, high - 0.3 * crown, 0.55), ring(1.0, high, 0.002)]
+    levels = [
+        ring(max(f, 0.0), low + 0.0 * f if k == 0 else plan.belt + f * (high - crown - plan.belt))
+        for k, f in enumerate(heights)
+    ]
+    levels += [
+        ring(0.985, high - crown - 0.012, 0.985),
+        ring(1.0, high - crown, 0.94),
+        ring(1.0, high - 0.3 * crown, 0.55),
+        ring(1.0, high, 0.002),
+    ]
     rings = np.stack(levels)
     surface = loft(rings, caps=False)
     m, k = rings.shape[1], len(across)
@@ -344,6 +388,7 @@ def _cabin(a: Assembly, rng: np.random.Generator, plan: _Plan) -> None:
     pick = np.where(window, 1, np.where(roof, 2, np.where((row >= 1) & (row <= 2) & dark_pillars, 3, 0)))
     a.add(surface, parts, (plan.paint, plan.glass, plan.roof, plan.trim), pick)
     base, head = ring(heights[1], plan.belt + heights[1] * (high - crown - plan.belt)), ring(0.985, high - crown)
+    base[:, 2] = np.maximum(base[:, 2], _deck(plan, base[:, 0]) + plan.crown + 0.04)
     a.keypoint_both(8, 9, base[k - 1], WINDOW)
     if back_glass:
         a.keypoint_both(14, 15, base[k + ns], WINDOW)
@@ -373,11 +418,25 @@ def _side_windows(rng: np.random.Generator, plan: _Plan) -> list[tuple[float, fl
         return [*cells, (cells[-1][1], 1.0, False)]
     if plan.family == "van":
         cargo = rng.random() < 0.5
-        cells = [(0.0, 0.28, True), (0.28, 0.34, False), (0.34, 0.62, not cargo), (0.62, 0.66, False), (0.66, 0.94, not cargo), (0.94, 1.0, False)]
+        cells = [
+            (0.0, 0.28, True),
+            (0.28, 0.34, False),
+            (0.34, 0.62, not cargo),
+            (0.62, 0.66, False),
+            (0.66, 0.94, not cargo),
+            (0.94, 1.0, False),
+        ]
         return cells
     first = rng.uniform(0.4, 0.48)
     if plan.family in ("suv", "wagon"):
-        return [(0.0, first - 0.06, True), (first - 0.06, first - 0.02, False), (first - 0.02, 0.7, True), (0.7, 0.75, False), (0.75, 0.95, True), (0.95, 1.0, False)]
+        return [
+            (0.0, first - 0.06, True),
+            (first - 0.06, first - 0.02, False),
+            (first - 0.02, 0.7, True),
+            (0.7, 0.75, False),
+            (0.75, 0.95, True),
+            (0.95, 1.0, False),
+        ]
     end = rng.uniform(0.84, 0.95)
     return [(0.0, first, True), (first, first + 0.05, False), (first + 0.05, end, True), (end, 1.0, False)]
 
@@ -396,7 +455,7 @@ def _open_cabin(a: Assembly, rng: np.random.Generator, plan: _Plan) -> None:
     a.add(loft(front), WINDOW, plan.glass)
     frame = np.concatenate([points[:, 0], points[-1, 1:-1], points[::-1, -1]])
     a.add(sweep(frame, circle(6), 0.024, up=(0, 1, 0)), BODY, plan.trim if rng.random() < 0.5 else plan.paint)
-    a.keypoint_both(8, 9, points[0, -1] + [0, 0, 0.06], WINDOW)
+    a.keypoint_both(8, 9, points[0, -1] + [0.02, 0, 0.14], WINDOW)
     cover = materials.leather(rng)
     deep = plan.belt - 0.34 + plan.crown
     rows = [plan.cowl - 0.95] if rng.random() < 0.6 else [plan.cowl - 0.85, plan.cowl - 1.5]
@@ -409,7 +468,9 @@ def _open_cabin(a: Assembly, rng: np.random.Generator, plan: _Plan) -> None:
         a.add_both(box((0.09, 0.24, 0.15), 0.04, arc=2).turn(tilt).move([x - 0.16, 0.36, deep + 0.62]), BODY, cover)
     ring = circle(14, 0.17)
     path = np.column_stack([np.zeros(15), np.concatenate([ring, ring[:1]])])
-    a.add(tube(path, 0.015, 6).turn(rotation("y", -25)).move([plan.cowl - 0.42, 0.36, plan.belt - 0.02]), BODY, plan.trim)
+    a.add(
+        tube(path, 0.015, 6).turn(rotation("y", -25)).move([plan.cowl - 0.42, 0.36, plan.belt - 0.02]), BODY, plan.trim
+    )
     if rng.random() < 0.5:
         size = (0.35, 1.5 * half, 0.12)
         a.add(box(size, 0.05, arc=2).move([plan.roof_back - 0.22, 0, plan.belt + 0.05]), BODY, materials.fabric(rng))
@@ -421,12 +482,22 @@ def _bed(a: Assembly, plan: _Plan) -> None:
     front, back = plan.glass_back + 0.03, -half + 0.03
     floor, top = plan.belt - 0.46, plan.belt - 0.01
     x = np.linspace(back, front, 7)
-    path = np.stack([x, plan.half_width(x) * plan.side(np.array(plan.belt - 0.25)) - 0.04, 0 * x + (floor + top) / 2], -1)
-    a.add_both(sweep(path, rounded_rectangle(2, 2, 0.3, 2), np.stack([np.full(7, 0.038), np.full(7, (top - floor) / 2)], -1)), BODY, plan.paint)
+    path = np.stack([x, plan.half_width(x) * plan.side(plan.belt - 0.25) - 0.04, 0 * x + (floor + top) / 2], -1)
+    a.add_both(
+        sweep(path, rounded_rectangle(2, 2, 0.3, 2), np.stack([np.full(7, 0.038), np.full(7, (top - floor) / 2)], -1)),
+        BODY,
+        plan.paint,
+    )
     wide = 2 * float(path[0, 1])
     a.add(box((0.07, wide, top - floor), 0.02).move([back + 0.03, 0, (floor + top) / 2]), BODY, plan.paint)
     a.add(box((0.07, wide, top - floor), 0.02).move([front - 0.02, 0, (floor + top) / 2]), BODY, plan.paint)
-    a.add(box((front - back - 0.1, wide - 0.06, 0.02)).move([(front + back) / 2, 0, plan.belt - 0.42 + plan.crown + 0.012]), BODY, plan.trim)
+    a.add(
+        box((front - back - 0.1, wide - 0.06, 0.02)).move(
+            [(front + back) / 2, 0, max(plan.belt - 0.42 + plan.crown, 2.12 * plan.wheel + plan.crown) + 0.012]
+        ),
+        BODY,
+        plan.trim,
+    )
 
 
 # -------------------------------------------------------------------------------------------------------- details
@@ -436,10 +507,27 @@ def _wheels(a: Assembly, rng: np.random.Generator, plan: _Plan) -> None:
     r, w = plan.wheel, plan.tyre
     rim = r * rng.uniform(0.58, 0.74)
     rubber = materials.plain([rng.uniform(0.03, 0.09)] * 3, 0.08, 8)
-    metal = materials.plain([rng.uniform(0.5, 0.85)] * 3, 0.7, 40) if rng.random() < 0.75 else materials.plain([rng.uniform(0.05, 0.2)] * 3, 0.4, 30)
+    metal = (
+        materials.plain([rng.uniform(0.5, 0.85)] * 3, 0.7, 40)
+        if rng.random() < 0.75
+        else materials.plain([rng.uniform(0.05, 0.2)] * 3, 0.4, 30)
+    )
     if rng.random() < 0.06:
         metal = plan.paint
-    tyre = revolve([(rim * 0.9, -w / 2), (r * 0.9, -w / 2), (r * 0.98, -w * 0.42), (r, -w * 0.25), (r, w * 0.25), (r * 0.98, w * 0.42), (r * 0.9, w / 2), (rim, w / 2), (rim * 0.98, w * 0.36)], 24)
+    tyre = revolve(
+        [
+            (rim * 0.9, -w / 2),
+            (r * 0.9, -w / 2),
+            (r * 0.98, -w * 0.42),
+            (r, -w * 0.25),
+            (r, w * 0.25),
+            (r * 0.98, w * 0.42),
+            (r * 0.9, w / 2),
+            (rim, w / 2),
+            (rim * 0.98, w * 0.36),
+        ],
+        24,
+    )
     kind = rng.choice(["spokes", "disc", "dish"], p=[0.65, 0.2, 0.15])
     dish = rng.uniform(0.36, 0.48) * w
     hub = [(rim * 1.0, w * 0.3), (rim, w * 0.52), (rim * 0.9, w * 0.5)]
@@ -450,24 +538,67 @@ def _wheels(a: Assembly, rng: np.random.Generator, plan: _Plan) -> None:
         pieces.append((revolve([*hub, (rim * 0.88, w * 0.3)], 24), metal))
         count = int(rng.choice([4, 5, 5, 6, 7, 8, 10]))
         thin = rim * min(0.85 / count, 0.16) * rng.uniform(0.8, 1.3)
-        spoke = box((rim * 0.86, 2 * thin, 0.12 * w), 0.0).warp(lambda p: p * np.stack([np.ones(len(p)), 1 - rng_taper * (p[:, 0] / rim), np.ones(len(p))], -1)) if (rng_taper := rng.uniform(-0.5, 0.9)) else box((rim, thin, 0.1))
+        spoke = (
+            box((rim * 0.86, 2 * thin, 0.12 * w), 0.0).warp(
+                lambda p: p * np.stack([np.ones(len(p)), 1 - rng_taper * (p[:, 0] / rim), np.ones(len(p))], -1)
+            )
+            if (rng_taper := rng.uniform(-0.5, 0.9))
+            else box((rim, thin, 0.1))
+        )
         for k in range(count):
             pieces.append((spoke.move([rim * 0.48, 0, dish]).turn(rotation("z", 360 * k / count)), metal))
-        pieces.append((revolve([(rim * 0.22, 0.3 * w), (rim * 0.22, dish + 0.07 * w), (rim * 0.12, dish + 0.1 * w), (0, dish + 0.1 * w)], 12), metal))
+        pieces.append(
+            (
+                revolve(
+                    [
+                        (rim * 0.22, 0.3 * w),
+                        (rim * 0.22, dish + 0.07 * w),
+                        (rim * 0.12, dish + 0.1 * w),
+                        (0, dish + 0.1 * w),
+                    ],
+                    12,
+                ),
+                metal,
+            )
+        )
     elif kind == "disc":
-        pieces.append((revolve([*hub, (rim * 0.86, w * 0.42), (rim * 0.3, dish), (rim * 0.28, dish + 0.06 * w), (0, dish + 0.08 * w)], 24), metal))
+        pieces.append(
+            (
+                revolve(
+                    [
+                        *hub,
+                        (rim * 0.86, w * 0.42),
+                        (rim * 0.3, dish),
+                        (rim * 0.28, dish + 0.06 * w),
+                        (0, dish + 0.08 * w),
+                    ],
+                    24,
+                ),
+                metal,
+            )
+        )
     else:
         pieces.append((revolve([*hub, (rim * 0.5, w * 0.54), (rim * 0.2, w * 0.6), (0, w * 0.6)], 24), metal))
     turn = rotation("x", -90)
     for k, axle in enumerate(plan.axles):
-        y = float(plan.half_width(np.array(axle)) * plan.side(np.array(r))) - w / 2 - 0.01
+        y = float(plan.half_width(axle) * plan.side(r)) - w / 2 - 0.01
         spin = rotation("z", rng.uniform(0, 360))
         for surface, finish in [(tyre, rubber), *pieces]:
             a.add_both(surface.turn(turn @ spin).move([axle, y, r]), WHEEL, finish)
         a.keypoint_both(2 * k, 2 * k + 1, (axle, y, r), WHEEL, seen_from=(0, 1, 0))
 
 
-def _lay(a: Assembly, body: Surface, at: tuple[float, float], outline: np.ndarray, front: float, part: int, finish: Finish, swell: float = 0.0, both: bool = True) -> Surface:
+def _lay(
+    a: Assembly,
+    body: Surface,
+    at: tuple[Scalar, Scalar],
+    outline: np.ndarray,
+    front: Scalar,
+    part: int,
+    finish: Finish,
+    swell: Scalar = 0.0,
+    both: bool = True,
+) -> Surface:
     """Lay a patch on the nose (front = 1) or the tail (-1): its middle at (y, z), its outline in the same axes."""
     rings = np.array([0.02, 0.5, 0.85, 1.0])
     points = np.empty((4, len(outline), 3))
@@ -485,7 +616,7 @@ def _lay(a: Assembly, body: Surface, at: tuple[float, float], outline: np.ndarra
 def _face(a: Assembly, rng: np.random.Generator, plan: _Plan, body: Surface) -> None:
     """Lights, grille, bumpers and plates."""
     half = plan.length / 2
-    front_half, back_half = float(plan.half_width(np.array(half - 0.1))), float(plan.half_width(np.array(0.1 - half)))
+    front_half, back_half = float(plan.half_width(half - 0.1)), float(plan.half_width(0.1 - half))
     lamp = materials.plain(rng.uniform(0.75, 0.98) * np.array([1, 1, rng.uniform(0.85, 1.0)]), 0.9, 100)
     kind = rng.choice(["round", "slim", "square"], p=[0.25, 0.5, 0.25])
     if plan.family == "classic":
@@ -501,25 +632,47 @@ def _face(a: Assembly, rng: np.random.Generator, plan: _Plan, body: Surface) -> 
     else:
         outline, z = rounded_rectangle(rng.uniform(0.2, 0.34), rng.uniform(0.12, 0.2), 0.03), top - 0.1
     y = front_half * 0.86 - float(outline[:, 0].max())
-    _lay(a, body, (y, z), outline, 1.0, LIGHT, lamp, 0.03 if kind == "round" else 0.012)
-    a.keypoint_both(4, 5, (half, y, z), LIGHT, seen_from=(1, 0, 0))
+    lens = _lay(a, body, (y, z), outline, 1.0, LIGHT, lamp, 0.03 if kind == "round" else 0.012)
+    a.keypoint_both(4, 5, lens.vertices[: len(outline)].mean(axis=0), LIGHT)
     red = materials.plain((rng.uniform(0.5, 0.8), 0.04, 0.04), 0.7, 60)
     tall = plan.family in ("van", "bus", "suv", "wagon") and rng.random() < 0.5
     rear_top = plan.tail - 0.1 if plan.family != "pickup" else plan.belt - 0.5
-    shape = rounded_rectangle(rng.uniform(0.09, 0.14), rng.uniform(0.2, 0.36), 0.03) if tall or plan.family == "pickup" else circle(14, (rng.uniform(0.1, 0.24), rng.uniform(0.05, 0.1)), 3.0)
+    shape = (
+        rounded_rectangle(rng.uniform(0.09, 0.14), rng.uniform(0.2, 0.36), 0.03)
+        if tall or plan.family == "pickup"
+        else circle(14, (rng.uniform(0.1, 0.24), rng.uniform(0.05, 0.1)), 3.0)
+    )
     z = rear_top - float(shape[:, 1].max())
     y = back_half * 0.86 - float(shape[:, 0].max())
-    _lay(a, body, (y, z), shape, -1.0, LIGHT, red, 0.012)
-    a.keypoint_both(6, 7, (-half, y, z), LIGHT, seen_from=(-1, 0, 0))
+    lens = _lay(a, body, (y, z), shape, -1.0, LIGHT, red, 0.012)
+    a.keypoint_both(6, 7, lens.vertices[: len(shape)].mean(axis=0), LIGHT)
     low = plan.clearance + 0.12
     wide = front_half * rng.uniform(0.4, 0.75)
     grille_high = rng.uniform(0.06, 0.2)
     black = materials.plain((0.04, 0.04, 0.045), 0.2, 15)
     grille = black if rng.random() < 0.7 else materials.metal(rng)
     if rng.random() < 0.8:
-        _lay(a, body, (0, top - 0.05 - grille_high / 2), rounded_rectangle(wide, grille_high, 0.03), 1.0, BODY, grille, both=False)
+        _lay(
+            a,
+            body,
+            (0, top - 0.05 - grille_high / 2),
+            rounded_rectangle(wide, grille_high, 0.03),
+            1.0,
+            BODY,
+            grille,
+            both=False,
+        )
     if rng.random() < 0.6:
-        _lay(a, body, (0, low + 0.1), rounded_rectangle(front_half * rng.uniform(0.8, 1.4), 0.1, 0.03), 1.0, BODY, black, both=False)
+        _lay(
+            a,
+            body,
+            (0, low + 0.1),
+            rounded_rectangle(front_half * rng.uniform(0.8, 1.4), 0.1, 0.03),
+            1.0,
+            BODY,
+            black,
+            both=False,
+        )
     plate = materials.plain((0.85, 0.85, 0.8), 0.1, 10)
     _lay(a, body, (0, 0.55 * low + 0.45 * rear_top), rounded_rectangle(0.46, 0.12, 0.01), -1.0, BODY, plate, both=False)
     if rng.random() < 0.7:
@@ -563,7 +716,7 @@ def _sides(a: Assembly, rng: np.random.Generator, plan: _Plan, body: Surface) ->
     handle = plan.trim if rng.random() < 0.5 else plan.paint
     for door in doors[1:]:
         at = plan.belt - 0.15
-        out = float(plan.half_width(np.array(door)) * plan.side(np.array(at)))
+        out = float(plan.half_width(door) * plan.side(at))
         a.add_both(box((0.2, 0.04, 0.035), 0.012).move([door + 0.17, out + 0.01, at]), BODY, handle)
     if rng.random() < 0.12:
         stripe = materials.car_paint(rng)
@@ -581,15 +734,20 @@ def _fenders(a: Assembly, plan: _Plan) -> None:
     for axle in plan.axles:
         t = np.linspace(0.02, np.pi - 0.02, 15)
         reach = 1.32 * plan.wheel
-        path = np.stack([axle + reach * np.cos(t) * 1.15, 0 * t + plan.width / 2 - 0.09, 0.75 * plan.wheel + reach * np.sin(t) * 0.92], -1)
+        path = np.stack(
+            [
+                axle + reach * np.cos(t) * 1.15,
+                0 * t + plan.width / 2 - 0.09,
+                0.75 * plan.wheel + reach * np.sin(t) * 0.92,
+            ],
+            -1,
+        )
         size = np.stack([np.full(15, 0.17), 0.03 + 0.035 * np.sin(t)], -1)
         a.add_both(sweep(path, rounded_rectangle(2, 2, 0.8, 3), size, up=(1, 0, 0)), BODY, plan.paint)
 
 
-def make(rng: np.random.Generator) -> LabelledMesh:
-    """A car of any family."""
-    shares = np.array([f.share for f in _FAMILIES.values()])
-    family = str(rng.choice(list(_FAMILIES), p=shares / shares.sum()))
+def make(rng: np.random.Generator, family: str) -> LabelledMesh:
+    """A car of a family."""
     plan = _plan(rng, family)
     a = Assembly()
     body = _body(a, rng, plan)
@@ -607,8 +765,9 @@ def make(rng: np.random.Generator) -> LabelledMesh:
     if (family == "sports" and rng.random() < 0.4) or (family == "hatchback" and rng.random() < 0.15):
         x, z = -plan.length / 2 + 0.12, plan.tail + rng.uniform(0.1, 0.25)
         a.add(box((0.22, plan.width * 0.82, 0.03), 0.012).move([x, 0, z]), BODY, plan.paint)
-        a.add_both(box((0.12, 0.03, z - plan.tail + 0.08)).move([x + 0.03, plan.width * 0.3, (z + plan.tail) / 2 - 0.03]), BODY, plan.trim)
+        a.add_both(
+            box((0.12, 0.03, z - plan.tail + 0.08)).move([x + 0.03, plan.width * 0.3, (z + plan.tail) / 2 - 0.03]),
+            BODY,
+            plan.trim,
+        )
     return a.build(family)
-
-
-__all__ = ["CATEGORY", "make"]

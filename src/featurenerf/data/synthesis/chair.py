@@ -13,6 +13,7 @@ from featurenerf.data.synthesis.objects import Category, LabelledMesh
 from featurenerf.data.synthesis.shapes import (
     Assembly,
     Finish,
+    Scalar,
     Surface,
     box,
     circle,
@@ -46,6 +47,7 @@ CATEGORY = Category(
     keypoint_names=_KEYPOINTS,
     mirror=(1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14, 16, 17, 18, 19),
     families=tuple(_FAMILIES),
+    shares=tuple(_FAMILIES.values()),
 )
 
 
@@ -81,26 +83,32 @@ class _Plan:
         y = p[:, 1] * (1 + self.taper * t)
         return np.stack([x, y, self.height + p[:, 2] * cosine + p[:, 0] * sine], axis=-1)
 
-    def at(self, across: float, up: float, depth: float = 0.0) -> Float[np.ndarray, "3"]:
+    def at(self, across: Scalar, up: Scalar, depth: Scalar = 0.0) -> Float[np.ndarray, " 3"]:
         """A point of the back: across in [-1, 1], up in [0, 1]."""
         return self.lean(np.array([[depth, across * self.back_width / 2, up * self.back]]))[0]
 
 
 def _plan(
     rng: np.random.Generator,
-    height: tuple[float, float] = (0.4, 0.5),
-    width: tuple[float, float] = (0.38, 0.54),
-    depth: tuple[float, float] = (0.36, 0.52),
-    back: tuple[float, float] = (0.3, 0.62),
-    recline: tuple[float, float] = (2, 16),
-    soft: float = 0.4,
+    height: tuple[Scalar, Scalar] = (0.4, 0.5),
+    width: tuple[Scalar, Scalar] = (0.38, 0.54),
+    depth: tuple[Scalar, Scalar] = (0.36, 0.52),
+    back: tuple[Scalar, Scalar] = (0.3, 0.62),
+    recline: tuple[Scalar, Scalar] = (2, 16),
+    soft: Scalar = 0.4,
 ) -> _Plan:
     """Draw measures (metres, degrees) and finishes; ``soft`` is the share of upholstered covers."""
-    frame = _any(rng, ((0.5, materials.wood), (0.2, materials.metal), (0.15, materials.plastic), (0.15, materials.painted)))
+    frame = _any(
+        rng, ((0.5, materials.wood), (0.2, materials.metal), (0.15, materials.plastic), (0.15, materials.painted))
+    )
     if rng.random() < soft:
         cover = _any(rng, ((0.55, materials.fabric), (0.45, materials.leather)))
     else:
-        cover = frame if rng.random() < 0.6 else _any(rng, ((0.4, materials.wood), (0.4, materials.plastic), (0.2, materials.wicker)))
+        cover = (
+            frame
+            if rng.random() < 0.6
+            else _any(rng, ((0.4, materials.wood), (0.4, materials.plastic), (0.2, materials.wicker)))
+        )
     one = rng.random() < 0.1
     width_ = rng.uniform(*width)
     return _Plan(
@@ -114,12 +122,16 @@ def _plan(
         taper=rng.choice([0.0, rng.uniform(-0.2, 0.15)]),
         frame=frame,
         cover=frame if one else cover,
-        back_cover=frame if one else (cover if rng.random() < 0.75 else _any(rng, ((0.5, materials.fabric), (0.5, materials.plastic)))),
+        back_cover=frame
+        if one
+        else (cover if rng.random() < 0.75 else _any(rng, ((0.5, materials.fabric), (0.5, materials.plastic)))),
         legs=frame if one or rng.random() < 0.8 else _any(rng, ((0.5, materials.metal), (0.5, materials.wood))),
     )
 
 
-def _any(rng: np.random.Generator, choices: tuple[tuple[float, Callable[[np.random.Generator], Finish]], ...]) -> Finish:
+def _any(
+    rng: np.random.Generator, choices: tuple[tuple[float, Callable[[np.random.Generator], Finish]], ...]
+) -> Finish:
     weights = np.array([w for w, _ in choices])
     return choices[rng.choice(len(choices), p=weights / weights.sum())][1](rng)
 
@@ -161,10 +173,18 @@ def _seat(
     if kind in ("panel", "dished"):
         thick = rng.uniform(0.012, 0.045)
         dish = -rng.uniform(0.008, 0.02) if kind == "dished" else 0.0
-        a.add(slab(points, max(thick, -1.3 * dish), rng.uniform(0.1, 0.49) * thick, dish).move([0, 0, h]), SEAT, plan.cover)
+        a.add(
+            slab(points, max(thick, -1.3 * dish), rng.uniform(0.1, 0.49) * thick, dish).move([0, 0, h]),
+            SEAT,
+            plan.cover,
+        )
     elif kind == "cushion":
         thick = rng.uniform(0.04, 0.11)
-        a.add(slab(points, thick, rng.uniform(0.25, 0.49) * thick, rng.uniform(0.0, 0.03)).move([0, 0, h]), SEAT, plan.cover)
+        a.add(
+            slab(points, thick, rng.uniform(0.25, 0.49) * thick, rng.uniform(0.0, 0.03)).move([0, 0, h]),
+            SEAT,
+            plan.cover,
+        )
         if rng.random() < 0.5:
             under = rng.uniform(0.02, 0.05)
             a.add(slab(points * 0.94, under).move([0, 0, h - thick]), SEAT, plan.frame)
@@ -172,7 +192,11 @@ def _seat(
     elif kind == "framed":
         thick = rng.uniform(0.04, 0.08)
         a.add(slab(points, thick, 0.006).move([0, 0, h - 0.015]), SEAT, plan.frame)
-        a.add(slab(points * rng.uniform(0.82, 0.93), 0.03, 0.012, rng.uniform(0.0, 0.02)).move([0, 0, h]), SEAT, plan.cover)
+        a.add(
+            slab(points * rng.uniform(0.82, 0.93), 0.03, 0.012, rng.uniform(0.0, 0.02)).move([0, 0, h]),
+            SEAT,
+            plan.cover,
+        )
         thick += 0.015
     else:
         thick = rng.uniform(0.018, 0.03)
@@ -182,7 +206,11 @@ def _seat(
         for k in range(count):
             offset = (k + 0.5) * across - (d if lengthwise else w) / 2
             size = (across * 0.82, w, thick) if lengthwise else (d, across * 0.82, thick)
-            a.add(box(size, 0.004).move([offset, 0, h - thick / 2] if lengthwise else [0, offset, h - thick / 2]), SEAT, plan.cover)
+            a.add(
+                box(size, 0.004).move([offset, 0, h - thick / 2] if lengthwise else [0, offset, h - thick / 2]),
+                SEAT,
+                plan.cover,
+            )
         rail = 0.04
         for x in (-d / 2 + 0.04, d / 2 - 0.04):
             a.add(box((0.025, w * 0.96, rail)).move([x, 0, h - thick - rail / 2]), SEAT, plan.frame)
@@ -192,19 +220,30 @@ def _seat(
     return h - thick
 
 
-def _mark_seat(a: Assembly, plan: _Plan) -> None:
+def _mark_seat(a: Assembly, plan: _Plan, behind: Scalar = 0.06) -> None:
+    """Name the seat's points; the back corners lie ``behind`` before its end, clear of the back's posts."""
     d, w, h = plan.depth, plan.width, plan.height
     a.keypoint_both(0, 1, (d / 2, w / 2, h), SEAT)
-    a.keypoint_both(2, 3, (-d / 2, w / 2, h), SEAT)
+    a.keypoint_both(2, 3, (behind - d / 2, w / 2 + 0.01, h + 0.005), SEAT)
     a.keypoint(16, (0, 0, h), SEAT, seen_from=(0, 0, 1))
 
 
 # ----------------------------------------------------------------------------------------------------------- legs
 
 
+def _mark_tip(a: Assembly, left: int, tip: np.ndarray) -> None:
+    """Name a leg's end, on its outer side just above the floor, where it can be seen from above."""
+    a.keypoint_both(left, left + 1, tip + np.array([np.copysign(0.05, tip[0]), 0.05, 0.014]), LEG)
+
+
 def _leg_shape(rng: np.random.Generator, wooden: bool) -> Callable[[np.ndarray, np.ndarray], Surface]:
     """One leg's shape, from its top to its tip."""
-    kind = str(rng.choice(["square", "round", "turned", "sabre", "tube", "hairpin"], p=[0.3, 0.22, 0.13, 0.12, 0.15, 0.08] if wooden else [0.1, 0.1, 0.0, 0.05, 0.6, 0.15]))
+    kind = str(
+        rng.choice(
+            ["square", "round", "turned", "sabre", "tube", "hairpin"],
+            p=[0.3, 0.22, 0.13, 0.12, 0.15, 0.08] if wooden else [0.1, 0.1, 0.0, 0.05, 0.6, 0.15],
+        )
+    )
     thick = rng.uniform(0.016, 0.03)
     slim = rng.uniform(0.4, 1.0)
     bumps = 0.55 + 0.45 * np.abs(np.sin(np.cumsum(rng.uniform(0.3, 1.0, 17))))
@@ -235,7 +274,13 @@ def _leg_shape(rng: np.random.Generator, wooden: bool) -> Callable[[np.ndarray, 
 
 
 def _legs(
-    a: Assembly, rng: np.random.Generator, plan: _Plan, under: float, x: tuple[float, float], y: float, spread: tuple[float, float, float]
+    a: Assembly,
+    rng: np.random.Generator,
+    plan: _Plan,
+    under: Scalar,
+    x: tuple[Scalar, Scalar],
+    y: Scalar,
+    spread: tuple[Scalar, Scalar, Scalar],
 ) -> None:
     """Four legs.
 
@@ -249,13 +294,15 @@ def _legs(
     for k, (xt, out) in enumerate(((x[1], spread[1]), (x[0], -spread[0]))):
         top, tip = np.array([xt, y, under + 0.01]), np.array([xt + out, y + spread[2], 0.0])
         a.add_both(shape(top, tip), LEG, plan.legs)
-        a.keypoint_both(8 + 2 * k, 9 + 2 * k, tip, LEG)
+        _mark_tip(a, 8 + 2 * k, tip)
         tops.append(top)
         tips.append(tip)
     _stretchers(a, rng, plan, tops, tips)
 
 
-def _stretchers(a: Assembly, rng: np.random.Generator, plan: _Plan, tops: list[np.ndarray], tips: list[np.ndarray]) -> None:
+def _stretchers(
+    a: Assembly, rng: np.random.Generator, plan: _Plan, tops: list[np.ndarray], tips: list[np.ndarray]
+) -> None:
     kind = rng.choice(["none", "box", "h", "front"], p=[0.5, 0.2, 0.2, 0.1])
     if kind == "none":
         return
@@ -278,7 +325,7 @@ def _stretchers(a: Assembly, rng: np.random.Generator, plan: _Plan, tops: list[n
         a.add(bar(back, back * flip), LEG, plan.legs)
 
 
-def _star(a: Assembly, rng: np.random.Generator, plan: _Plan, under: float) -> None:
+def _star(a: Assembly, rng: np.random.Generator, plan: _Plan, under: Scalar) -> None:
     """A column on four or five arms with casters or glides."""
     count = 5 if rng.random() < 0.8 else 4
     reach = rng.uniform(0.26, 0.34) * max(1.0, plan.width / 0.55)
@@ -303,12 +350,26 @@ def _star(a: Assembly, rng: np.random.Generator, plan: _Plan, under: float) -> N
             a.add(box((0.03, 0.016, 0.03), 0.005).turn(roll).move(spin @ [reach, 0, 0.05]), LEG, black)
     hub, stem = rng.uniform(0.035, 0.05), rng.uniform(0.014, 0.024)
     top = foot + rise + 0.055
-    a.add(revolve([(hub * 0.8, foot + rise - 0.01), (hub, foot + rise + 0.04), (stem * 1.6, top + 0.01), (stem * 1.6, 0.55 * top + 0.45 * under), (stem, 0.55 * top + 0.45 * under), (stem, under - 0.02)], 14), LEG, metal)
+    a.add(
+        revolve(
+            [
+                (hub * 0.8, foot + rise - 0.01),
+                (hub, foot + rise + 0.04),
+                (stem * 1.6, top + 0.01),
+                (stem * 1.6, 0.55 * top + 0.45 * under),
+                (stem, 0.55 * top + 0.45 * under),
+                (stem, under - 0.02),
+            ],
+            14,
+        ),
+        LEG,
+        metal,
+    )
     a.add(box((0.2, 0.18, 0.035), 0.01).move([0, 0, under - 0.012]), LEG, black)
     a.keypoint(19, (0, 0, (top + under) / 2), LEG, seen_from=(1, 0, 0))
 
 
-def _column(a: Assembly, rng: np.random.Generator, plan: _Plan, under: float) -> None:
+def _column(a: Assembly, rng: np.random.Generator, plan: _Plan, under: Scalar) -> None:
     """A trumpet, or a column on a round or square plate."""
     radius = rng.uniform(0.19, 0.27)
     stem = rng.uniform(0.018, 0.04)
@@ -316,7 +377,13 @@ def _column(a: Assembly, rng: np.random.Generator, plan: _Plan, under: float) ->
     if kind == "trumpet":
         t = np.linspace(0, 1, 12)
         r = stem + (radius - stem) * (1 - t) ** rng.uniform(4, 8) + 0.6 * stem * t**6
-        a.add(revolve(np.stack([np.concatenate([[radius], r]), np.concatenate([[0], 0.012 + (under - 0.012) * t])], -1), 24), LEG, plan.legs)
+        a.add(
+            revolve(
+                np.stack([np.concatenate([[radius], r]), np.concatenate([[0], 0.012 + (under - 0.012) * t])], -1), 24
+            ),
+            LEG,
+            plan.legs,
+        )
     else:
         plate = circle(28, radius) if kind == "plate" else rounded_rectangle(2 * radius, 2 * radius, 0.02)
         a.add(slab(plate, 0.02, 0.006, 0.012 if kind == "plate" else 0.0).move([0, 0, 0.02]), LEG, plan.legs)
@@ -333,7 +400,9 @@ def _column(a: Assembly, rng: np.random.Generator, plan: _Plan, under: float) ->
 # ---------------------------------------------------------------------------------------------------------- backs
 
 
-def _bar(size: tuple[float, float, float], at: tuple[float, float, float], plan: _Plan, radius: float = 0.005) -> Surface:
+def _bar(
+    size: tuple[Scalar, Scalar, Scalar], at: tuple[Scalar, Scalar, Scalar], plan: _Plan, radius: Scalar = 0.005
+) -> Surface:
     """A bar or board of the back, in back coordinates, cut finely enough to be bent."""
     cuts = (1, int(np.clip(size[1] / 0.05, 1, 10)), int(np.clip(size[2] / 0.08, 1, 8)))
     return box(size, radius, cuts).move(at).warp(plan.lean)
@@ -351,7 +420,7 @@ def _back(a: Assembly, rng: np.random.Generator, plan: _Plan, kind: str | None =
     low = rng.choice([0.02, rng.uniform(0.05, 0.25) * tall])
     inner = wide - 4 * post
 
-    def posts(top: float = tall) -> None:
+    def posts(top: Scalar = tall) -> None:
         start = np.array([0, wide / 2 - post, -0.05])
         rise = np.linspace(0, 1, 6)[:, None] * np.array([0, 0, top + 0.05])
         path = plan.lean(start + rise)
@@ -361,23 +430,32 @@ def _back(a: Assembly, rng: np.random.Generator, plan: _Plan, kind: str | None =
     round_posts = rng.random() < 0.35
     arch = rng.choice([0.0, rng.uniform(0.01, 0.06)])
 
-    def crest(height: float = rail, finish: Finish = plan.frame, over: float = 0.0) -> None:
+    def crest(height: Scalar = rail, finish: Finish = plan.frame, over: Scalar = 0.0) -> None:
         across = wide + over
         board = box((post * 1.6, across, height), 0.006, (1, 10, 1)).move((0, 0, tall - height / 2))
         p = board.vertices
         lift = arch * (1 - (2 * p[:, 1] / across) ** 2)
-        a.add(board.warp(lambda q: plan.lean(q + np.stack([0 * lift, 0 * lift, lift], -1))), BACK, finish)
+        a.add(board.lift(lift).warp(plan.lean), BACK, finish)
 
     if kind in ("slats", "spindles"):
         posts()
         crest(over=rng.choice([0.0, 0.04]))
         if low > 0.03:
             a.add(_bar((post * 1.4, inner + 2 * post, 0.035), (0, 0, low), plan), BACK, plan.frame)
-        count = int(rng.integers(3, 9))
+        count, slim = int(rng.integers(3, 9)), rng.uniform(0.4, 0.75)
         start = low if low > 0.03 else -0.01
         for y in (np.arange(count) + 0.5) / count * inner - inner / 2:
             if kind == "slats":
-                a.add(_bar((0.011, inner / count * rng.uniform(0.5, 0.6), tall - start - rail / 2), (0, y, (tall + start - rail / 2) / 2), plan, 0.003), BACK, plan.frame)
+                a.add(
+                    _bar(
+                        (0.011, inner / count * slim, tall - start - rail / 2),
+                        (0, y, (tall + start - rail / 2) / 2),
+                        plan,
+                        0.003,
+                    ),
+                    BACK,
+                    plan.frame,
+                )
             else:
                 z = np.linspace(start, tall - rail / 2, 5)
                 path = plan.lean(np.stack([0 * z, 0 * z + y, z], -1))
@@ -395,12 +473,18 @@ def _back(a: Assembly, rng: np.random.Generator, plan: _Plan, kind: str | None =
         if kind == "gap":
             posts(bottom + 0.5 * (tall - bottom))
         if shape == "box":
-            a.add(_bar((thick, wide, tall - bottom), (0.01, 0, (tall + bottom) / 2), plan, 0.4 * thick), BACK, plan.back_cover)
+            a.add(
+                _bar((thick, wide, tall - bottom), (0.01, 0, (tall + bottom) / 2), plan, 0.4 * thick),
+                BACK,
+                plan.back_cover,
+            )
         else:
             height = tall - bottom
             ring = circle(32, (height / 2, wide / 2), 2.0 if shape == "oval" else 3.0)
             if shape == "arch":
-                ring[:, 0] = np.where(ring[:, 0] < 0, np.sign(ring[:, 0]) * np.maximum(np.abs(ring[:, 0]), 0), ring[:, 0])
+                ring[:, 0] = np.where(
+                    ring[:, 0] < 0, np.sign(ring[:, 0]) * np.maximum(np.abs(ring[:, 0]), 0), ring[:, 0]
+                )
             board = slab(ring, thick, 0.4 * thick, rng.choice([0.0, 0.015])).turn(rotation("y", 90))
             board = board.warp(lambda q: q * np.array([1, 1, -1.0])).move((0, 0, bottom + height / 2))
             a.add(_outward(board.warp(plan.lean)), BACK, plan.back_cover)
@@ -410,14 +494,22 @@ def _back(a: Assembly, rng: np.random.Generator, plan: _Plan, kind: str | None =
         low = max(low, 0.03)
         a.add(_bar((post * 1.5, inner + 2 * post, rail), (0, 0, low), plan), BACK, plan.frame)
         height = tall - rail / 2 - low
-        a.add(_bar((rng.uniform(0.015, 0.05), inner + post, height), (0, 0, low + height / 2), plan, 0.007), BACK, plan.back_cover)
+        a.add(
+            _bar((rng.uniform(0.015, 0.05), inner + post, height), (0, 0, low + height / 2), plan, 0.007),
+            BACK,
+            plan.back_cover,
+        )
     elif kind == "splat":
         posts()
         crest(over=rng.choice([0.0, 0.05]))
         t = np.linspace(0, 1, 9)
         vase = inner * (0.16 + rng.uniform(0.05, 0.2) * np.sin(np.pi * t * rng.choice([1, 2, 3])) ** 2)
         path = plan.lean(np.stack([0 * t, 0 * t, t * (tall - 0.3 * rail) - 0.01], -1))
-        a.add(sweep(path, rounded_rectangle(2, 2, 0.2, 1), np.stack([vase, np.full(9, 0.007)], -1), up=(1, 0, 0)), BACK, plan.frame)
+        a.add(
+            sweep(path, rounded_rectangle(2, 2, 0.2, 1), np.stack([vase, np.full(9, 0.007)], -1), up=(1, 0, 0)),
+            BACK,
+            plan.frame,
+        )
     elif kind == "cross":
         posts()
         crest()
@@ -425,7 +517,11 @@ def _back(a: Assembly, rng: np.random.Generator, plan: _Plan, kind: str | None =
         a.add(_bar((post * 1.4, inner + 2 * post, 0.035), (0, 0, low), plan), BACK, plan.frame)
         z = np.linspace(low, tall - rail / 2, 7)
         y = np.linspace(-inner / 2, inner / 2, 7)
-        a.add_both(sweep(plan.lean(np.stack([0 * z, y, z], -1)), rounded_rectangle(2, 2, 0.3, 1), 0.011, up=(1, 0, 0)), BACK, plan.frame)
+        a.add_both(
+            sweep(plan.lean(np.stack([0 * z, y, z], -1)), rounded_rectangle(2, 2, 0.3, 1), 0.011, up=(1, 0, 0)),
+            BACK,
+            plan.frame,
+        )
     elif kind == "hoop":
         angle = np.linspace(0, np.pi, 21)
         power = rng.uniform(0.4, 0.9)
@@ -440,9 +536,13 @@ def _back(a: Assembly, rng: np.random.Generator, plan: _Plan, kind: str | None =
     else:
         thick = rng.uniform(0.04, 0.1)
         bottom = rng.choice([-0.03, rng.uniform(0.05, 0.2) * tall])
-        pad = box((thick, wide, tall - bottom), rng.uniform(0.3, 0.49) * thick, (1, 8, 6), 2).move((0, 0, (tall + bottom) / 2))
+        pad = box((thick, wide, tall - bottom), rng.uniform(0.3, 0.49) * thick, (1, 8, 6), 2).move(
+            (0, 0, (tall + bottom) / 2)
+        )
         p = pad.vertices
-        swell = 1 + rng.uniform(0, 0.5) * (1 - (2 * p[:, 1] / wide) ** 2) * np.sin(np.pi * np.clip((p[:, 2] - bottom) / (tall - bottom), 0, 1))
+        swell = 1 + rng.uniform(0, 0.5) * (1 - (2 * p[:, 1] / wide) ** 2) * np.sin(
+            np.pi * np.clip((p[:, 2] - bottom) / (tall - bottom), 0, 1)
+        )
         lift = arch * (1 - (2 * p[:, 1] / wide) ** 2) * (p[:, 2] > (tall + bottom) / 2)
         pad = pad.warp(lambda q: plan.lean(np.stack([q[:, 0] * swell, q[:, 1], q[:, 2] + lift], -1)))
         a.add(pad, BACK, plan.back_cover)
@@ -477,14 +577,26 @@ def _arms(a: Assembly, rng: np.random.Generator, plan: _Plan, kind: str | None =
         middle = (start + end) / 2 + [0, rng.uniform(0, 0.03), rng.uniform(-0.02, 0.03)]
         path = curve([start, middle, end], 9)
         across = rng.uniform(0.018, 0.035)
-        a.add_both(sweep(path, rounded_rectangle(2, 2, 0.5, 2), np.stack([np.linspace(0.8, 1.1, 9) * across, np.full(9, thick * 0.8)], -1)), ARM, pad)
-        a.add_both(sweep([foot, end + [-0.02, 0, -0.005]], circle(8), thick * 0.8, up=(1, 0, 0)), ARM, frame)
+        a.add_both(
+            sweep(
+                path,
+                rounded_rectangle(2, 2, 0.5, 2),
+                np.stack([np.linspace(0.8, 1.1, 9) * across, np.full(9, thick * 0.8)], -1),
+            ),
+            ARM,
+            pad,
+        )
+        a.add_both(sweep([foot, end + np.array([-0.02, 0, -0.005])], circle(8), thick * 0.8, up=(1, 0, 0)), ARM, frame)
     elif kind == "loop":
-        path = fillet([start, [end[0], y, start[2]], foot + [0.0, 0, -0.02]], rng.uniform(0.03, 0.12), 6)
+        path = fillet([start, [end[0], y, start[2]], foot + np.array([0.0, 0, -0.02])], rng.uniform(0.03, 0.12), 6)
         a.add_both(tube(path, thick * 0.8, 8), ARM, frame)
         if rng.random() < 0.5:
             length = end[0] - start[0]
-            a.add_both(box((0.6 * length, 0.045, 0.03), 0.012).move([start[0] + 0.5 * length, y, start[2] + 0.012]), ARM, plan.cover)
+            a.add_both(
+                box((0.6 * length, 0.045, 0.03), 0.012).move([start[0] + 0.5 * length, y, start[2] + 0.012]),
+                ARM,
+                plan.cover,
+            )
     elif kind == "bow":
         path = curve([start, (start + end) / 2 + [0, 0.03, 0.02], end, (end + foot) / 2 + [0.03, 0.01, 0], foot], 17)
         a.add_both(sweep(path, rounded_rectangle(2.4, 2, 0.5, 2), thick), ARM, frame)
@@ -493,14 +605,14 @@ def _arms(a: Assembly, rng: np.random.Generator, plan: _Plan, kind: str | None =
         board = box((length, thick * 1.4, z - low), 0.006).move([(front + start[0]) / 2, y + 0.01, (z + low) / 2])
         a.add_both(board, ARM, pad)
         end, start = np.array([front, y, z]), np.array([start[0], y, z])
-    a.keypoint_both(12, 13, end + [0.03, 0, 0.03], ARM)
-    a.keypoint_both(14, 15, start + [0.02, 0.02, 0.05], ARM)
+    a.keypoint_both(12, 13, end + np.array([0.03, 0, 0.03]), ARM)
+    a.keypoint_both(14, 15, start + np.array([0.02, 0.02, 0.05]), ARM)
 
 
 # ------------------------------------------------------------------------------------------------------- families
 
 
-def _four_legs(a: Assembly, rng: np.random.Generator, plan: _Plan, under: float) -> None:
+def _four_legs(a: Assembly, rng: np.random.Generator, plan: _Plan, under: Scalar) -> None:
     splay = rng.choice([0.0, rng.uniform(0.0, 0.12)])
     inset = rng.uniform(0.03, 0.06) + 0.5 * splay
     x = plan.depth / 2 - inset
@@ -542,7 +654,7 @@ def _stool(a: Assembly, rng: np.random.Generator) -> None:
         x, y = shrink * plan.depth / 2 - 0.02, shrink * plan.width / 2 - 0.02
         splay = rng.uniform(0.0, 0.12)
         _legs(a, rng, plan, under, (-x, x), y, (splay, splay, splay))
-    _mark_seat(a, plan)
+    _mark_seat(a, plan, 0.0)
 
 
 def _square(plan: _Plan) -> _Plan:
@@ -551,7 +663,9 @@ def _square(plan: _Plan) -> _Plan:
 
 def _pedestal(a: Assembly, rng: np.random.Generator) -> None:
     plan = _plan(rng, height=(0.42, 0.75), back=(0.15, 0.5), soft=0.5)
-    under = _seat(a, rng, plan, str(rng.choice(["panel", "cushion", "framed"])), str(rng.choice(["round", "super", "square"])))
+    under = _seat(
+        a, rng, plan, str(rng.choice(["panel", "cushion", "framed"])), str(rng.choice(["round", "super", "square"]))
+    )
     _column(a, rng, plan, under)
     _back(a, rng, plan, str(rng.choice(["panel", "gap", "soft", "hoop"])))
     if rng.random() < 0.3:
@@ -565,14 +679,23 @@ def _office(a: Assembly, rng: np.random.Generator) -> None:
     under = _seat(a, rng, plan, "cushion", str(rng.choice(["square", "super", "bow"])))
     _star(a, rng, plan, under)
     _back(a, rng, plan, str(rng.choice(["soft", "gap", "panel", "framed"], p=[0.5, 0.2, 0.15, 0.15])))
-    spine = [plan.at(0, 0.45, -0.03), plan.at(0, 0.05, -0.06), (-plan.depth / 2 + 0.06, 0, under - 0.01), (0, 0, under - 0.01)]
+    spine = [
+        plan.at(0, 0.45, -0.03),
+        plan.at(0, 0.05, -0.06),
+        (-plan.depth / 2 + 0.06, 0, under - 0.01),
+        (0, 0, under - 0.01),
+    ]
     a.add(sweep(curve(spine, 10), rounded_rectangle(2, 1, 0.3, 1), 0.03, up=(1, 0, 0)), BACK, plan.frame)
     if rng.random() < 0.7:
         if rng.random() < 0.6:
             y, z = plan.width / 2 + 0.03, plan.height + rng.uniform(0.17, 0.25)
             length = rng.uniform(0.2, 0.3)
             x = rng.uniform(-0.05, 0.06)
-            a.add_both(box((length, rng.uniform(0.05, 0.09), 0.03), 0.012, arc=2).move([x, y, z]), ARM, materials.plain((0.06, 0.06, 0.065), 0.2, 15) if rng.random() < 0.6 else plan.cover)
+            a.add_both(
+                box((length, rng.uniform(0.05, 0.09), 0.03), 0.012, arc=2).move([x, y, z]),
+                ARM,
+                materials.plain((0.06, 0.06, 0.065), 0.2, 15) if rng.random() < 0.6 else plan.cover,
+            )
             path = fillet([(x, y, z - 0.01), (x, y, under - 0.01), (x, 0.08, under - 0.01)], 0.05)
             a.add_both(sweep(path, rounded_rectangle(2, 1.2, 0.4, 1), 0.02, up=(1, 0, 0)), ARM, plan.frame)
             a.keypoint_both(12, 13, (x + length / 2 + 0.01, y, z + 0.025), ARM)
@@ -585,7 +708,15 @@ def _office(a: Assembly, rng: np.random.Generator) -> None:
 
 def _sofa(a: Assembly, rng: np.random.Generator) -> None:
     double = rng.random() < 0.2
-    plan = _plan(rng, height=(0.36, 0.48), width=(1.0, 1.5) if double else (0.48, 0.66), depth=(0.48, 0.62), back=(0.28, 0.65), recline=(0, 14), soft=1.0)
+    plan = _plan(
+        rng,
+        height=(0.36, 0.48),
+        width=(1.0, 1.5) if double else (0.48, 0.66),
+        depth=(0.48, 0.62),
+        back=(0.28, 0.65),
+        recline=(0, 14),
+        soft=1.0,
+    )
     h, w, d = plan.height, plan.width, plan.depth
     foot = rng.choice([0.0, rng.uniform(0.04, 0.18)])
     cushion = rng.uniform(0.08, 0.18)
@@ -595,29 +726,47 @@ def _sofa(a: Assembly, rng: np.random.Generator) -> None:
     thick = rng.uniform(0.1, 0.22)
     body = plan.cover
     alike = plan.back_cover
-    a.add(box((d + thick * 0.8, w + arm_w, max(base - foot, 0.05)), 0.015).move([-thick * 0.4, 0, (base + foot) / 2]), SEAT, body)
+    a.add(
+        box((d + thick * 0.8, w + arm_w, max(base - foot, 0.05)), 0.015).move([-thick * 0.4, 0, (base + foot) / 2]),
+        SEAT,
+        body,
+    )
     count = 2 if double else 1
     for k in range(count):
         pad = box((d + 0.02, w / count, cushion), min(soft, 0.45 * cushion), (4, 4, 1), 2)
         crown = rng.uniform(0, 0.03)
         p = pad.vertices
-        lift = crown * (p[:, 2] > 0) * np.cos(np.clip(np.pi * p[:, 0] / d, -1.57, 1.57)) * np.cos(np.clip(np.pi * p[:, 1] / (w / count), -1.57, 1.57))
-        pad = pad.warp(lambda q, lift=lift: q + np.stack([0 * lift, 0 * lift, lift], -1))
-        a.add(pad.move([0.01, (k + 0.5) * w / count - w / 2, h - cushion / 2]), SEAT, alike)
+        lift = (
+            crown
+            * (p[:, 2] > 0)
+            * np.cos(np.clip(np.pi * p[:, 0] / d, -1.57, 1.57))
+            * np.cos(np.clip(np.pi * p[:, 1] / (w / count), -1.57, 1.57))
+        )
+        a.add(pad.lift(lift).move([0.01, (k + 0.5) * w / count - w / 2, h - cushion / 2]), SEAT, alike)
     low = foot - h
     full = w + (2 * arm_w if rng.random() < 0.5 else 0)
-    board = box((thick, full, plan.back - low), min(soft, 0.45 * thick), (1, 8, 6), 2).move([-thick / 2, 0, (plan.back + low) / 2])
+    board = box((thick, full, plan.back - low), min(soft, 0.45 * thick), (1, 8, 6), 2).move(
+        [-thick / 2, 0, (plan.back + low) / 2]
+    )
     p = board.vertices
     arch = rng.choice([0.0, rng.uniform(0.03, 0.1)])
     lift = arch * (p[:, 2] > 0.6 * plan.back) * (1 - (2 * p[:, 1] / full) ** 2)
     recline = np.tan(plan.recline)
-    board = board.warp(lambda q: np.stack([q[:, 0] - d / 2 + 0.03 - recline * np.maximum(q[:, 2], 0), q[:, 1], h + q[:, 2] + lift], -1))
+    board = board.warp(
+        lambda q: np.stack([q[:, 0] - d / 2 + 0.03 - recline * np.maximum(q[:, 2], 0), q[:, 1], h + q[:, 2] + lift], -1)
+    )
     a.add(board, BACK, body)
     if rng.random() < 0.5:
         for k in range(count):
             pad = box((0.12, w / count * 0.98, min(0.8 * plan.back, 0.45)), 0.05, (1, 4, 4), 2)
             tilt = rotation("y", -np.degrees(plan.recline) - 4)
-            a.add(pad.turn(tilt).move([-d / 2 + 0.08 - 0.5 * recline * plan.back, (k + 0.5) * w / count - w / 2, h + 0.42 * plan.back]), BACK, alike)
+            a.add(
+                pad.turn(tilt).move(
+                    [-d / 2 + 0.08 - 0.5 * recline * plan.back, (k + 0.5) * w / count - w / 2, h + 0.42 * plan.back]
+                ),
+                BACK,
+                alike,
+            )
     y = w / 2 + arm_w / 2
     length = d + (0.02 if rng.random() < 0.5 else -rng.uniform(0.02, 0.12))
     front = d / 2 if length > d else d / 2 - 0.05
@@ -626,20 +775,30 @@ def _sofa(a: Assembly, rng: np.random.Generator) -> None:
         a.add_both(block.move([front - length / 2, y, (h + arm_up + foot) / 2]), ARM, body)
     else:
         roll = arm_w * rng.uniform(0.45, 0.6)
-        a.add_both(box((length - 0.02, arm_w * 0.7, h + arm_up - foot - roll), 0.02).move([front - length / 2, y, (h + arm_up + foot - roll) / 2]), ARM, body)
-        x = np.array([front - length, front - length + 0.01, front - 0.01, front])
-        z = h + arm_up - roll
-        a.add_both(tube(np.stack([x, 0 * x + y + 0.01, 0 * x + z], -1), roll * np.array([0.9, 1, 1, 0.9]), 16), ARM, body)
+        a.add_both(
+            box((length - 0.02, arm_w * 0.7, h + arm_up - foot - roll), 0.02).move(
+                [front - length / 2, y, (h + arm_up + foot - roll) / 2]
+            ),
+            ARM,
+            body,
+        )
+        along = front - length + np.array([0.0, 0.01, length - 0.01, length])
+        path = np.stack([along, np.full(4, y + 0.01), np.full(4, h + arm_up - roll)], -1)
+        a.add_both(tube(path, roll * np.array([0.9, 1, 1, 0.9]), 16), ARM, body)
     a.keypoint_both(12, 13, (front, y, h + arm_up + 0.01), ARM)
     a.keypoint_both(14, 15, (front - 0.8 * length, y, h + arm_up + 0.01), ARM)
     if foot > 0:
-        x, yy = d / 2 - 0.05, (w + arm_w) / 2 - 0.03
+        at, yy = d / 2 - 0.05, (w + arm_w) / 2 - 0.03
         shape = _leg_shape(rng, True)
         tilt = rng.uniform(0, 0.04)
-        for k, (sx, xx) in enumerate(((1, x), (-1, -x - thick * 0.6))):
+        for k, (sx, xx) in enumerate(((1, at), (-1, -at - thick * 0.6))):
             tip = np.array([xx + sx * tilt, yy + tilt, 0])
-            a.add_both(shape(np.array([xx, yy, foot + 0.02]), tip), LEG, plan.legs if plan.legs is not body else materials.wood(rng))
-            a.keypoint_both(8 + 2 * k, 9 + 2 * k, tip, LEG)
+            a.add_both(
+                shape(np.array([xx, yy, foot + 0.02]), tip),
+                LEG,
+                plan.legs if plan.legs is not body else materials.wood(rng),
+            )
+            _mark_tip(a, 8 + 2 * k, tip)
     if rng.random() < 0.25 and plan.back > 0.42 and not double:
         wing = box((rng.uniform(0.15, 0.28), 0.06, plan.back - arm_up), 0.028, (1, 1, 4), 2)
         shift = recline * (plan.back + arm_up) / 2
@@ -661,7 +820,18 @@ def _shell(a: Assembly, rng: np.random.Generator) -> None:
     h, d, w = plan.height, plan.depth, plan.width
     lip = rng.uniform(0.01, 0.05)
     back_top = np.array([-d / 2 - np.tan(plan.recline) * plan.back, h + plan.back])
-    side = curve([(d / 2 + 0.01, h - lip), (d / 2 - 0.05, h), (0, h - 0.015), (-d / 2 + 0.06, h), (-d / 2 - 0.01, h + 0.09), (back_top + [-d / 2, h + 0.09]) / 2 + [0.012, 0], back_top], 25)
+    side = curve(
+        [
+            (d / 2 + 0.01, h - lip),
+            (d / 2 - 0.05, h),
+            (0, h - 0.015),
+            (-d / 2 + 0.06, h),
+            (-d / 2 - 0.01, h + 0.09),
+            (back_top + np.array([-d / 2, h + 0.09])) / 2 + [0.012, 0],
+            back_top,
+        ],
+        25,
+    )
     n, m = len(side), 15
     t = np.linspace(0, 1, n)
     s = np.linspace(-1, 1, m)
@@ -672,7 +842,9 @@ def _shell(a: Assembly, rng: np.random.Generator) -> None:
     ends = 1 - np.clip(np.abs(2 * t - 1) - 0.7, 0, 1) ** 2 * rng.uniform(2, 6)
     wing = rng.uniform(0.0, 0.06)
     half = w / 2 * ends * (1 + plan.taper * np.clip(2 * t - 1, 0, 1))
-    bucket = rng.uniform(0.02, 0.07) + (rng.uniform(0.06, 0.14) if rng.random() < 0.35 else 0) * np.exp(-(((t - 0.5) / 0.18) ** 2))
+    bucket = rng.uniform(0.02, 0.07) + (rng.uniform(0.06, 0.14) if rng.random() < 0.35 else 0) * np.exp(
+        -(((t - 0.5) / 0.18) ** 2)
+    )
     thick = rng.uniform(0.008, 0.016)
     sheet = np.empty((n, m, 3))
     lift = (bucket * np.ones(n))[:, None] * np.abs(s) ** 2.5
@@ -697,9 +869,13 @@ def _shell(a: Assembly, rng: np.random.Generator) -> None:
         tip = np.array([0.5 * d, 0.45 * w, 0.0])
         for k, sx in enumerate((1, -1)):
             end = tip * [sx, 1, 1]
-            a.add_both(tube(fillet([(0.1 * sx, 0.06, under), (sx * 0.3 * d, 0.3 * w, 0.7 * under), end], 0.1), 0.007, 6), LEG, plan.legs)
+            a.add_both(
+                tube(fillet([(0.1 * sx, 0.06, under), (sx * 0.3 * d, 0.3 * w, 0.7 * under), end], 0.1), 0.007, 6),
+                LEG,
+                plan.legs,
+            )
             a.add_both(tube([end * 0.55 + [0, 0, 0.45 * under], (-0.1 * sx, 0.1, under)], 0.005, 6), LEG, plan.legs)
-            a.keypoint_both(8 + 2 * k, 9 + 2 * k, end, LEG)
+            _mark_tip(a, 8 + 2 * k, end)
     elif base == "column":
         _column(a, rng, plan, under)
     else:
@@ -717,7 +893,7 @@ def _cantilever(a: Assembly, rng: np.random.Generator) -> None:
     plan = _plan(rng, back=(0.3, 0.48), recline=(4, 16), soft=0.5)
     metal = materials.metal(rng) if rng.random() < 0.85 else plan.frame
     under = _seat(a, rng, plan, str(rng.choice(["panel", "cushion"])), "square")
-    h, d, y = plan.height, plan.depth, plan.width / 2 - 0.005
+    d, y = plan.depth, plan.width / 2 - 0.005
     r = rng.uniform(0.009, 0.014)
     z = under - r * 0.5
     front, back = d / 2 + rng.uniform(0.0, 0.05), -d / 2 + rng.uniform(-0.06, 0.1)
@@ -731,14 +907,16 @@ def _cantilever(a: Assembly, rng: np.random.Generator) -> None:
     _back(a, rng, plan, str(rng.choice(["gap", "soft", "panel"])))
     if rng.random() < 0.45:
         _arms(a, rng, plan, "loop")
-    a.keypoint_both(8, 9, (front + lean, y, 0), LEG)
-    a.keypoint_both(10, 11, (back, y, 0), LEG)
+    _mark_tip(a, 8, np.array([front + lean, y, 0]))
+    _mark_tip(a, 10, np.array([back, y, 0]))
     _mark_seat(a, plan)
     _mark_back(a, plan)
 
 
 def _rocker(a: Assembly, rng: np.random.Generator) -> None:
-    plan = _plan(rng, height=(0.36, 0.46), width=(0.44, 0.58), depth=(0.42, 0.52), back=(0.45, 0.75), recline=(8, 20), soft=0.3)
+    plan = _plan(
+        rng, height=(0.36, 0.46), width=(0.44, 0.58), depth=(0.42, 0.52), back=(0.45, 0.75), recline=(8, 20), soft=0.3
+    )
     under = _seat(a, rng, plan)
     y, x = plan.width / 2 - 0.035, plan.depth / 2 - 0.05
     reach, sag = plan.depth / 2 + rng.uniform(0.1, 0.24), rng.uniform(0.06, 0.13)
@@ -784,17 +962,21 @@ def _folding(a: Assembly, rng: np.random.Generator) -> None:
     joint = np.array([-d / 2 + 0.03, y, h - 0.02])
     back_tip = np.array([-d / 2 - rng.uniform(-0.02, 0.08), y - 0.02, 0.0])
     a.add_both(sweep([joint, front_tip], profile, r, up=(1, 0, 0)), LEG, plan.frame)
-    a.add_both(sweep([joint - (joint - front_tip) * 0.05, joint, (top[0], y, top[2])], profile, r, up=(1, 0, 0)), BACK, plan.frame)
+    a.add_both(
+        sweep([joint - (joint - front_tip) * 0.05, joint, (top[0], y, top[2])], profile, r, up=(1, 0, 0)),
+        BACK,
+        plan.frame,
+    )
     a.add_both(sweep([(d / 2 - 0.05, y - 0.02, h - 0.03), back_tip], profile, r, up=(1, 0, 0)), LEG, plan.frame)
     for tip in (front_tip, back_tip):
         z = rng.uniform(0.08, 0.16)
         other = joint if tip is front_tip else np.array([d / 2 - 0.05, y - 0.02, h - 0.03])
         p = tip + (other - tip) * z / other[2]
         a.add(tube([p, p * [1, -1, 1]], 0.008, 6), LEG, plan.frame)
-    a.keypoint_both(8, 9, front_tip, LEG)
-    a.keypoint_both(10, 11, back_tip, LEG)
+    _mark_tip(a, 8, front_tip)
+    _mark_tip(a, 10, back_tip)
     boards = int(rng.integers(1, 4))
-    height = plan.back * rng.uniform(0.2, 0.4) / boards ** 0.5
+    height = plan.back * rng.uniform(0.2, 0.4) / boards**0.5
     for z in np.linspace(plan.back - height / 2, plan.back * 0.55, boards):
         a.add(_bar((0.014, 2 * y, height), (0.005, 0, z), plan, 0.004), BACK, plan.back_cover)
     _mark_seat(a, plan)
@@ -802,7 +984,9 @@ def _folding(a: Assembly, rng: np.random.Generator) -> None:
 
 
 def _lounge(a: Assembly, rng: np.random.Generator) -> None:
-    plan = _plan(rng, height=(0.28, 0.38), width=(0.52, 0.68), depth=(0.5, 0.62), back=(0.5, 0.75), recline=(24, 42), soft=0.8)
+    plan = _plan(
+        rng, height=(0.28, 0.38), width=(0.52, 0.68), depth=(0.5, 0.62), back=(0.5, 0.75), recline=(24, 42), soft=0.8
+    )
     under = _seat(a, rng, plan, "cushion", "square")
     _four_legs(a, rng, plan, under)
     _back(a, rng, plan, str(rng.choice(["soft", "slats", "framed"], p=[0.6, 0.2, 0.2])))
@@ -833,7 +1017,11 @@ def _tub(a: Assembly, rng: np.random.Generator) -> None:
         out = thick * ring[:, 0] + thick / 2 + lean * (ring[:, 1] + 0.5) * up * 0.7
         z = low + (ring[:, 1] + 0.5) * up
         # the rounding must not grow with the height of the wall
-        z = np.where(ring[:, 1] > 0, np.maximum(z, h + top[k] - thick * (0.5 - ring[:, 1]) * 2), np.minimum(z, low + thick * (ring[:, 1] + 0.5) * 2))
+        z = np.where(
+            ring[:, 1] > 0,
+            np.maximum(z, h + top[k] - thick * (0.5 - ring[:, 1]) * 2),
+            np.minimum(z, low + thick * (ring[:, 1] + 0.5) * 2),
+        )
         radius = np.array([d / 2, w / 2]) * (np.abs(direction[0]) ** 3 + np.abs(direction[1]) ** 3) ** (-1 / 3)
         sections[k, :, 0] = direction[0] * (radius[0] - 0.01 + out)
         sections[k, :, 1] = direction[1] * (radius[1] - 0.01 + out)
@@ -852,7 +1040,9 @@ def _tub(a: Assembly, rng: np.random.Generator) -> None:
         _column(a, rng, plan, under)
     else:
         _star(a, rng, plan, under)
-    _mark_seat(a, plan)
+    a.keypoint_both(0, 1, (d / 2, w / 2, h), SEAT)
+    a.keypoint_both(2, 3, (-0.28 * d, 0.28 * w, h), SEAT, seen_from=(0, 0, 1))
+    a.keypoint(16, (0, 0, h), SEAT, seen_from=(0, 0, 1))
     back = -d / 2 - thick / 2
     edge = border if armed else reach
     at = -np.cos(edge) * d / 2, np.sin(edge) * w / 2
@@ -873,9 +1063,8 @@ _MAKERS: dict[str, Callable[[Assembly, np.random.Generator], None]] = {
 }  # fmt: skip
 
 
-def make(rng: np.random.Generator) -> LabelledMesh:
-    """A chair of any family."""
-    family = str(rng.choice(list(_FAMILIES), p=list(_FAMILIES.values())))
+def make(rng: np.random.Generator, family: str) -> LabelledMesh:
+    """A chair of a family."""
     assembly = Assembly()
     _MAKERS[family](assembly, rng)
     return assembly.build(family)

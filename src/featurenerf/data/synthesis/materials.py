@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from jaxtyping import Float, UInt8
 
 from featurenerf.data.synthesis.objects import Material
-from featurenerf.data.synthesis.shapes import Finish
+from featurenerf.data.synthesis.shapes import Finish, Numbers, Scalar
 
 SIZE = 64
 _WOODS = ((0.55, 0.36, 0.2), (0.72, 0.53, 0.33), (0.4, 0.24, 0.13), (0.28, 0.16, 0.1), (0.82, 0.67, 0.47),
@@ -20,11 +18,11 @@ _HIDES = ((0.08, 0.07, 0.07), (0.3, 0.17, 0.1), (0.5, 0.3, 0.17), (0.85, 0.8, 0.
           (0.2, 0.2, 0.22), (0.65, 0.45, 0.28), (0.9, 0.9, 0.88))  # fmt: skip
 
 
-def _jitter(rng: np.random.Generator, color: Sequence[float], by: float = 0.06) -> Float[np.ndarray, "3"]:
+def _jitter(rng: np.random.Generator, color: Numbers, by: Scalar = 0.06) -> Float[np.ndarray, " 3"]:
     return np.clip(np.asarray(color) * rng.uniform(1 - 2.5 * by, 1 + 2.5 * by) + rng.normal(0, by / 2, 3), 0.02, 0.98)
 
 
-def any_color(rng: np.random.Generator) -> Float[np.ndarray, "3"]:
+def any_color(rng: np.random.Generator) -> Float[np.ndarray, " 3"]:
     """Furniture colours: black, white and grey half of the time."""
     kind = rng.random()
     if kind < 0.17:
@@ -38,7 +36,7 @@ def any_color(rng: np.random.Generator) -> Float[np.ndarray, "3"]:
     return rng.uniform(0.05, 0.95, 3)
 
 
-def _noise(rng: np.random.Generator, fine_u: float, fine_v: float) -> Float[np.ndarray, "h w"]:
+def _noise(rng: np.random.Generator, fine_u: Scalar, fine_v: Scalar) -> Float[np.ndarray, "h w"]:
     """Seamless smooth noise, mean 0, deviation 1; about ``fine`` blobs across the tile in each direction."""
     frequency = np.fft.fftfreq(SIZE) * SIZE
     window = np.exp(-((frequency[None, :] / fine_u) ** 2) - (frequency[:, None] / fine_v) ** 2)
@@ -62,7 +60,7 @@ def _coordinates() -> tuple[np.ndarray, np.ndarray]:
 
 def wood(rng: np.random.Generator) -> Finish:
     """Grain along u."""
-    u, v = _coordinates()
+    _, v = _coordinates()
     rings = int(rng.integers(2, 6))
     warp = rng.uniform(0.2, 0.6) * _noise(rng, 1.0, 2.0)
     band = 0.5 + 0.5 * np.sin(2 * np.pi * rings * v + 2.0 * warp)
@@ -137,7 +135,7 @@ def painted(rng: np.random.Generator) -> Finish:
     return Finish(Material(any_color(rng), rng.uniform(0.05, 0.4), rng.uniform(8, 50), texture), 0.3)
 
 
-def plain(color: Sequence[float], specular: float = 0.1, shininess: float = 10.0) -> Finish:
+def plain(color: Numbers, specular: Scalar = 0.1, shininess: Scalar = 10.0) -> Finish:
     """One even colour."""
     return Finish(Material(np.asarray(color, dtype=np.float64), specular, shininess))
 

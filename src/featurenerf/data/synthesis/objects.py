@@ -23,8 +23,8 @@ class Material:
     """
 
     color: Float[np.ndarray, " 3"]
-    specular: float = 0.1
-    shininess: float = 10.0
+    specular: float | int = 0.1
+    shininess: float | int = 10.0
     texture: UInt8[np.ndarray, "h w c"] | None = None
 
 
@@ -66,6 +66,7 @@ class Category:
         keypoint_names: name of each keypoint id.
         mirror: id of each keypoint's left/right mirror image, itself where it lies on the plane of symmetry.
         families: the kinds of objects within the category.
+        shares: how common each family is, adding up to 1.
     """
 
     name: str
@@ -74,3 +75,4 @@ class Category:
     keypoint_names: tuple[str, ...]
     mirror: tuple[int, ...]
     families: tuple[str, ...]
+    shares: tuple[float, ...]

@@ -1,7 +1,7 @@
 """Solid shapes to build objects from: boxes, slabs, tubes, revolutions and lofts, and their assembly into a mesh.
 
-Everything here is in metres, in the object's own frame (z up, +x front, +y left); ``Assembly.build`` scales and centres.
-Solids may overlap: nothing is cut.
+Everything here is in metres, in the object's own frame (z up, +x front, +y left); ``Assembly.build`` scales and
+centres. Solids may overlap: nothing is cut.
 """
 
 from __future__ import annotations
@@ -9,12 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Float32, Int
-from numpy.typing import ArrayLike
 
 from featurenerf.data.synthesis.objects import LabelledMesh, Material
+
+Numbers = np.ndarray | Sequence[Any] | float | int
+"""What np.asarray makes an array of numbers of."""
+
+Scalar = float | int
 
 CREASE = np.cos(np.radians(42.0))
 """Neighbouring faces that meet at a larger angle are shaded with an edge between them."""
@@ -28,11 +33,15 @@ class Surface:
     faces: Int[np.ndarray, "f 3"]
     uv: Float[np.ndarray, "f 3 2"]
 
-    def move(self, offset: ArrayLike) -> Surface:
+    def move(self, offset: Numbers) -> Surface:
         return replace(self, vertices=self.vertices + np.asarray(offset, dtype=np.float64))
 
     def turn(self, rotation: Float[np.ndarray, "3 3"]) -> Surface:
         return replace(self, vertices=self.vertices @ rotation.T)
+
+    def lift(self, by: Float[np.ndarray, " v"]) -> Surface:
+        """Move each vertex up by its own amount."""
+        return replace(self, vertices=self.vertices + np.outer(by, [0.0, 0.0, 1.0]))
 
     def warp(self, function: Callable[[np.ndarray], np.ndarray]) -> Surface:
         """Bend: the function takes (v, 3) points to (v, 3) points; texture coordinates stay as they were."""
@@ -48,10 +57,10 @@ class Finish:
     """A material, and how many metres one repeat of its texture covers."""
 
     material: Material
-    tile: float = 1.0
+    tile: Scalar = 1.0
 
 
-def rotation(axis: str, degrees: float) -> Float[np.ndarray, "3 3"]:
+def rotation(axis: str, degrees: Scalar) -> Float[np.ndarray, "3 3"]:
     """Right-handed rotation about the "x", "y" or "z" axis."""
     c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
     i, j = {"x": (1, 2), "y": (2, 0), "z": (0, 1)}[axis]
@@ -60,7 +69,7 @@ def rotation(axis: str, degrees: float) -> Float[np.ndarray, "3 3"]:
     return matrix
 
 
-def curve(points: ArrayLike, count: int) -> Float[np.ndarray, "n d"]:
+def curve(points: Numbers, count: int) -> Float[np.ndarray, "n d"]:
     """A smooth curve through the given points (Catmull-Rom), sampled at ``count`` evenly spaced parameters."""
     p = np.asarray(points, dtype=np.float64)
     p = np.concatenate([2 * p[:1] - p[1:2], p, 2 * p[-1:] - p[-2:-1]])
@@ -71,7 +80,7 @@ def curve(points: ArrayLike, count: int) -> Float[np.ndarray, "n d"]:
     return 0.5 * (2 * b + (c - a) * f + (2 * a - 5 * b + 4 * c - d) * f**2 + (3 * b - a - 3 * c + d) * f**3)
 
 
-def fillet(points: ArrayLike, radius: float, steps: int = 4) -> Float[np.ndarray, "n d"]:
+def fillet(points: Numbers, radius: Scalar, steps: int = 4) -> Float[np.ndarray, "n d"]:
     """A polyline with its inner corners rounded, as a bent tube has them."""
     p = np.asarray(points, dtype=np.float64)
     out = [p[:1]]
@@ -85,7 +94,7 @@ def fillet(points: ArrayLike, radius: float, steps: int = 4) -> Float[np.ndarray
     return np.concatenate([*out, p[-1:]])
 
 
-def circle(count: int, radius: float | tuple[float, float] = 1.0, power: float = 2.0) -> Float[np.ndarray, "n 2"]:
+def circle(count: int, radius: Scalar | tuple[Scalar, Scalar] = 1.0, power: Scalar = 2.0) -> Float[np.ndarray, "n 2"]:
     """A counter-clockwise circle, ellipse or (power > 2) superellipse."""
     angle = np.arange(count) * (2 * np.pi / count)
     c, s = np.cos(angle), np.sin(angle)
@@ -94,7 +103,7 @@ def circle(count: int, radius: float | tuple[float, float] = 1.0, power: float =
 
 
 def rounded_rectangle(
-    width: float, height: float, radius: float, steps: int = 3, sides: int = 1
+    width: Scalar, height: Scalar, radius: Scalar, steps: int = 3, sides: int = 1
 ) -> Float[np.ndarray, "n 2"]:
     """A counter-clockwise rectangle with round corners, centred; each straight side is cut into ``sides``."""
     radius = min(radius, 0.499 * width, 0.499 * height)
@@ -104,7 +113,7 @@ def rounded_rectangle(
     for k, (sx, sy) in enumerate([(1, 1), (-1, 1), (-1, -1), (1, -1)]):
         c, s = [(1, 0), (0, 1), (-1, 0), (0, -1)][k]
         turned = arc @ np.array([[c, s], [-s, c]], dtype=np.float64)
-        corners.append(turned + [sx * (width / 2 - radius), sy * (height / 2 - radius)])
+        corners.append(turned + np.array([sx * (width / 2 - radius), sy * (height / 2 - radius)]))
     out = []
     for here, there in zip(corners, corners[1:] + corners[:1], strict=True):
         out.append(here)
@@ -172,8 +181,8 @@ def loft(sections: Float[np.ndarray, "n m 3"], caps: bool = True) -> Surface:
     )
 
 
-def revolve(profile: ArrayLike, count: int = 16) -> Surface:
-    """A solid of revolution about z; the profile is (radius, z) from bottom to top, closed by discs where radius > 0."""
+def revolve(profile: Numbers, count: int = 16) -> Surface:
+    """A solid of revolution about z; the profile is (radius, z) from bottom to top, its ends closed by discs."""
     p = np.asarray(profile, dtype=np.float64)
     ring = circle(count)
     points = np.empty((len(p), count, 3))
@@ -183,7 +192,7 @@ def revolve(profile: ArrayLike, count: int = 16) -> Surface:
 
 
 def sweep(
-    path: ArrayLike, profile: Float[np.ndarray, "m 2"], scale: ArrayLike = 1.0, up: ArrayLike = (0.0, 0.0, 1.0)
+    path: Numbers, profile: Float[np.ndarray, "m 2"], scale: Numbers = 1.0, up: Numbers = (0.0, 0.0, 1.0)
 ) -> Surface:
     """A profile, counter-clockwise in (side, up), carried along a path without twisting.
 
@@ -212,7 +221,7 @@ def sweep(
     return loft(sections + (profile[None, :, 1:] * scale[:, None, 1:]) * ups[:, None])
 
 
-def tube(path: ArrayLike, radius: ArrayLike, count: int = 8) -> Surface:
+def tube(path: Numbers, radius: Numbers, count: int = 8) -> Surface:
     """A round bar along a path; the radius is one number or one for each point."""
     return sweep(path, circle(count), radius)
 
@@ -236,7 +245,7 @@ def _box_topology(counts: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray]
     return lattice, np.concatenate([quad[:, [0, 1, 2]], quad[:, [0, 2, 3]]])
 
 
-def box(size: ArrayLike, radius: float = 0.0, cuts: tuple[int, int, int] = (1, 1, 1), arc: int = 1) -> Surface:
+def box(size: Numbers, radius: Scalar = 0.0, cuts: tuple[int, int, int] = (1, 1, 1), arc: int = 1) -> Surface:
     """A box centred at the origin, its edges rounded by ``radius`` in ``2 * arc`` steps.
 
     Args:
@@ -265,7 +274,7 @@ def box(size: ArrayLike, radius: float = 0.0, cuts: tuple[int, int, int] = (1, 1
 
 
 def slab(
-    outline: Float[np.ndarray, "m 2"], thickness: float, radius: float = 0.0, crown: float = 0.0, rings: int = 3
+    outline: Float[np.ndarray, "m 2"], thickness: Scalar, radius: Scalar = 0.0, crown: Scalar = 0.0, rings: int = 3
 ) -> Surface:
     """A plate of any star-shaped outline (counter-clockwise, in x and y), its top at z = 0 along the rim.
 
@@ -324,12 +333,16 @@ def box_uv(vertices: Float[np.ndarray, "v 3"], faces: Int[np.ndarray, "f 3"]) ->
 
 
 def corner_normals(
-    vertices: Float[np.ndarray, "v 3"], faces: Int[np.ndarray, "f 3"], crease: float = CREASE
+    vertices: Float[np.ndarray, "v 3"], faces: Int[np.ndarray, "f 3"], crease: Scalar = CREASE
 ) -> Float32[np.ndarray, "f 3 3"]:
-    """Shading normal at each corner: the mean over the faces around the vertex that meet below the crease angle."""
-    edge = vertices[faces]
-    area = np.cross(edge[:, 1] - edge[:, 0], edge[:, 2] - edge[:, 0])
+    """Shading normal at each corner: the mean over the faces around the vertex that meet below the crease angle,
+    weighted by area and by the angle at the corner."""
+    corners = vertices[faces]
+    out, back = np.roll(corners, -1, axis=1) - corners, np.roll(corners, 1, axis=1) - corners
+    area = np.cross(out[:, 0], back[:, 0])
     unit = area / np.maximum(np.linalg.norm(area, axis=1, keepdims=True), 1e-300)
+    lengths = np.linalg.norm(out, axis=2) * np.linalg.norm(back, axis=2)
+    angle = np.arccos(np.clip((out * back).sum(axis=2) / np.maximum(lengths, 1e-300), -1, 1)).ravel()
     corner_vertex = faces.ravel()
     order = np.argsort(corner_vertex, kind="stable")
     count = np.bincount(corner_vertex, minlength=len(vertices))
@@ -337,15 +350,18 @@ def corner_normals(
     valence = count[corner_vertex]
     here = np.repeat(np.arange(len(corner_vertex)), valence)
     step = np.arange(len(here)) - np.repeat(np.cumsum(valence) - valence, valence)
-    other = order[first[corner_vertex[here]] + step] // 3
-    near = np.einsum("ij,ij->i", unit[here // 3], unit[other]) > crease
+    other = order[first[corner_vertex[here]] + step]
+    near = np.einsum("ij,ij->i", unit[here // 3], unit[other // 3]) > crease
     here, other = here[near], other[near]
-    total = np.stack([np.bincount(here, area[other, k], minlength=len(corner_vertex)) for k in range(3)], axis=-1)
+    pull = area[other // 3] * angle[other, None]
+    total = np.stack([np.bincount(here, pull[:, k], minlength=len(corner_vertex)) for k in range(3)], axis=-1)
     normal = total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-300)
     return normal.reshape(-1, 3, 3).astype(np.float32)
 
 
-def nearest_on_triangles(point: Float[np.ndarray, "3"], triangles: Float[np.ndarray, "f 3 3"]) -> Float[np.ndarray, "3"]:
+def nearest_on_triangles(
+    point: Float[np.ndarray, " 3"], triangles: Float[np.ndarray, "f 3 3"]
+) -> Float[np.ndarray, " 3"]:
     """The point of the triangles nearest to a point."""
     a, b, c = triangles[:, 0], triangles[:, 1], triangles[:, 2]
     best = []
@@ -366,20 +382,28 @@ def nearest_on_triangles(point: Float[np.ndarray, "3"], triangles: Float[np.ndar
 
 
 def first_hits(
-    points: Float[np.ndarray, "p 3"], direction: Float[np.ndarray, "3"], triangles: Float[np.ndarray, "f 3 3"]
+    points: Float[np.ndarray, "p 3"], direction: Float[np.ndarray, " 3"], triangles: Float[np.ndarray, "f 3 3"]
 ) -> Float[np.ndarray, "p 3"]:
-    """The outermost point of the triangles on the line through each point, seen from ``direction``; NaN if it misses."""
-    a = triangles[:, 0]
-    e1, e2 = triangles[:, 1] - a, triangles[:, 2] - a
+    """The triangles' outermost point on the line through each point, seen from ``direction``; NaN where it misses."""
+    first = np.cross(direction, np.eye(3)[np.abs(direction).argmin()])
+    plane = np.stack([first, np.cross(direction, first)], axis=-1)
+    shadow, spots = triangles @ plane, points @ plane
+    near = ((shadow.max(axis=1) >= spots.min(axis=0)) & (shadow.min(axis=1) <= spots.max(axis=0))).all(axis=1)
+    a = triangles[near, 0]
+    e1, e2 = triangles[near, 1] - a, triangles[near, 2] - a
     h = np.cross(direction, e2)
     det = np.einsum("fk,fk->f", e1, h)
     facing = np.abs(det) > 1e-14
+    if not facing.any():
+        return np.full(points.shape, np.nan)
     a, e1, e2, h, det = a[facing], e1[facing], e2[facing], h[facing], det[facing]
-    s = points[:, None] - a
-    u = np.einsum("pfk,fk->pf", s, h) / det
+
+    def scalar(by: np.ndarray) -> np.ndarray:
+        """(point - a) . by / det, for every point and triangle."""
+        return (points @ by.T - np.einsum("fk,fk->f", a, by)) / det
+
     # (s x e1) . direction = s . (e1 x direction), and e2 . (s x e1) = s . (e1 x e2)
-    v = np.einsum("pfk,fk->pf", s, np.cross(e1, direction)) / det
-    t = np.einsum("pfk,fk->pf", s, np.cross(e1, e2)) / det
+    u, v, t = scalar(h), scalar(np.cross(e1, direction)), scalar(np.cross(e1, e2))
     t = np.where((u >= 0) & (v >= 0) & (u + v <= 1), t, -np.inf)
     best = t.argmax(axis=1)
     rows = np.arange(len(points))
@@ -388,7 +412,7 @@ def first_hits(
 
 
 def drape(
-    points: Float[np.ndarray, "n m 3"], onto: Surface, direction: Float[np.ndarray, "3"], lift: ArrayLike = 0.0
+    points: Float[np.ndarray, "n m 3"], onto: Surface, direction: Float[np.ndarray, " 3"], lift: Numbers = 0.0
 ) -> Surface:
     """A patch laid on a surface: its points fall onto it from ``direction`` and stay ``lift`` (one or a row) above.
 
@@ -447,16 +471,22 @@ class Assembly:
         self.add(surface, part, finish)
         self.add(surface.mirror(), part, finish)
 
-    def keypoint(self, index: int, point: ArrayLike, part: int, seen_from: ArrayLike | None = None) -> None:
-        """Name the point of a part nearest to ``point``, or the first one on the line through it seen from there."""
+    def keypoint(self, index: int, point: Numbers, part: int, seen_from: Numbers | None = None) -> None:
+        """Name the point of a part nearest to ``point``.
+
+        With ``seen_from``, a unit direction: the first point on the line through ``point`` seen from there; where that
+        falls between two bars, the nearest one if it is at most 0.03 of the object's size aside, else none.
+        """
         direction = None if seen_from is None else np.asarray(seen_from, dtype=np.float64)
         self._keypoints.append((index, np.asarray(point, dtype=np.float64), part, direction))
 
-    def keypoint_both(self, left: int, right: int, point: ArrayLike, part: int, seen_from: ArrayLike | None = None) -> None:
+    def keypoint_both(self, left: int, right: int, point: Numbers, part: int, seen_from: Numbers | None = None) -> None:
         """Name a point on the left and its mirror image on the right."""
         flip = np.array([1.0, -1.0, 1.0])
         self.keypoint(left, point, part, seen_from)
-        self.keypoint(right, np.asarray(point) * flip, part, None if seen_from is None else np.asarray(seen_from) * flip)
+        self.keypoint(
+            right, np.asarray(point) * flip, part, None if seen_from is None else np.asarray(seen_from) * flip
+        )
 
     def build(self, family: str) -> LabelledMesh:
         """The mesh, scaled to a bounding-box diagonal of 1 and centred."""
@@ -477,8 +507,14 @@ class Assembly:
             if len(triangles) == 0:
                 continue
             target = (point - centre) / size
-            found = np.full(3, np.nan) if direction is None else first_hits(target[None], direction, triangles)[0]
-            keypoints[index] = nearest_on_triangles(target, triangles) if np.isnan(found[0]) else found
+            if direction is not None:
+                keypoints[index] = first_hits(target[None], direction, triangles)[0]
+                if np.isfinite(keypoints[index][0]):
+                    continue
+            keypoints[index] = nearest_on_triangles(target, triangles)
+            aside = np.cross(keypoints[index] - target, direction) if direction is not None else np.zeros(1)
+            if np.linalg.norm(aside) > 0.03:
+                del keypoints[index]
         return LabelledMesh(
             vertices=vertices,
             faces=faces.astype(np.int32),
