@@ -142,6 +142,7 @@ def lift(
     *,
     mask: Mask | Literal["none"] | None = None,
     settings: LiftSettings | None = None,
+    colours: figures.DescriptorColours | None = None,
     progress: bool = True,
 ) -> Lifted:
     """One picture of an object to novel views, a turntable, a point cloud and a mesh.
@@ -157,6 +158,7 @@ def lift(
         mask: as in ``prepare``; "none" takes the picture as it is, neither masked nor cropped: it must be one that
             the canonical camera could have taken.
         settings: what to make; None is the defaults.
+        colours: how descriptors are shown as colours; None fits them to this object alone.
         progress: show progress bars.
     Raises:
         InputError: when the picture cannot be read or shows no object, the model sees none in it, or ``out`` holds
@@ -177,12 +179,14 @@ def lift(
         loaded = model or clock.time("load", load)
         camera = Camera.look_at(float(settings.azimuth), float(settings.elevation), ready.shape[2], ready.shape[1])
         seen = step("encode", lambda: loaded.encode(ready, camera))
-        views, colours = step("views", lambda: _write_sheet(folder, ready, seen, settings, progress))
-        turntable = step("turntable", lambda: _write_turntable(folder, seen, colours, settings, progress))
+        views, shown = step("views", lambda: _write_sheet(folder, ready, seen, colours, settings, progress))
+        turntable = step("turntable", lambda: _write_turntable(folder, seen, shown, settings, progress))
         cloud = step("points", lambda: export.point_cloud(seen, None, settings.points, settings.level, progress))
         export.write_ply(folder / "points.ply", cloud)
         surface = step("mesh", lambda: export.mesh(seen, settings.grid, settings.level, progress))
         export.write_ply(folder / "mesh.ply", surface)
+        size = 0 if cloud.descriptor is None else cloud.descriptor.shape[1]
+        triangles = 0 if surface.faces is None else len(surface.faces)
         report = {
             "made_by": "lift",
             "picture": os.fspath(picture) if isinstance(picture, (str, os.PathLike)) else type(picture).__name__,
@@ -196,7 +200,7 @@ def lift(
             "frame": "right-handed, z up, +x front, +y left; with an assumed azimuth the heading is the camera's",
             "unit": "the object's bounding-box diagonal",
             "descriptors": {
-                "names": [f"descriptor_{i}" for i in range(cloud.descriptor.shape[1])],
+                "names": [f"descriptor_{i}" for i in range(size)],
                 "normalised": False, "compare_by": "cosine similarity",
             },
             "surface_density": settings.level,
@@ -205,24 +209,29 @@ def lift(
                 "sheet.png": "novel views: colour, depth, descriptors",
                 turntable: f"{settings.frames} views around the object: colour and descriptors",
                 "points.ply": f"{len(cloud.points)} points",
-                "mesh.ply": f"{len(surface.points)} vertices, {len(surface.faces)} triangles",
+                "mesh.ply": f"{len(surface.points)} vertices, {triangles} triangles",
             },
             "seconds": clock.seconds,
         }  # fmt: skip
         (folder / REPORT).write_text(json.dumps(report, indent=2) + "\n")
-    return Lifted(Path(out), report, ready, seen, views, colours)
+    return Lifted(Path(out), report, ready, seen, views, shown)
 
 
 # ---------------------------------------------------------------------- steps of lift
 
 
 def _write_sheet(
-    folder: Path, ready: Tensor, seen: Field, settings: LiftSettings, progress: bool
+    folder: Path,
+    ready: Tensor,
+    seen: Field,
+    colours: figures.DescriptorColours | None,
+    settings: LiftSettings,
+    progress: bool,
 ) -> tuple[list[figures.View], figures.DescriptorColours]:
     _to_image(ready).save(folder / "prepared.png")
     cameras = figures.around(settings.azimuth, settings.elevation, settings.views, settings.size)
     views = figures.render_views(seen, cameras, "views" if progress else None)
-    colours = figures.DescriptorColours.fit(views)
+    colours = colours or figures.DescriptorColours.fit(views)
     near, far = figures.depth_range(views)
     titles = [f"{i * 360 / settings.views:+.0f}\N{DEGREE SIGN}" for i in range(settings.views)]
     rows: dict[str, list[Image.Image | None]] = {

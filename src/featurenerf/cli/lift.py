@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -60,5 +59,6 @@ def lift(
         print(f"{made.folder / name}: {what}")
 
 
-def main(argv: Sequence[str] | None = None) -> None:
+def main(argv: list[str]) -> None:
+    """Runs ``featurenerf lift ARGV``."""
     tyro.cli(lift, prog="featurenerf lift", args=argv)
