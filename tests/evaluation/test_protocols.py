@@ -85,7 +85,7 @@ TABLE = torch.randn(CODES, 3, generator=torch.Generator().manual_seed(0))  # coo
 
 @dataclass(frozen=True)
 class FakeField:
-    """What is annotated, as a field; alpha differs from pixel to pixel."""
+    """What is annotated, as a field; alpha differs from picture to picture."""
 
     known: FakeObject
     source: Camera
@@ -95,7 +95,7 @@ class FakeField:
     def render(self, camera: Camera, channels: Sequence[str]) -> dict[str, Tensor]:
         view = next(v for v in range(len(self.known)) if torch.equal(self.known.camera(v).pose, camera.pose))
         codes = torch.from_numpy(self.known.codes(view))
-        alpha = torch.linspace(0.1, 1, SIZE * SIZE).reshape(SIZE, SIZE, 1)
+        alpha = torch.full((SIZE, SIZE, 1), 1 / (1 + 4 * view + 3 * self.known.seed))
         picture = torch.from_numpy(on_black(self.known.picture(view)))
         whole = {
             "descriptor": one_hot(codes) * alpha,
