@@ -25,6 +25,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -57,7 +58,7 @@ def main() -> None:
         print(json.dumps(measure(program, job, args.clone.resolve(), args.threads, args.rows)))
         return
 
-    jobs = [(p, "step") for _ in range(args.rounds) for p in args.only]
+    jobs = [(p, job) for _ in range(args.rounds) for p in args.only for job in ("step", *["recipe"] * (p == "fast"))]
     jobs += [(p, "picture") for turn in range(args.rounds) for p in args.only if p != "authors" or turn == 0]
     results = []
     for number, (program, job) in enumerate(jobs, 1):
@@ -92,35 +93,39 @@ def spawn(program: str, job: str, args: argparse.Namespace) -> dict[str, Any]:
 
 
 def table(report: dict[str, Any]) -> str:
-    """The report as Markdown: medians over all repetitions, and how many times the authors' cost."""
+    """The report as Markdown: medians over all repetitions, and how many times cheaper than the authors' program."""
     seconds: dict[tuple[str, str], list[float]] = {}
     memory: dict[tuple[str, str], list[float]] = {}
+    rays: dict[tuple[str, str], int] = {}
     for r in report["results"]:
-        seconds.setdefault((r["program"], r["job"]), []).extend(r["seconds"])
-        memory.setdefault((r["program"], r["job"]), []).append(r["peak_mib"])
-    programs = list(dict.fromkeys(r["program"] for r in report["results"]))
+        key = (r["program"], r["job"])
+        seconds.setdefault(key, []).extend(r["seconds"])
+        memory.setdefault(key, []).append(r["peak_mib"])
+        rays[key] = r["rays"]
 
-    def cell(program: str, job: str, of: dict[tuple[str, str], list[float]], form: str) -> str:
+    def cell(of: dict[tuple[str, str], list[float]], program: str, job: str) -> str:
         value = statistics.median(of[program, job])
+        text = f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
         if program == "authors" or ("authors", job) not in of:
-            return format(value, form)
-        ratio = statistics.median(of["authors", job]) / value
-        return f"{value:{form}} (1/{ratio:.3g})" if ratio >= 1 else f"{value:{form}} (x {1 / ratio:.3g})"
+            return text
+        return f"{text} ({statistics.median(of['authors', job]) / value:.3g}x)"
+
+    def speed(program: str, job: str) -> str:
+        return (
+            f"{rays[program, job] / statistics.median(seconds[program, job]):,.0f}" if (program, job) in rays else "-"
+        )
 
     machine = report["machine"]
     lines = [
-        f"{machine['cpu']}, {machine['threads']} threads; medians; in brackets the share of the authors' cost.",
+        f"{machine['cpu']}, {machine['threads']} threads; medians; in brackets, how many times less than the authors'.",
         "",
-        f"| program | s / training step ({OBJECTS} x {RAYS} rays) | rays/s | peak MiB | s / picture | peak MiB |",
-        "|---|---|---|---|---|---|",
+        f"| program | s / step of {OBJECTS} x {RAYS} rays | rays/s | rays/s, own batch | MiB | s / picture | MiB |",
+        "|---|---|---|---|---|---|---|",
     ]
-    for p in programs:
-        rays = OBJECTS * RAYS / statistics.median(seconds[p, "step"])
-        lines.append(
-            f"| {NAMES[p]} | {cell(p, 'step', seconds, '.3g')} | {rays:,.0f} | {cell(p, 'step', memory, '.0f')} "
-            f"| {cell(p, 'picture', seconds, '.3g')} | {cell(p, 'picture', memory, '.0f')} |"
-        )
-    if "authors" in programs and report["authors_picture_rows"] < SIZE:
+    for p in dict.fromkeys(r["program"] for r in report["results"]):
+        step = f"{cell(seconds, p, 'step')} | {speed(p, 'step')} | {speed(p, 'recipe')} | {cell(memory, p, 'step')}"
+        lines.append(f"| {NAMES[p]} | {step} | {cell(seconds, p, 'picture')} | {cell(memory, p, 'picture')} |")
+    if report["authors_picture_rows"] < SIZE:
         lines.append(f"\nThe authors' picture is an estimate from {report['authors_picture_rows']} of its {SIZE} rows.")
     return "\n".join(lines)
 
@@ -146,11 +151,13 @@ def measure(program: str, job: str, clone: Path, threads: int, rows: int) -> dic
     warnings.simplefilter("ignore")
     with redirect_stdout(sys.stderr):
         if program == "authors":
-            times = authors_step(clone) if job == "step" else authors_picture(clone, rows)
+            times, rays = (
+                (authors_step(clone), OBJECTS * RAYS) if job == "step" else (authors_picture(clone, rows), None)
+            )
         else:
-            times = ours(program, job)
+            times, rays = ours(program, job)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
-    return {"seconds": [round(t, 5) for t in times], "peak_mib": round(peak, 1)}
+    return {"seconds": [round(t, 5) for t in times], "rays": rays, "peak_mib": round(peak, 1)}
 
 
 def timed(action: Callable[[], Any], warmup: int, repeat: int) -> list[float]:
@@ -180,12 +187,19 @@ def synthetic_objects(views: int) -> tuple[Any, Any, float]:
 # ---------------------------------------------------------------------- ours
 
 
-def ours(name: str, job: str) -> list[float]:
-    """Time a field of this package ("paper" or "fast") through its public API, with random weights."""
+def ours(name: str, job: str) -> tuple[list[float], int | None]:
+    """Time a field of this package ("paper" or "fast") with random weights, through its API and its training step.
+
+    Jobs: "picture"; "step", as large as the authors'; "recipe", as large as ``featurenerf train`` makes it.
+    """
+    import numpy as np
     import torch
-    import torch.nn.functional as F
 
     from featurenerf.fields import MODELS
+    from featurenerf.training.batches import Batch
+    from featurenerf.training.config import PRESETS, Budget, LossWeights
+    from featurenerf.training.loop import step_losses
+    from featurenerf.training.losses import weighted
 
     torch.manual_seed(0)
     model = MODELS[name](MODELS[name].config_type())
@@ -198,38 +212,48 @@ def ours(name: str, job: str) -> list[float]:
                 field = model.encode(pictures[0, 0], cameras[0, 0])
                 field.render(cameras[0, 1], channels=("rgb", "descriptor"))
 
-        return timed(render_picture, warmup=1, repeat=1 if name == "paper" else 5)
+        return timed(render_picture, warmup=0 if name == "paper" else 1, repeat=1 if name == "paper" else 5), None
 
+    budget = Budget(**PRESETS[name]["quick"])
+    if job == "step":
+        budget = replace(budget, objects=OBJECTS, source_views=1, rays=RAYS)
+    objects, rays, features = budget.objects, budget.rays, model.config.feature_dim
     pictures, cameras, _ = synthetic_objects(VIEWS)
     adam = torch.optim.Adam(model.parameters(), lr=1e-4)
-    colours = torch.rand(OBJECTS, RAYS, 3)
+
+    class Targets:
+        def of(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+            return torch.randn(objects, rays, features), batch.alpha
 
     def step() -> None:
-        source, view = torch.randint(VIEWS, (OBJECTS, 1)), torch.randint(VIEWS, (OBJECTS, RAYS))
-        each = torch.arange(OBJECTS).unsqueeze(1)
-        origins, directions = cameras[each, view].rays_through(torch.rand(OBJECTS, RAYS, 2) * SIZE)
-        field = model.encode_batch(pictures[each, source], cameras[each, source])
-        seen = field.render_rays(origins, directions, NEAR, FAR, ("rgb", "feature", "coordinate"), jitter=True)
-        loss = torch.zeros(())
-        while seen is not None:  # the fine pass, then the coarse one, where the field has two
-            points = origins.unsqueeze(2) + directions.unsqueeze(2) * seen.depths.unsqueeze(-1)
-            loss = loss + F.mse_loss(seen.channels["rgb"], colours)
-            feature = seen.channels["feature"]
-            loss = loss + 0.25 * F.mse_loss(feature, torch.zeros_like(feature))
-            loss = loss + 0.25 * F.mse_loss(seen.samples["coordinate"], points)
-            seen = seen.coarse
-        loss.backward()
+        each = torch.arange(objects).unsqueeze(1) % OBJECTS
+        source = torch.randint(VIEWS, (objects, budget.source_views))
+        view, xy = torch.randint(VIEWS, (objects, rays)), torch.rand(objects, rays, 2) * SIZE
+        origins, directions = cameras[each, view].rays_through(xy.unsqueeze(2))
+        batch = Batch(
+            pictures=pictures[each, source],
+            cameras=cameras[each, source],
+            xy=xy,
+            origins=origins.squeeze(2),
+            directions=directions.squeeze(2),
+            rgb=torch.rand(objects, rays, 3),
+            alpha=torch.ones(objects, rays, 1),
+            views=np.zeros((objects, 1, 2), np.int64),
+            view_index=torch.zeros(objects, rays, dtype=torch.long),
+            targets=torch.zeros(objects, 1, 4, SIZE, SIZE),
+        )
+        weighted(step_losses(model, batch, Targets(), budget, seed=0), LossWeights()).backward()
         adam.step()
         adam.zero_grad()
 
-    return timed(step, warmup=1, repeat=1 if name == "paper" else 10)
+    return timed(step, warmup=1, repeat=1 if name == "paper" else 10), objects * budget.source_views * rays
 
 
 # ---------------------------------------------------------------------- the authors' program
 
 
 def authors_step(clone: Path) -> list[float]:
-    """Run their train/train.py; a stand-in for its trainer's base class times steps instead of looping for 500 epochs."""
+    """Run their train/train.py; a stand-in for its trainer's base class times steps instead of looping 500 epochs."""
     import torch
 
     pictures, cameras, focal = synthetic_objects(VIEWS)

@@ -4,7 +4,7 @@
     python examples/render_demo_pictures.py furniture --out pictures
 
 The Debian package carries meshes under Creative Commons licences; this script reads them where they are, and writes
-the pictures, part labels and keypoints of the sources, pictures.json and ATTRIBUTION.md. No mesh is part of featurenerf.
+the pictures, the part labels of the sources, pictures.json and ATTRIBUTION.md. No mesh is part of featurenerf.
 
 Parts and keypoints are annotated on the mesh, in the package's frame (+x front, +y left, z up, diagonal 1): a part is
 the group of a face, refined by where on the object a pixel lies; a keypoint is a 3D point, kept where it is in sight.
@@ -35,7 +35,7 @@ IN_SIGHT = 0.03
 PALETTE = (0, 0, 0, 78, 121, 167, 242, 142, 43, 89, 161, 79, 225, 87, 89, 118, 183, 178, 237, 201, 72)
 LIBRARIES = {
     "Scopia": ("Scopia Visual Interfaces Systems, s.l. (http://www.scopia.es)", "CC BY 3.0", "by/3.0/"),
-    "KatorLegaz": ("Andrew Kator & Jennifer Legaz (http://www.katorlegaz.com)", "CC BY 3.0 US", "by/3.0/us/"),
+    "KatorLegaz": ("Andrew Kator & Jennifer Legaz", "CC BY 3.0 US", "by/3.0/us/"),
 }
 """Author and licence of the libraries in the package (its copyright file names them)."""
 
@@ -104,7 +104,9 @@ DEMOS = (
             "back top": (-0.195, 0.175, 0.4), "back bottom": (-0.145, 0.17, 0.03),
             "leg tip front": (0.205, 0.185, -0.4), "leg tip back": (-0.165, 0.17, -0.4),
         },
-        central={"seat centre": (0.03, 0, 0.002), "back top centre": (-0.185, 0, 0.4), "back centre": (-0.185, 0, 0.25)},
+        central={
+            "seat centre": (0.03, 0, 0.002), "back top centre": (-0.185, 0, 0.4), "back centre": (-0.185, 0, 0.25),
+        },
     ),
     Demo(
         "teak_armchair", "chair", "Scopia", "scopia/silla_teca/silla_teca.obj", azimuth=-35, front="x",
@@ -115,7 +117,9 @@ DEMOS = (
             "leg tip front": (0.235, 0.2, -0.365), "leg tip back": (-0.16, 0.2, -0.365),
             "arm front": (0.25, 0.19, 0.06), "arm back": (-0.11, 0.19, 0.065),
         },
-        central={"seat centre": (0.06, 0, -0.075), "back top centre": (-0.225, 0, 0.35), "back centre": (-0.15, 0.025, 0.14)},
+        central={
+            "seat centre": (0.06, 0, -0.075), "back top centre": (-0.225, 0, 0.35), "back centre": (-0.15, 0.025, 0.14),
+        },
     ),
     Demo("striped_chair", "chair", "Scopia", "scopia/chair3/chair3.obj", azimuth=50),
     Demo("office_chair", "chair", "KatorLegaz", "katorlegaz/office-chair/office-chair.obj", azimuth=25),
@@ -219,11 +223,11 @@ def attribution() -> str:
         [
             "# Attribution of the pictures",
             "",
-            "These pictures, and the part labels made from them, are not under the licence of the package: each is under",
-            "the licence of the 3D model that it shows. The models come with the Debian package",
+            "These pictures and part labels are not under the licence of featurenerf: each is under the licence of the",
+            "3D model that it shows. The models come with the Debian package",
             "[sweethome3d-furniture](https://packages.debian.org/stable/sweethome3d-furniture) (1.8).",
-            "What was done: the model was centred, scaled and turned, and rendered at 256 x 256 pixels by",
-            "`examples/render_demo_pictures.py`, which also projected the part labels and keypoints that were added by hand.",
+            "What was done: the model was centred, scaled, turned, and rendered at 256 x 256 pixels by",
+            "`examples/render_demo_pictures.py`; the part labels and keypoints that it projects were added by hand.",
             "No endorsement by the authors, or by the makers of the things shown, is implied.",
             "",
             "| picture | model | author | licence |",
