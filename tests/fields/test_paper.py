@@ -291,6 +291,19 @@ def test_config_survives_json() -> None:
     assert PaperConfig(**dataclasses.asdict(imported)) == imported
 
 
+@pytest.mark.parametrize("seed", range(4))
+@torch.no_grad()
+def test_a_new_model_is_a_fog_not_nothing(seed: int) -> None:
+    """Were the density 0 everywhere, as ReLU makes it by half a chance, training could not begin."""
+    torch.manual_seed(seed)
+    model = PaperModel(dataclasses.replace(SMALL, width=128))  # in training: its normalisation sees the batch
+    field = model.encode_batch(torch.rand(2, 1, 3, 64, 64), views([[0.0], [50.0]]))
+    density = field.query(torch.rand(2, 300, 3) - 0.5).density
+    assert density is not None
+    assert (density > 0).float().mean() > 0.8
+    assert density.mean() < 5
+
+
 def test_published_size() -> None:
     """3.6 M multiply-adds a point without the look-ups' projections being shared (PaperConfig's defaults)."""
     model = PaperModel(PaperConfig())

@@ -225,6 +225,9 @@ class Network(nn.Module):
         self.latent = linear(LATENT, config.fuse * config.width)  # one layer a block, side by side
         self.blocks = nn.ModuleList(ResidualBlock(config.width) for _ in range(config.blocks))
         self.output = linear(config.width, 4 + config.feature_dim + 3 * config.coordinate)
+        with torch.no_grad():  # start as a thin fog: where the density's ReLU is 0 from the start nothing is learnt
+            self.output.weight[config.outputs["density"]] *= 0.1
+            self.output.bias[config.outputs["density"]] = 1.0
 
     def project(self, latent: Float[Tensor, "m 512 h w"]) -> Float[Tensor, "m h w c"]:
         """What every cell of the latent adds to the input of the first blocks, side by side.
