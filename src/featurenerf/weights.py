@@ -32,7 +32,7 @@ def read_weights(path: str | os.PathLike[str]) -> dict[str, Tensor]:
         weights = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
         raise InputError(
-            f"{path} is damaged, or not weights, or holds code beside them, which is never run: give a state dict of tensors"
+            f"{path} is damaged, or not weights, or holds code beside them, which is never run: give a state dict"
         ) from error
     if not isinstance(weights, Mapping) or not all(isinstance(value, Tensor) for value in weights.values()):
         raise InputError(f"{path} holds more than tensors by name: save the network's state_dict() and nothing else")
