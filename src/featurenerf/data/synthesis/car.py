@@ -242,6 +242,7 @@ def _body(a: Assembly, rng: np.random.Generator, plan: _Plan) -> Surface:
     for axle in plan.axles:
         reach = arch**2 - (x - axle) ** 2
         arched = np.where(reach >= -1e-9, plan.wheel + np.sqrt(np.clip(reach, 0, None)), arched)
+    arched = np.minimum(arched, deck - 0.04)
     inner = _interior(plan, x)
 
     def sections(low: np.ndarray) -> np.ndarray:
@@ -455,7 +456,8 @@ def _open_cabin(a: Assembly, rng: np.random.Generator, plan: _Plan) -> None:
     a.add(loft(front), WINDOW, plan.glass)
     frame = np.concatenate([points[:, 0], points[-1, 1:-1], points[::-1, -1]])
     a.add(sweep(frame, circle(6), 0.024, up=(0, 1, 0)), BODY, plan.trim if rng.random() < 0.5 else plan.paint)
-    a.keypoint_both(8, 9, points[0, -1] + [0.02, 0, 0.14], WINDOW)
+    clear = float(_deck(plan, points[0, -1:, 0])[0]) + plan.crown + 0.07
+    a.keypoint_both(8, 9, (points[0, -1, 0], half, clear), WINDOW)
     cover = materials.leather(rng)
     deep = plan.belt - 0.34 + plan.crown
     rows = [plan.cowl - 0.95] if rng.random() < 0.6 else [plan.cowl - 0.85, plan.cowl - 1.5]
@@ -526,7 +528,7 @@ def _wheels(a: Assembly, rng: np.random.Generator, plan: _Plan) -> None:
             (rim, w / 2),
             (rim * 0.98, w * 0.36),
         ],
-        24,
+        20,
     )
     kind = rng.choice(["spokes", "disc", "dish"], p=[0.65, 0.2, 0.15])
     dish = rng.uniform(0.36, 0.48) * w
@@ -534,16 +536,13 @@ def _wheels(a: Assembly, rng: np.random.Generator, plan: _Plan) -> None:
     pieces: list[tuple[Surface, Finish]] = []
     if kind == "spokes":
         dark = materials.plain((0.06, 0.06, 0.065), 0.2, 10)
-        pieces.append((revolve([(rim * 0.95, 0.1 * w), (rim * 0.95, 0.3 * w), (0, 0.3 * w)], 20), dark))
-        pieces.append((revolve([*hub, (rim * 0.88, w * 0.3)], 24), metal))
+        pieces.append((revolve([(rim * 0.95, 0.1 * w), (rim * 0.95, 0.3 * w), (0, 0.3 * w)], 12), dark))
+        pieces.append((revolve([*hub, (rim * 0.88, w * 0.3)], 16), metal))
         count = int(rng.choice([4, 5, 5, 6, 7, 8, 10]))
         thin = rim * min(0.85 / count, 0.16) * rng.uniform(0.8, 1.3)
-        spoke = (
-            box((rim * 0.86, 2 * thin, 0.12 * w), 0.0).warp(
-                lambda p: p * np.stack([np.ones(len(p)), 1 - rng_taper * (p[:, 0] / rim), np.ones(len(p))], -1)
-            )
-            if (rng_taper := rng.uniform(-0.5, 0.9))
-            else box((rim, thin, 0.1))
+        taper = rng.uniform(-0.5, 0.9) / rim
+        spoke = box((rim * 0.86, 2 * thin, 0.12 * w)).warp(
+            lambda p: np.stack([p[:, 0], p[:, 1] * (1 - taper * p[:, 0]), p[:, 2]], -1)
         )
         for k in range(count):
             pieces.append((spoke.move([rim * 0.48, 0, dish]).turn(rotation("z", 360 * k / count)), metal))
@@ -578,7 +577,7 @@ def _wheels(a: Assembly, rng: np.random.Generator, plan: _Plan) -> None:
             )
         )
     else:
-        pieces.append((revolve([*hub, (rim * 0.5, w * 0.54), (rim * 0.2, w * 0.6), (0, w * 0.6)], 24), metal))
+        pieces.append((revolve([*hub, (rim * 0.5, w * 0.54), (rim * 0.2, w * 0.6), (0, w * 0.6)], 16), metal))
     turn = rotation("x", -90)
     for k, axle in enumerate(plan.axles):
         y = float(plan.half_width(axle) * plan.side(r)) - w / 2 - 0.01

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
@@ -19,6 +19,8 @@ from featurenerf.data.synthesis.shapes import (
     circle,
     curve,
     fillet,
+    grid,
+    join,
     loft,
     revolve,
     rotation,
@@ -68,10 +70,22 @@ class _Plan:
     back_cover: Finish
     legs: Finish
 
+    inset: float = 0.0
+    """How far before the seat's end the back stands: a round seat is too narrow there."""
+
     @property
     def foot(self) -> float:
         """x of the back's foot."""
-        return -self.depth / 2 + 0.02
+        return -self.depth / 2 + 0.02 + self.inset
+
+    def fit(self, outline: np.ndarray) -> _Plan:
+        """The plan with a back that stands on a seat of this outline."""
+        for inset in (0.0, 0.03, 0.06, 0.09):
+            there = np.abs(outline[:, 0] + self.depth / 2 - 0.03 - inset) < 0.035
+            room = 2 * float(np.abs(outline[there, 1]).max(initial=0.0))
+            if room > 0.6 * self.width:
+                break
+        return replace(self, inset=inset, back_width=min(self.back_width, max(room, 0.5 * self.width)))
 
     def lean(self, p: np.ndarray) -> np.ndarray:
         """Back coordinates (depth, across, up from the seat) to the chair's, leaning, tapering and curving."""
@@ -144,6 +158,14 @@ def _outward(surface: Surface) -> Surface:
     return Surface(surface.vertices, surface.faces[:, ::-1], surface.uv[:, ::-1])
 
 
+def _facing(surface: Surface, direction: np.ndarray) -> Surface:
+    """The sheet with its front towards the mean of the given directions."""
+    a, b, c = (surface.vertices[surface.faces[:, k]] for k in range(3))
+    if (np.cross(b - a, c - a) @ direction.mean(axis=0)).sum() >= 0:
+        return surface
+    return Surface(surface.vertices, surface.faces[:, ::-1], surface.uv[:, ::-1])
+
+
 # ---------------------------------------------------------------------------------------------------------- seats
 
 
@@ -165,8 +187,8 @@ def _outline(rng: np.random.Generator, plan: _Plan, kind: str | None = None) -> 
 
 def _seat(
     a: Assembly, rng: np.random.Generator, plan: _Plan, kind: str | None = None, outline: str | None = None
-) -> float:
-    """Add a seat whose top is at the plan's height; returns the height of its underside."""
+) -> tuple[float, _Plan]:
+    """Add a seat whose top is at the plan's height; returns the height of its underside, and the plan fitted to it."""
     kind = kind or str(rng.choice(["panel", "dished", "cushion", "framed", "slats"], p=[0.3, 0.15, 0.3, 0.15, 0.1]))
     h, w, d = plan.height, plan.width, plan.depth
     points = _outline(rng, plan, outline)
@@ -217,7 +239,7 @@ def _seat(
         for y in (-w / 2 + 0.04, w / 2 - 0.04):
             a.add(box((d * 0.96, 0.025, rail)).move([0, y, h - thick - rail / 2]), SEAT, plan.frame)
         thick += rail
-    return h - thick
+    return h - thick, plan.fit(points)
 
 
 def _mark_seat(a: Assembly, plan: _Plan, behind: Scalar = 0.06) -> None:
@@ -334,7 +356,8 @@ def _star(a: Assembly, rng: np.random.Generator, plan: _Plan, under: Scalar) -> 
     rise = rng.uniform(0.02, 0.07)
     black = materials.plain((0.05, 0.05, 0.055), 0.3, 20)
     metal = plan.legs if rng.random() < 0.6 else black
-    turn = rng.choice([0.0, 180.0 / count, rng.uniform(0, 360)])
+    turn = rng.choice([0.0, 180.0 / count])  # the bounding box stays centred on the plane of symmetry
+    swivel = rng.uniform(0, 360)
     spoke = sweep(
         np.array([[0.02, 0, foot + rise + 0.03], [0.5 * reach, 0, foot + 0.6 * rise + 0.03], [reach, 0, foot + 0.022]]),
         rounded_rectangle(2, 1.6, 0.5, 2),
@@ -345,7 +368,7 @@ def _star(a: Assembly, rng: np.random.Generator, plan: _Plan, under: Scalar) -> 
         spin = rotation("z", turn + 360.0 * k / count)
         a.add(spoke.turn(spin), LEG, metal)
         if casters:
-            roll = rotation("z", rng.uniform(0, 360))
+            roll = rotation("z", swivel if spin[1, 0] >= 0 else -swivel)
             a.add(wheel.turn(roll).move(spin @ [reach, 0, 0.028]), LEG, black)
             a.add(box((0.03, 0.016, 0.03), 0.005).turn(roll).move(spin @ [reach, 0, 0.05]), LEG, black)
     hub, stem = rng.uniform(0.035, 0.05), rng.uniform(0.014, 0.024)
@@ -470,7 +493,7 @@ def _back(a: Assembly, rng: np.random.Generator, plan: _Plan, kind: str | None =
         bottom = 0.0 if kind == "panel" else rng.uniform(0.2, 0.55) * tall
         shape = rng.choice(["box", "arch", "oval"])
         thick = rng.uniform(0.012, 0.03)
-        if kind == "gap":
+        if kind == "gap" or shape == "oval":
             posts(bottom + 0.5 * (tall - bottom))
         if shape == "box":
             a.add(
@@ -480,11 +503,9 @@ def _back(a: Assembly, rng: np.random.Generator, plan: _Plan, kind: str | None =
             )
         else:
             height = tall - bottom
-            ring = circle(32, (height / 2, wide / 2), 2.0 if shape == "oval" else 3.0)
-            if shape == "arch":
-                ring[:, 0] = np.where(
-                    ring[:, 0] < 0, np.sign(ring[:, 0]) * np.maximum(np.abs(ring[:, 0]), 0), ring[:, 0]
-                )
+            ring = circle(32, (height / 2, wide / 2), 2.0 if shape == "oval" else rng.uniform(2.2, 4.0))
+            if shape == "arch":  # square below
+                ring = np.where(ring[:, :1] > 0, ring, circle(32, (height / 2, wide / 2), 9.0))
             board = slab(ring, thick, 0.4 * thick, rng.choice([0.0, 0.015])).turn(rotation("y", 90))
             board = board.warp(lambda q: q * np.array([1, 1, -1.0])).move((0, 0, bottom + height / 2))
             a.add(_outward(board.warp(plan.lean)), BACK, plan.back_cover)
@@ -568,7 +589,7 @@ def _arms(a: Assembly, rng: np.random.Generator, plan: _Plan, kind: str | None =
     behind = plan.at(1.0, up / plan.back)
     front = plan.depth / 2 - rng.uniform(-0.02, 0.14)
     z = plan.height + up
-    start, end = np.array([behind[0], y, behind[2]]), np.array([front, y, z - rng.uniform(-0.02, 0.02)])
+    start, end = np.array([behind[0], min(behind[1], y), behind[2]]), np.array([front, y, z - rng.uniform(-0.02, 0.02)])
     thick = rng.uniform(0.012, 0.022)
     foot = np.array([front - rng.uniform(-0.01, 0.08), y, plan.height - 0.03])
     frame = plan.frame
@@ -623,7 +644,7 @@ def _four_legs(a: Assembly, rng: np.random.Generator, plan: _Plan, under: Scalar
 def _side(a: Assembly, rng: np.random.Generator) -> None:
     tall = rng.random() < 0.12
     plan = _plan(rng, height=(0.6, 0.78) if tall else (0.4, 0.5), back=(0.15, 0.4) if tall else (0.3, 0.62))
-    under = _seat(a, rng, plan)
+    under, plan = _seat(a, rng, plan)
     _four_legs(a, rng, plan, under)
     _back(a, rng, plan)
     _mark_seat(a, plan)
@@ -632,7 +653,7 @@ def _side(a: Assembly, rng: np.random.Generator) -> None:
 
 def _arm(a: Assembly, rng: np.random.Generator) -> None:
     plan = _plan(rng, width=(0.45, 0.6), depth=(0.42, 0.55), soft=0.5)
-    under = _seat(a, rng, plan)
+    under, plan = _seat(a, rng, plan)
     _four_legs(a, rng, plan, under)
     _back(a, rng, plan)
     _arms(a, rng, plan)
@@ -646,7 +667,7 @@ def _stool(a: Assembly, rng: np.random.Generator) -> None:
     if rng.random() < 0.4:
         plan = _square(plan)
     outline = "round" if rng.random() < 0.5 else "square"
-    under = _seat(a, rng, plan, str(rng.choice(["panel", "dished", "cushion", "framed"])), outline)
+    under, plan = _seat(a, rng, plan, str(rng.choice(["panel", "dished", "cushion", "framed"])), outline)
     if rng.random() < 0.3:
         _column(a, rng, plan, under)
     else:
@@ -658,12 +679,12 @@ def _stool(a: Assembly, rng: np.random.Generator) -> None:
 
 
 def _square(plan: _Plan) -> _Plan:
-    return _Plan(**{**plan.__dict__, "depth": plan.width, "back_width": 0.9 * plan.width})
+    return replace(plan, depth=plan.width, back_width=0.9 * plan.width)
 
 
 def _pedestal(a: Assembly, rng: np.random.Generator) -> None:
     plan = _plan(rng, height=(0.42, 0.75), back=(0.15, 0.5), soft=0.5)
-    under = _seat(
+    under, plan = _seat(
         a, rng, plan, str(rng.choice(["panel", "cushion", "framed"])), str(rng.choice(["round", "super", "square"]))
     )
     _column(a, rng, plan, under)
@@ -676,7 +697,7 @@ def _pedestal(a: Assembly, rng: np.random.Generator) -> None:
 
 def _office(a: Assembly, rng: np.random.Generator) -> None:
     plan = _plan(rng, height=(0.42, 0.55), width=(0.44, 0.56), depth=(0.42, 0.52), back=(0.35, 0.75), soft=0.85)
-    under = _seat(a, rng, plan, "cushion", str(rng.choice(["square", "super", "bow"])))
+    under, plan = _seat(a, rng, plan, "cushion", str(rng.choice(["square", "super", "bow"])))
     _star(a, rng, plan, under)
     _back(a, rng, plan, str(rng.choice(["soft", "gap", "panel", "framed"], p=[0.5, 0.2, 0.15, 0.15])))
     spine = [
@@ -839,27 +860,33 @@ def _shell(a: Assembly, rng: np.random.Generator) -> None:
     tangent /= np.linalg.norm(tangent, axis=1, keepdims=True)
     normal = np.stack([tangent[:, 1], -tangent[:, 0]], -1)  # up over the seat, to the front over the back
     normal *= np.sign(normal[n // 4, 1])
-    ends = 1 - np.clip(np.abs(2 * t - 1) - 0.7, 0, 1) ** 2 * rng.uniform(2, 6)
-    wing = rng.uniform(0.0, 0.06)
-    half = w / 2 * ends * (1 + plan.taper * np.clip(2 * t - 1, 0, 1))
+    rounded = rng.uniform(0.05, 0.2, 2)
+    sharp = rng.uniform(2.5, 6.0)
+    # the corners of the sheet are drawn in along the profile
+    drawn = np.abs(s) ** sharp * (
+        rounded[0] * np.clip(1 - 2 * t, 0, 1)[:, None] ** 2 - rounded[1] * np.clip(2 * t - 1, 0, 1)[:, None] ** 2
+    )
+    at = np.clip(t[:, None] + drawn, 0, 1)
+    narrow = 1 - rng.uniform(0.0, 0.25) * np.clip((np.abs(2 * t - 1) - 0.4) / 0.6, 0, 1) ** 2
+    half = w / 2 * narrow * (1 + plan.taper * np.clip(2 * t - 1, 0, 1)) * rng.uniform(1.0, 1.05)
     bucket = rng.uniform(0.02, 0.07) + (rng.uniform(0.06, 0.14) if rng.random() < 0.35 else 0) * np.exp(
         -(((t - 0.5) / 0.18) ** 2)
     )
     thick = rng.uniform(0.008, 0.016)
+    bend = (bucket * np.ones(n))[:, None] * np.abs(s) ** 2.5
     sheet = np.empty((n, m, 3))
-    lift = (bucket * np.ones(n))[:, None] * np.abs(s) ** 2.5
-    sheet[..., 0] = side[:, None, 0] + normal[:, None, 0] * lift
-    sheet[..., 1] = half[:, None] * s * (1 + wing)
-    sheet[..., 2] = side[:, None, 1] + normal[:, None, 1] * lift
+    for axis, k in ((0, 0), (2, 1)):
+        sheet[..., axis] = np.interp(at, t, side[:, k]) + np.interp(at, t, normal[:, k]) * bend
+    sheet[..., 1] = half[:, None] * s
     below = sheet - thick * np.stack([normal[:, 0], np.zeros(n), normal[:, 1]], -1)[:, None]
-    surface = _outward(loft(np.concatenate([sheet, below[:, ::-1]], axis=1)))
-    row = np.concatenate([np.repeat(np.arange(n - 1), 2 * 2 * m), np.zeros(2 * m, dtype=int), np.full(2 * m, n - 1)])
-    parts = np.where(row < 0.52 * n, SEAT, BACK)
-    a.add(surface, parts, plan.cover)
+    skin = _outward(grid(np.concatenate([sheet, below[:, ::-1]], axis=1), closed=True))
+    front, top = (_facing(grid(np.stack([sheet[k], below[k]])), sheet[k] - sheet[n // 2]) for k in (0, -1))
+    row = np.concatenate([np.repeat(np.arange(n - 1), 4 * m), np.zeros(len(front.faces)), np.full(len(top.faces), n)])
+    a.add(join(skin, front, top), np.where(row < 0.52 * n, SEAT, BACK), plan.cover)
     if rng.random() < 0.25:
         pad = slab(circle(24, (d * 0.38, w * 0.38), 3.0), 0.02, 0.008, 0.012)
         a.add(pad.move([0.02, 0, h + 0.005]), SEAT, materials.fabric(rng))
-    under = h - 0.02
+    under = h - 0.034
     base = rng.choice(["legs", "column", "star", "wire"], p=[0.5, 0.15, 0.2, 0.15])
     if base == "legs":
         spread = rng.uniform(0.04, 0.14)
@@ -892,7 +919,7 @@ def _shell(a: Assembly, rng: np.random.Generator) -> None:
 def _cantilever(a: Assembly, rng: np.random.Generator) -> None:
     plan = _plan(rng, back=(0.3, 0.48), recline=(4, 16), soft=0.5)
     metal = materials.metal(rng) if rng.random() < 0.85 else plan.frame
-    under = _seat(a, rng, plan, str(rng.choice(["panel", "cushion"])), "square")
+    under, plan = _seat(a, rng, plan, str(rng.choice(["panel", "cushion"])), "square")
     d, y = plan.depth, plan.width / 2 - 0.005
     r = rng.uniform(0.009, 0.014)
     z = under - r * 0.5
@@ -917,7 +944,7 @@ def _rocker(a: Assembly, rng: np.random.Generator) -> None:
     plan = _plan(
         rng, height=(0.36, 0.46), width=(0.44, 0.58), depth=(0.42, 0.52), back=(0.45, 0.75), recline=(8, 20), soft=0.3
     )
-    under = _seat(a, rng, plan)
+    under, plan = _seat(a, rng, plan)
     y, x = plan.width / 2 - 0.035, plan.depth / 2 - 0.05
     reach, sag = plan.depth / 2 + rng.uniform(0.1, 0.24), rng.uniform(0.06, 0.13)
     t = np.linspace(-1, 1, 15)
@@ -938,7 +965,7 @@ def _rocker(a: Assembly, rng: np.random.Generator) -> None:
 
 def _bench(a: Assembly, rng: np.random.Generator) -> None:
     plan = _plan(rng, height=(0.38, 0.48), width=(0.85, 1.6), depth=(0.36, 0.5), back=(0.3, 0.5), soft=0.25)
-    under = _seat(a, rng, plan, str(rng.choice(["panel", "slats", "cushion"])), "square")
+    under, plan = _seat(a, rng, plan, str(rng.choice(["panel", "slats", "cushion"])), "square")
     inset = rng.uniform(0.04, 0.12)
     x = plan.depth / 2 - 0.04
     _legs(a, rng, plan, under, (-x, x), plan.width / 2 - inset, (rng.uniform(0, 0.05), 0.0, 0.0))
@@ -987,7 +1014,7 @@ def _lounge(a: Assembly, rng: np.random.Generator) -> None:
     plan = _plan(
         rng, height=(0.28, 0.38), width=(0.52, 0.68), depth=(0.5, 0.62), back=(0.5, 0.75), recline=(24, 42), soft=0.8
     )
-    under = _seat(a, rng, plan, "cushion", "square")
+    under, plan = _seat(a, rng, plan, "cushion", "square")
     _four_legs(a, rng, plan, under)
     _back(a, rng, plan, str(rng.choice(["soft", "slats", "framed"], p=[0.6, 0.2, 0.2])))
     if rng.random() < 0.7:
@@ -1000,7 +1027,7 @@ def _tub(a: Assembly, rng: np.random.Generator) -> None:
     """A round seat within a wall that is the back and, where it reaches round, the arms."""
     plan = _plan(rng, height=(0.38, 0.46), width=(0.5, 0.64), depth=(0.48, 0.6), back=(0.25, 0.42), soft=0.9)
     h, d, w = plan.height, plan.depth, plan.width
-    under = _seat(a, rng, plan, "cushion", "super")
+    under, plan = _seat(a, rng, plan, "cushion", "super")
     thick = rng.uniform(0.03, 0.09)
     reach = np.radians(rng.uniform(70, 140))
     arm_up = rng.uniform(0.12, 0.22)

@@ -363,6 +363,10 @@ def nearest_on_triangles(
     point: Float[np.ndarray, " 3"], triangles: Float[np.ndarray, "f 3 3"]
 ) -> Float[np.ndarray, " 3"]:
     """The point of the triangles nearest to a point."""
+    middle = triangles.mean(axis=1)
+    away = np.sqrt(((middle - point) ** 2).sum(axis=1))
+    reach = np.sqrt(((triangles - middle[:, None]) ** 2).sum(axis=2).max(axis=1))
+    triangles = triangles[away - reach <= away.min() + 1e-12]
     a, b, c = triangles[:, 0], triangles[:, 1], triangles[:, 2]
     best = []
     ab, ac, ap = b - a, c - a, point - a
