@@ -18,6 +18,8 @@ from torch import Tensor
 
 from featurenerf.errors import InputError
 
+Number = int | float
+
 DISTANCE = 1.3
 """Distance of the canonical camera from the origin: a sphere of radius 0.5 just fits its picture."""
 FOV = 49.13
@@ -45,8 +47,8 @@ class Camera:
     principal: Float[Tensor, "*batch 2"]
     width: int
     height: int
-    near: float = NEAR
-    far: float = FAR
+    near: Number = NEAR
+    far: Number = FAR
 
     def __post_init__(self) -> None:
         if self.pose.shape[-2:] != (4, 4):
@@ -71,14 +73,14 @@ class Camera:
     @classmethod
     def look_at(
         cls,
-        azimuth: float | int | Sequence[float | int] | Tensor = 0.0,
-        elevation: float | int | Sequence[float | int] | Tensor = 20.0,
+        azimuth: Number | Sequence[Number] | Tensor = 0.0,
+        elevation: Number | Sequence[Number] | Tensor = 20.0,
         width: int = PICTURE_SIZE,
         height: int = PICTURE_SIZE,
-        distance: float = DISTANCE,
-        fov: float = FOV,
-        near: float = NEAR,
-        far: float = FAR,
+        distance: Number = DISTANCE,
+        fov: Number = FOV,
+        near: Number = NEAR,
+        far: Number = FAR,
     ) -> Camera:
         """A camera that looks at the origin with the world's z axis up in the picture.
 
@@ -105,13 +107,13 @@ class Camera:
     @classmethod
     def from_pose(
         cls,
-        pose: Tensor | Sequence[Sequence[float]],
-        focal: float | Sequence[float] | Tensor,
+        pose: Tensor | Sequence[Sequence[Number]],
+        focal: Number | Sequence[Number] | Tensor,
         width: int,
         height: int,
-        near: float = NEAR,
-        far: float = FAR,
-        principal: Sequence[float] | Tensor | None = None,
+        near: Number = NEAR,
+        far: Number = FAR,
+        principal: Sequence[Number] | Tensor | None = None,
     ) -> Camera:
         """A camera from its (..., 4, 4) camera-to-world matrix, OpenGL axes.
 
@@ -122,7 +124,7 @@ class Camera:
         pose = torch.as_tensor(pose, dtype=torch.float32)
         batch = pose.shape[:-2]
 
-        def pair(value: float | Sequence[float] | Tensor) -> Tensor:
+        def pair(value: Number | Sequence[Number] | Tensor) -> Tensor:
             value = torch.as_tensor(value, dtype=torch.float32, device=pose.device)
             return (value.expand(2) if value.ndim == 0 else value).expand(*batch, 2)
 
@@ -132,12 +134,12 @@ class Camera:
     @classmethod
     def from_opencv(
         cls,
-        intrinsics: Tensor | Sequence[Sequence[float]],
-        pose: Tensor | Sequence[Sequence[float]],
+        intrinsics: Tensor | Sequence[Sequence[Number]],
+        pose: Tensor | Sequence[Sequence[Number]],
         width: int,
         height: int,
-        near: float = NEAR,
-        far: float = FAR,
+        near: Number = NEAR,
+        far: Number = FAR,
     ) -> Camera:
         """A camera from OpenCV's convention (+x right, +y down, looking along +z; integer pixel centres).
 
@@ -155,13 +157,13 @@ class Camera:
     @classmethod
     def from_colmap(
         cls,
-        qvec: Sequence[float],
-        tvec: Sequence[float],
-        params: Sequence[float],
+        qvec: Sequence[Number],
+        tvec: Sequence[Number],
+        params: Sequence[Number],
         width: int,
         height: int,
-        near: float = NEAR,
-        far: float = FAR,
+        near: Number = NEAR,
+        far: Number = FAR,
     ) -> Camera:
         """A camera from a line of COLMAP's ``images.txt`` and one of ``cameras.txt``.
 

@@ -5,6 +5,7 @@ is answered by looking the volume up and decoding with a tiny head. Density has 
 deep, so that a ray finds its surface cheaply and only the samples that carry weight are decoded.
 
     picture -> PictureNet -> density (64 x 64 x 64), volume (32 x 32 x 16, 32 channels), pixel latent (64 x 64, 32)
+               (a U-Net beside a frozen ImageNet backbone)
     point   -> look-ups -> Head -> rgb; descriptor -> output layer -> feature, coordinate
 
 Colour does not depend on the viewing direction.
@@ -20,11 +21,15 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from featurenerf.backbone import BLOCK_CHANNELS, EfficientNetLite0
 from featurenerf.cameras import DISTANCE, FAR, FOV, NEAR, PICTURE_SIZE, Camera
 from featurenerf.errors import InputError
 from featurenerf.fields.base import Field, Model
 from featurenerf.fields.warp import Canonical
 from featurenerf.rendering import Sampling
+
+BACKBONE_BLOCKS = (4, 10, 15)
+"""Blocks of the backbone that are listened to: the last at 1/8, 1/16 and 1/32 of its picture."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,7 @@ class FastConfig:
     """Numbers in the distilled feature (a PCA of the teacher's)."""
     descriptor_dim: int = 64
     """Numbers in the descriptor."""
-    widths: tuple[int, int, int, int] = (48, 96, 160, 256)
+    widths: tuple[int, int, int, int] = (32, 64, 128, 256)
     """Channels at 1/2, 1/4, 1/8 and 1/16 of the picture."""
     density_bins: int = 64
     """Depth bins of the density volume."""
@@ -49,6 +54,10 @@ class FastConfig:
     """Density samples along a ray."""
     shaded_samples: int = 12
     """Samples of a ray that are decoded: its heaviest."""
+    backbone: bool = True
+    """Start from the features of an EfficientNet-Lite0 trained on ImageNet, frozen, beside the picture itself."""
+    backbone_size: int = 256
+    """Side to which pictures are resized for it."""
     size: int = PICTURE_SIZE
     """Side of the pictures that the model sees, in pixels."""
     fov: float = FOV
@@ -87,13 +96,18 @@ class PictureNet(nn.Module):
         w2, w4, w8, w16 = config.widths
         self.stem = nn.Sequential(nn.Conv2d(5, w2, 4, stride=2, padding=1), Block(w2))
         self.down4 = nn.Sequential(nn.Conv2d(w2, w4, 3, stride=2, padding=1), Block(w4))
-        self.down8 = nn.Sequential(nn.Conv2d(w4, w8, 3, stride=2, padding=1), Block(w8), Block(w8))
-        self.down16 = nn.Sequential(nn.Conv2d(w8, w16, 3, stride=2, padding=1), Block(w16), Block(w16))
+        self.down8 = nn.Sequential(nn.Conv2d(w4, w8, 3, stride=2, padding=1), Block(w8))
+        self.down16 = nn.Sequential(nn.Conv2d(w8, w16, 3, stride=2, padding=1), Block(w16))
+        if config.backbone:
+            self.backbone = EfficientNetLite0(max(BACKBONE_BLOCKS) + 1)
+            self.adapt = nn.ModuleList(
+                nn.Conv2d(BLOCK_CHANNELS[block], width, 1) for block, width in zip(BACKBONE_BLOCKS, (w4, w8, w16), strict=True)
+            )
         self.context = nn.Linear(w16, w16)
         self.deep16 = nn.Sequential(Block(w16), Block(w16))
-        self.up8 = nn.Sequential(nn.Conv2d(w16 + w8, w8, 3, padding=1), Block(w8))
-        self.up4 = nn.Sequential(nn.Conv2d(w8 + w4, w4, 3, padding=1), Block(w4))
-        self.up2 = nn.Sequential(nn.Conv2d(w4 + w2, w2, 3, padding=1), Block(w2))
+        self.narrow8, self.up8 = nn.Conv2d(w16, w8, 1), Block(w8)
+        self.narrow4, self.up4 = nn.Conv2d(w8, w4, 1), Block(w4)
+        self.narrow2, self.up2 = nn.Conv2d(w4, w2, 1), Block(w2)
         self.to_volume = nn.Conv2d(w4, config.volume_bins * config.volume_channels, 1)
         self.to_pixels = nn.Conv2d(w2, config.density_bins + config.pixel_channels, 1)
 
@@ -105,16 +119,29 @@ class PictureNet(nn.Module):
         steps = (torch.arange(size, device=picture.device, dtype=picture.dtype) + 0.5) / size * 2 - 1
         where = torch.stack(torch.meshgrid(steps, steps, indexing="ij")).expand(len(picture), 2, size, size)
         x2 = self.stem(torch.cat([picture * 2 - 1, where], 1))  # (b, w2, s/2, s/2)
-        x4 = self.down4(x2)  # (b, w4, s/4, s/4)
-        x8 = self.down8(x4)  # (b, w8, s/8, s/8)
-        x16 = self.down16(x8)  # (b, w16, s/16, s/16)
+        known4, known8, known16 = self._known(picture)
+        x4 = self.down4(x2) + known4  # (b, w4, s/4, s/4)
+        x8 = self.down8(x4) + known8  # (b, w8, s/8, s/8)
+        x16 = self.down16(x8) + known16  # (b, w16, s/16, s/16)
         x16 = self.deep16(x16 + self.context(x16.mean((-2, -1)))[..., None, None])
-        y8 = self.up8(torch.cat([_double(x16), x8], 1))  # (b, w8, s/8, s/8)
-        y4 = self.up4(torch.cat([_double(y8), x4], 1))  # (b, w4, s/4, s/4)
-        y2 = self.up2(torch.cat([_double(y4), x2], 1))  # (b, w2, s/2, s/2)
+        y8 = self.up8(x8 + _double(self.narrow8(x16)))  # (b, w8, s/8, s/8)
+        y4 = self.up4(x4 + _double(self.narrow4(y8)))  # (b, w4, s/4, s/4)
+        y2 = self.up2(x2 + _double(self.narrow2(y4)))  # (b, w2, s/2, s/2)
         volume = self.to_volume(F.silu(y4)).unflatten(1, (bins, -1)).permute(0, 1, 3, 4, 2)
         density, pixels = self.to_pixels(F.silu(y2)).split([self.config.density_bins, self.config.pixel_channels], 1)
         return density, volume, pixels
+
+    def _known(self, picture: Float[Tensor, "b 3 s s"]) -> list[Tensor] | tuple[float, float, float]:
+        """The backbone's features at 1/4, 1/8 and 1/16 of the picture."""
+        if not self.config.backbone:
+            return 0.0, 0.0, 0.0
+        size = self.config.backbone_size
+        resized = F.interpolate(picture, (size, size), mode="bilinear", align_corners=False)
+        maps = self.backbone(resized.contiguous(memory_format=torch.channels_last), BACKBONE_BLOCKS)
+        sides = (picture.shape[-1] // step for step in (4, 8, 16))
+        return [
+            _resize(adapt(known * 0.25), side) for adapt, known, side in zip(self.adapt, maps, sides, strict=True)
+        ]
 
 
 class Head(nn.Module):
@@ -266,6 +293,10 @@ def trilinear(volume: Float[Tensor, "b d h w c"], grid: Float[Tensor, "b n 3"]) 
 def _look_up(maps: Float[Tensor, "b c h w"], grid: Float[Tensor, "b n 1 2"]) -> Float[Tensor, "b n c"]:
     out = F.grid_sample(maps, grid, align_corners=False, padding_mode="border")
     return out[..., 0].transpose(1, 2)
+
+
+def _resize(x: Float[Tensor, "b c h w"], side: int) -> Float[Tensor, "b c side side"]:
+    return x if x.shape[-1] == side else F.interpolate(x, (side, side), mode="bilinear", align_corners=False)
 
 
 def _double(x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h2 w2"]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -29,6 +30,7 @@ class Batch:
         alpha: (o, r, 1).
         views: (object, view) of each target view, (o, t, 2); ``view_index`` (o, r) says which one a ray is of.
         targets: the target pictures, (o, t, 4, h, w).
+        box: centre and size of each object's bounding box, estimated from its silhouettes, (o, 2, 3).
     """
 
     pictures: Float[Tensor, "o v 3 h w"]
@@ -41,6 +43,7 @@ class Batch:
     views: Int[np.ndarray, "o t 2"]
     view_index: Int[Tensor, "o r"]
     targets: Float[Tensor, "o t 4 h w"]
+    box: Float[Tensor, "o 2 3"]
 
 
 def make_batch(objects: Sequence[ObjectViews], budget: Budget, rng: np.random.Generator, offset: float = 0.5) -> Batch:
@@ -59,7 +62,8 @@ def make_batch(objects: Sequence[ObjectViews], budget: Budget, rng: np.random.Ge
         cameras = views.cameras()[torch.as_tensor(chosen)]
         pixels = torch.from_numpy(xy.astype(np.float32)) + offset
         origins, directions = cameras[torch.as_tensor(index)].rays_through(pixels)
-        parts.append((int(number), chosen, pictures, index, pixels, values, cameras, origins, directions))
+        box = silhouette_box(views, budget.views)
+        parts.append((int(number), chosen, pictures, index, pixels, values, cameras, origins, directions, box))
 
     targets = torch.from_numpy(np.stack([p[2] for p in parts])).permute(0, 1, 4, 2, 3).float() / 255
     values = torch.from_numpy(np.stack([p[5] for p in parts]))
@@ -76,7 +80,27 @@ def make_batch(objects: Sequence[ObjectViews], budget: Budget, rng: np.random.Ge
         views=np.stack([np.stack([np.full_like(p[1], p[0]), p[1]], -1) for p in parts]),
         view_index=torch.stack([torch.as_tensor(p[3]) for p in parts]),
         targets=targets,
+        box=torch.stack([p[9] for p in parts]),
     )
+
+
+@lru_cache(maxsize=None)
+def silhouette_box(views: ObjectViews, count: int, pictures: int = 12, cells: int = 40) -> Float[Tensor, "2 3"]:
+    """Centre and size of an object's bounding box, from its silhouettes alone: the box of what they carve out of space."""
+    steps = (torch.arange(cells) + 0.5) / cells - 0.5
+    grid = torch.stack(torch.meshgrid(steps, steps, steps, indexing="ij"), -1).reshape(-1, 3)
+    inside = grid.norm(dim=-1) < 0.5
+    available = min(len(views), count)
+    for view in np.linspace(0, available - 1, min(pictures, available)).round().astype(int):
+        camera, alpha = views.camera(int(view)), torch.from_numpy(views.picture(int(view))[..., 3])
+        xy = camera.project(grid[inside])[0].long()
+        seen = (xy >= 0).all(-1) & (xy[:, 0] < camera.width) & (xy[:, 1] < camera.height)
+        on = torch.zeros(len(xy), dtype=torch.bool)
+        on[seen] = alpha[xy[seen, 1], xy[seen, 0]] > 0
+        inside[inside.clone()] = on
+    left = grid[inside] if inside.any() else grid
+    low, high = left.amin(0) - 0.5 / cells, left.amax(0) + 0.5 / cells
+    return torch.stack([(low + high) / 2, high - low])
 
 
 def batches(

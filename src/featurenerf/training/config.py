@@ -13,16 +13,16 @@ from featurenerf.errors import InputError
 class LossWeights:
     """What each term counts."""
 
-    rgb: float = 1.0
+    rgb: float = 4.0
     """Mean squared error of the colour."""
-    alpha: float = 0.5
+    alpha: float = 2.0
     """Mean squared error of the opacity against the picture's alpha."""
     feature: float = 0.25
     """Mean squared error of the distilled feature, which is scaled to unit variance."""
-    coordinate: float = 0.25
+    coordinate: float = 0.5
     """Squared error of the predicted coordinate, in units of a quarter of the object's diagonal."""
-    consistency: float = 0.05
-    """Cross-entropy between descriptors of the same surface points seen from two pictures."""
+    correspondence: float = 0.2
+    """Cross-entropy of descriptor similarities with what position and teacher say corresponds."""
 
 
 @dataclass(frozen=True)

@@ -20,14 +20,15 @@ from torch import Tensor
 from tqdm import tqdm
 
 from featurenerf import checkpoint
+from featurenerf.backbone import imagenet_weights
 from featurenerf.data.views import ObjectViews, open_dataset
 from featurenerf.errors import InputError, MissingExtraError
-from featurenerf.fields import MODELS, FastConfig, Model, PaperConfig
+from featurenerf.fields import FastConfig, FastModel, Model, PaperConfig, PaperModel
 from featurenerf.fields.base import Field
 from featurenerf.teachers import load_teacher
 from featurenerf.training.batches import Batch, batches, make_batch, to_device
 from featurenerf.training.config import Budget, TrainConfig
-from featurenerf.training.losses import consistency_loss, ray_losses, weighted
+from featurenerf.training.losses import correspondence_loss, ray_losses, weighted
 from featurenerf.training.targets import Projection, TeacherTargets, fit_projection
 
 CHANNELS = ("rgb", "feature", "coordinate", "descriptor")
@@ -47,7 +48,7 @@ def train(config: TrainConfig) -> Path:
     validation = _objects(config, "val")
     run = Run(config)
     model = new_model(config).to(device)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=budget.learning_rate, weight_decay=1e-4)
+    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=budget.learning_rate, weight_decay=1e-4)
     teacher = load_teacher(config.teacher).to(device)
     progress = run.resume(model, optimizer)
     projection = fit_projection(teacher, objects, config.feature_dim, config.seed)
@@ -91,8 +92,10 @@ def new_model(config: TrainConfig) -> Model:
     """The model of a configuration, with random weights drawn from its seed."""
     torch.manual_seed(config.seed)
     if config.field == "fast":
-        return MODELS["fast"](FastConfig(feature_dim=config.feature_dim)).to(memory_format=torch.channels_last)
-    return MODELS["paper"](PaperConfig(feature_dim=config.feature_dim))
+        model = FastModel(FastConfig(feature_dim=config.feature_dim))
+        model.net.backbone.load_state_dict(imagenet_weights())
+        return model.to(memory_format=torch.channels_last)
+    return PaperModel(PaperConfig(feature_dim=config.feature_dim))
 
 
 def step_losses(
@@ -114,9 +117,10 @@ def step_losses(
     if v > 1:
         depth = (seen.channels["depth"] / seen.channels["alpha"].clamp(min=1e-3)).detach().unflatten(0, (o, v)).mean(1)
         surely = seen.channels["alpha"].detach().unflatten(0, (o, v)).amin(1) > 0.5
-        descriptors = seen.channels["descriptor"].unflatten(0, (o, v))
-        points = batch.origins + batch.directions * depth
-        losses["consistency"] = consistency_loss(descriptors, points, (batch.alpha > 0.5).float() * surely)
+        points = (batch.origins + batch.directions * depth - batch.box[:, :1]) / batch.box[:, 1:]
+        losses["correspondence"] = correspondence_loss(
+            seen.channels["descriptor"].float().unflatten(0, (o, v)), points, feature[::v], present[::v] * surely
+        )
     return losses
 
 

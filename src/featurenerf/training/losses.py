@@ -1,4 +1,4 @@
-"""The losses: the paper's three (section 3.2 and 3.3), opacity, and consistency of descriptors between pictures."""
+"""The losses: the paper's three (section 3.2 and 3.3), opacity, and correspondence of descriptors between pictures."""
 
 from __future__ import annotations
 
@@ -44,34 +44,46 @@ def ray_losses(
     return losses
 
 
-def consistency_loss(
+def correspondence_loss(
     descriptors: Float[Tensor, "o v r d"],
     points: Float[Tensor, "o r 3"],
+    features: Float[Tensor, "o r k"],
     present: Float[Tensor, "o r 1"],
     temperature: float = 0.1,
-    radius: float = 0.04,
-    count: int = 160,
+    radius: float = 0.06,
+    likeness: float = 4.0,
+    count: int = 128,
 ) -> Float[Tensor, ""]:
-    """One surface point should have one descriptor, whichever picture it was seen in, and far ones another.
+    """Descriptors should be alike where places correspond: in two pictures of one object, and across objects.
 
-    For each object, descriptors of the same rays in the fields of two pictures are compared with each other; the
-    cosine similarities, as a softmax, should be those of a Gaussian of ``radius`` around each point.
+    Nobody says which places of two objects correspond. What is known without labels is where a surface point lies in
+    its object's bounding box, and what the teacher says of it. Of each ray's cosine similarities to the rays of a
+    second field, as a softmax, the loss asks for the softmax of closeness in the box plus likeness to the teacher.
+    The second field is of the same object seen in another picture, and of the next object of the batch.
 
     Args:
-        points: where the rays meet the object.
-        present: 1 for rays that do.
-        count: rays an object that are compared.
+        points: where the rays meet their object, in its box: each axis goes from -0.5 to 0.5.
+        features: the teacher's, of the rays.
+        present: 1 for rays that meet the object.
+        count: rays of an object that are compared.
     """
-    total = descriptors.new_zeros(())
-    for of_object, where, there in zip(descriptors, points, present[..., 0] > 0, strict=True):
-        index = there.nonzero()[:count, 0]
-        if len(index) < 8:
-            continue
-        first, second = (F.normalize(d[index], dim=-1, eps=1e-6) for d in of_object[:2])
-        wanted = torch.softmax(-torch.cdist(where[index], where[index]).square() / (2 * radius**2), -1)
-        logits = first @ second.T / temperature
-        total = total - (wanted * (logits.log_softmax(1) + logits.T.log_softmax(1))).sum(1).mean() / 2
-    return total / len(descriptors)
+    chosen = [there.nonzero()[:count, 0] for there in present[..., 0] > 0]
+    units = F.normalize(descriptors, dim=-1, eps=1e-6)
+    semantics = F.normalize(features, dim=-1, eps=1e-6)
+    terms = []
+    for one in range(len(descriptors)):
+        for other, same in ((one, True), ((one + 1) % len(descriptors), False)):
+            i, j = chosen[one], chosen[other]
+            if min(len(i), len(j)) < 8:
+                continue
+            near = torch.cdist(points[one, i], points[other, j]).square() / (-2 * radius**2)
+            # of one object, position says all; across objects the teacher decides between places that are about as near
+            wanted = near * 2 if same else near / 2 + likeness * semantics[one, i] @ semantics[other, j].T
+            logits = units[one, 0, i] @ units[other, 1, j].T / temperature
+            forth = (wanted.softmax(1) * logits.log_softmax(1)).sum(1).mean()
+            back = (wanted.softmax(0) * logits.log_softmax(0)).sum(0).mean()
+            terms.append(-(forth + back) / 2)
+    return torch.stack(terms).mean() if terms else descriptors.sum() * 0
 
 
 def weighted(losses: dict[str, Tensor], weights: LossWeights) -> Tensor:

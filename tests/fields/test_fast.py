@@ -1,0 +1,193 @@
+"""The fast field: its look-ups against torch's, and what every field promises."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from featurenerf import Camera, InputError
+from featurenerf.fields import FastConfig, FastModel
+from featurenerf.fields.fast import trilinear
+
+SMALL = FastConfig(
+    feature_dim=8, widths=(16, 16, 24, 32), density_bins=16, volume_bins=8, volume_channels=8, pixel_channels=8,
+    hidden=32, coarse_samples=32, shaded_samples=8,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def model() -> FastModel:
+    torch.manual_seed(0)
+    model = FastModel(SMALL).eval()
+    with torch.no_grad():  # a random network sees fog; make it see something
+        model.net.to_pixels.weight.mul_(8)
+    return model
+
+
+def picture(seed: int = 0, size: int = 128) -> Tensor:
+    return torch.rand(3, size, size, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("shape", [(4, 5, 6), (1, 3, 2), (2, 1, 1)])
+def test_trilinear_is_grid_sample(shape: tuple[int, int, int]) -> None:
+    volume = torch.rand(2, *shape, 3, dtype=torch.float64, requires_grad=True)
+    grid = (torch.rand(2, 50, 3, dtype=torch.float64) * 2.6 - 1.3).requires_grad_()
+    ours = trilinear(volume, grid)
+    theirs = F.grid_sample(
+        volume.permute(0, 4, 1, 2, 3), grid[:, :, None, None], align_corners=False, padding_mode="border"
+    )[..., 0, 0].transpose(1, 2)
+    assert torch.allclose(ours, theirs, atol=1e-12)
+    weight = torch.rand_like(ours)
+    mine = torch.autograd.grad((ours * weight).sum(), (volume, grid), retain_graph=True)
+    other = torch.autograd.grad((theirs * weight).sum(), (volume, grid))
+    for a, b in zip(mine, other, strict=True):
+        assert torch.allclose(a, b, atol=1e-10)
+
+
+def test_shapes(model: FastModel) -> None:
+    field = model.encode(picture())
+    samples = field.query(torch.rand(2, 3, 3) - 0.5)
+    assert samples.density.shape == (2, 3)
+    assert samples.rgb.shape == samples.coordinate.shape == (2, 3, 3)
+    assert samples.feature.shape == (2, 3, 8)
+    assert samples.descriptor.shape == (2, 3, 64)
+    rendered = field.render(Camera.look_at(40, 25, 20, 12))
+    assert {k: tuple(v.shape) for k, v in rendered.items()} == {
+        "rgb": (12, 20, 3), "depth": (12, 20, 1), "alpha": (12, 20, 1), "feature": (12, 20, 8), "descriptor": (12, 20, 64),
+    }  # fmt: skip
+
+
+def test_a_field_does_not_change_when_another_picture_is_encoded(model: FastModel) -> None:
+    points = torch.rand(9, 3) - 0.5
+    first = model.encode(picture(0))
+    before = first.query(points)
+    second = model.encode(picture(1))
+    assert torch.equal(first.query(points).descriptor, before.descriptor)
+    assert not torch.equal(second.query(points).descriptor, before.descriptor)
+    with pytest.raises(AttributeError):
+        first.scale = torch.ones(1, 1)  # type: ignore[misc]
+
+
+def test_render_is_what_its_rays_are(model: FastModel) -> None:
+    """Skipping rays that miss and chunking change nothing."""
+    field, camera = model.encode(picture()), Camera.look_at(70, 30, 24, 24)
+    whole = field.render(camera, ("rgb", "depth", "alpha"))
+    origins, directions = camera.rays()
+    seen = field.render_rays(
+        origins.reshape(1, -1, 3), directions.reshape(1, -1, 3), camera.near, camera.far, ("rgb",)
+    ).channels
+    chunked = replace(field, rays_per_chunk=50).render(camera, ("rgb", "depth", "alpha"))
+    for name in ("rgb", "depth", "alpha"):
+        assert torch.allclose(whole[name].reshape(1, 576, -1), seen[name], atol=1e-5)
+        assert torch.allclose(chunked[name], whole[name], atol=1e-5)
+
+
+def test_a_batch_is_its_fields(model: FastModel) -> None:
+    pictures, cameras = torch.stack([picture(0), picture(1)])[:, None], Camera.look_at([10.0, 80.0], 20.0).reshape(2, 1)
+    batch = model.encode_batch(pictures, cameras)
+    points = torch.rand(2, 5, 3) - 0.5
+    together = batch.query(points)
+    views = batch.render(Camera.look_at([0.0, 50.0], 20.0, 16, 16), ("rgb", "descriptor"))
+    for i in range(2):
+        alone = model.encode(pictures[i, 0], cameras[i, 0])
+        assert torch.allclose(alone.query(points[i]).descriptor, together.descriptor[i], atol=1e-4)
+        assert torch.allclose(alone.query(points[i]).density, together.density[i], atol=1e-3)
+        view = alone.render(Camera.look_at([0.0, 50.0], 20.0, 16, 16)[i], ("rgb",))
+        assert torch.allclose(view["rgb"], views["rgb"][i], atol=1e-4)
+
+
+def test_several_views_are_fused_in_the_world(model: FastModel) -> None:
+    """Twice the same view is that view; the order does not matter."""
+    points, camera, other = torch.rand(6, 3) - 0.5, Camera.look_at(20, 20), Camera.look_at(100, 30)
+    once = model.encode(picture(0), camera).query(points)
+    twice = model.encode([picture(0), picture(0)], [camera, camera]).query(points)
+    assert torch.allclose(once.descriptor, twice.descriptor, atol=1e-4)
+    ab = model.encode([picture(0), picture(1)], [camera, other]).query(points)
+    ba = model.encode([picture(1), picture(0)], [other, camera]).query(points)
+    assert torch.allclose(ab.descriptor, ba.descriptor, atol=1e-4)
+    assert not torch.allclose(ab.descriptor, once.descriptor, atol=1e-2)
+
+
+def test_the_world_turns_with_the_camera(model: FastModel) -> None:
+    """Nothing but the camera ties a field to the world: another azimuth is a rotated field."""
+    points = torch.rand(8, 3) - 0.5
+    turn = Camera.look_at(90, 0).pose[:3, :3] @ Camera.look_at(0, 0).pose[:3, :3].T
+    here = model.encode(picture(), Camera.look_at(0, 20)).query(points)
+    there = model.encode(picture(), Camera.look_at(90, 20)).query(points @ turn.T)
+    assert torch.allclose(here.density, there.density, atol=1e-3)
+    assert torch.allclose(here.descriptor, there.descriptor, atol=1e-3)
+
+
+def test_a_farther_camera_is_a_larger_world(model: FastModel) -> None:
+    """The same picture from twice the distance is an object twice as large."""
+    near, far = Camera.look_at(30, 20), Camera.look_at(30, 20, distance=2.6, near=1.6, far=3.6)
+    small, large = model.encode(picture(), near), model.encode(picture(), far)
+    points = torch.rand(8, 3) - 0.5
+    a, b = small.query(points), large.query(points * 2)
+    assert torch.allclose(a.descriptor, b.descriptor, atol=1e-3)
+    assert torch.allclose(a.density, b.density * 2, rtol=1e-3)
+    one, two = small.render(near, ("rgb", "depth", "alpha")), large.render(far, ("rgb", "depth", "alpha"))
+    assert torch.allclose(one["alpha"], two["alpha"], atol=2e-3)
+    assert torch.allclose(one["depth"] * 2, two["depth"], atol=5e-3)
+
+
+def test_a_given_camera_is_honoured(model: FastModel) -> None:
+    """A larger picture with another focal length and principal point gives about the same field."""
+    smooth = F.interpolate(picture(0, 8)[None], (128, 128), mode="bicubic").clamp(0, 1)[0]
+    wide = torch.zeros(3, 320, 320)
+    wide[:, 40:296, 24:280] = F.interpolate(smooth[None], (256, 256), mode="bilinear")[0]
+    base = Camera.look_at(15, 20)
+    camera = Camera.from_pose(base.pose, base.focal * 2, 320, 320, principal=(128 + 24, 128 + 40))
+    points = (torch.rand(40, 3) - 0.5) * 0.6
+    here, there = model.encode(smooth, base).query(points), model.encode(wide, camera).query(points)
+    assert F.cosine_similarity(here.descriptor, there.descriptor, dim=-1).min() > 0.99
+
+
+def test_gradients_flow_through_query_and_render(model: FastModel) -> None:
+    picture_ = picture().requires_grad_()
+    field = model.encode(picture_)
+    field.query(torch.rand(4, 3) - 0.5).descriptor.sum().backward()
+    assert picture_.grad is not None
+    assert picture_.grad.abs().sum() > 0
+    picture_.grad = None
+    model.encode(picture_).render(Camera.look_at(30, 20, 8, 8), ("rgb", "alpha"))["rgb"].sum().backward()
+    assert picture_.grad.abs().sum() > 0
+
+
+def test_half_precision(model: FastModel) -> None:
+    half = FastModel(SMALL).to(torch.bfloat16)
+    half.load_state_dict({k: v.bfloat16() for k, v in model.state_dict().items()})
+    points = (torch.rand(20, 3) - 0.5) * 0.6
+    exact, rough = model.encode(picture()).query(points), half.encode(picture()).query(points)
+    assert F.cosine_similarity(exact.descriptor, rough.descriptor.float(), dim=-1).mean() > 0.98
+    assert half.encode(picture()).render(Camera.look_at(0, 20, 8, 8), ("rgb",))["rgb"].isfinite().all()
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda m: m.encode([]),
+        lambda m: m.encode([picture(), picture()]),
+        lambda m: m.encode(picture(), [Camera.look_at(), Camera.look_at()]),
+        lambda m: m.encode(picture(), Camera.look_at(width=64)),
+        lambda m: m.encode(picture() * 300),
+        lambda m: m.encode("no/such/picture.png"),
+        lambda m: m.encode(picture()).query(torch.rand(4, 2)),
+        lambda m: m.encode(picture()).query(torch.full((4, 3), float("nan"))),
+        lambda m: m.encode(picture()).query(torch.rand(4, 3), channels=("colour",)),
+        lambda m: m.encode(picture()).render(Camera.look_at([0.0, 1.0], 0.0)),
+    ],
+)
+def test_mistakes_are_named(model: FastModel, call) -> None:  # noqa: ANN001
+    with pytest.raises(InputError):
+        call(model)
+
+
+@pytest.mark.parametrize("change", [{"descriptor_dim": 32}, {"size": 100}, {"widths": (16, 16, 24, 30)}])
+def test_contradictory_settings_are_refused(change: dict) -> None:
+    with pytest.raises(InputError):
+        replace(SMALL, **change)
