@@ -196,7 +196,7 @@ def ours(name: str, job: str) -> tuple[list[float], int | None]:
     import torch
 
     from featurenerf.fields import MODELS
-    from featurenerf.training.batches import Batch
+    from featurenerf.training.batches import Batch, make_batch
     from featurenerf.training.config import PRESETS, Budget, LossWeights
     from featurenerf.training.loop import step_losses
     from featurenerf.training.losses import weighted
@@ -217,36 +217,52 @@ def ours(name: str, job: str) -> tuple[list[float], int | None]:
     budget = Budget(**PRESETS[name]["quick"])
     if job == "step":
         budget = replace(budget, objects=OBJECTS, source_views=1, rays=RAYS)
-    objects, rays, features = budget.objects, budget.rays, model.config.feature_dim
-    pictures, cameras, _ = synthetic_objects(VIEWS)
-    adam = torch.optim.Adam(model.parameters(), lr=1e-4)
+    rng = np.random.default_rng(0)
+    objects = [InMemory(rng) for _ in range(OBJECTS)]
+    adam = torch.optim.Adam(model.parameters(), lr=budget.learning_rate)
 
     class Targets:
+        """In place of a teacher's features."""
+
         def of(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-            return torch.randn(objects, rays, features), batch.alpha
+            return torch.randn(*batch.xy.shape[:2], model.config.feature_dim), (batch.alpha > 0.5).float()
 
     def step() -> None:
-        each = torch.arange(objects).unsqueeze(1) % OBJECTS
-        source = torch.randint(VIEWS, (objects, budget.source_views))
-        view, xy = torch.randint(VIEWS, (objects, rays)), torch.rand(objects, rays, 2) * SIZE
-        origins, directions = cameras[each, view].rays_through(xy.unsqueeze(2))
-        batch = Batch(
-            pictures=pictures[each, source],
-            cameras=cameras[each, source],
-            xy=xy,
-            origins=origins.squeeze(2),
-            directions=directions.squeeze(2),
-            rgb=torch.rand(objects, rays, 3),
-            alpha=torch.ones(objects, rays, 1),
-            views=np.zeros((objects, 1, 2), np.int64),
-            view_index=torch.zeros(objects, rays, dtype=torch.long),
-            targets=torch.zeros(objects, 1, 4, SIZE, SIZE),
-        )
+        batch = make_batch(objects, budget, rng)
         weighted(step_losses(model, batch, Targets(), budget, seed=0), LossWeights()).backward()
         adam.step()
         adam.zero_grad()
 
-    return timed(step, warmup=1, repeat=1 if name == "paper" else 10), objects * budget.source_views * rays
+    rays = budget.objects * budget.source_views * budget.rays
+    return timed(step, warmup=1, repeat=1 if name == "paper" else 10), rays
+
+
+class InMemory:
+    """Random views of a ball, which ``make_batch`` takes for an object of a data set."""
+
+    def __init__(self, rng: Any) -> None:
+        import numpy as np
+
+        from featurenerf.cameras import Camera
+
+        y, x = np.mgrid[:SIZE, :SIZE] + 0.5 - SIZE / 2
+        alpha = np.broadcast_to(255 * (np.hypot(x, y) < 40)[..., None], (VIEWS, SIZE, SIZE, 1))
+        self._pictures = np.concatenate([rng.integers(0, 256, (VIEWS, SIZE, SIZE, 3)), alpha], -1).astype(np.uint8)
+        self._cameras = Camera.look_at(
+            rng.uniform(0, 360, VIEWS).tolist(), rng.uniform(0, 80, VIEWS).tolist(), SIZE, SIZE
+        )
+
+    def __len__(self) -> int:
+        return VIEWS
+
+    def picture(self, view: int) -> Any:
+        return self._pictures[view]
+
+    def camera(self, view: int) -> Any:
+        return self._cameras[view]
+
+    def cameras(self) -> Any:
+        return self._cameras
 
 
 # ---------------------------------------------------------------------- the authors' program
