@@ -249,10 +249,10 @@ def transfer_figure(
             draw_keypoints(p.picture, p.keypoints, cell) if p.keypoints is not None else None for p in panels
         ]
     page = sheet(rows, [p.title for p in panels], title, cell=cell)
-    shown = {n: _part_colour(n) for n in range(1, len(part_names))}
-    entries = [(str(n), colour, part_names[n]) for n, colour in shown.items()]
+    present = {int(n) for p in panels if p.parts is not None for n in np.unique(np.asarray(p.parts))}
+    parts = [("", _part_colour(n), name) for n, name in enumerate(part_names) if n > 0 and n in present]
     dots = [(str(n + 1), _keypoint_colour(n, len(keypoint_names)), name) for n, name in enumerate(keypoint_names)]
-    return _with_legends(page, [e for e in ([("", c, name) for _, c, name in entries], dots) if e])
+    return _with_legends(page, [legend for legend in (parts, dots) if legend])
 
 
 def draw_parts(

@@ -12,7 +12,7 @@ body { font: 16px/1.5 system-ui, sans-serif; color: #202226; background: #fcfcfa
   max-width: 1320px; margin: 2rem auto; padding: 0 1.5rem; }
 h1, h2, h3 { font-weight: 600; } h1 { margin-bottom: 0; } h2 { margin-top: 3rem; }
 p { max-width: 46rem; color: #555a61; } a { color: #0b5fa5; }
-.cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(25rem, 1fr)); gap: 1rem; }
+.cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(18rem, 1fr)); gap: 1rem; }
 figure { margin: 0; padding: .75rem; background: #fff; border: 1px solid #e6e6e2; border-radius: 8px; }
 .pair { display: flex; align-items: center; background: #fcfcfa; border-radius: 4px; }
 .pair > * { width: 66%; height: auto; } .pair > .given { width: 33%; border-right: 1px solid #e6e6e2; }
@@ -64,7 +64,7 @@ def section(category: str, cards: Sequence[Card], transfers: int) -> str:
 {_wide(f"overview_{kind}.png", f"views of every {kind}")}
 <h3>Marks made on one picture, found on the others</h3>
 <p>Parts and keypoints were marked on the picture at the left only. Every other pixel took the label of the most similar
-descriptor; nobody taught the model any part or keypoint. The last columns are views that no picture shows.</p>
+descriptor; no label of a part or keypoint took part in training. The last columns are views that no picture shows.</p>
 {figures}
 </section>"""
 
