@@ -457,7 +457,7 @@ def _open_cabin(a: Assembly, rng: np.random.Generator, plan: _Plan) -> None:
     frame = np.concatenate([points[:, 0], points[-1, 1:-1], points[::-1, -1]])
     a.add(sweep(frame, circle(6), 0.024, up=(0, 1, 0)), BODY, plan.trim if rng.random() < 0.5 else plan.paint)
     clear = float(_deck(plan, points[0, -1:, 0])[0]) + plan.crown + 0.07
-    a.keypoint_both(8, 9, (points[0, -1, 0], half, clear), WINDOW)
+    a.keypoint_both(8, 9, (points[0, -2, 0] + 0.03, half - 0.09, clear), WINDOW)
     cover = materials.leather(rng)
     deep = plan.belt - 0.34 + plan.crown
     rows = [plan.cowl - 0.95] if rng.random() < 0.6 else [plan.cowl - 0.85, plan.cowl - 1.5]

@@ -811,9 +811,9 @@ def _sofa(a: Assembly, rng: np.random.Generator) -> None:
     if foot > 0:
         at, yy = d / 2 - 0.05, (w + arm_w) / 2 - 0.03
         shape = _leg_shape(rng, True)
-        tilt = rng.uniform(0, 0.04)
+        spread = rng.uniform(0, 0.04)
         for k, (sx, xx) in enumerate(((1, at), (-1, -at - thick * 0.6))):
-            tip = np.array([xx + sx * tilt, yy + tilt, 0])
+            tip = np.array([xx + sx * spread, yy + spread, 0])
             a.add_both(
                 shape(np.array([xx, yy, foot + 0.02]), tip),
                 LEG,
