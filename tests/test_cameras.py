@@ -70,7 +70,7 @@ def test_colmap_agrees_with_opengl() -> None:
     camera = Camera.look_at(0, 0, 64, 48)
     # world to camera of a camera at (1.3, 0, 0) that looks at the origin, OpenCV axes: x = +y, y = -z, z = -x
     half = 0.5
-    other = Camera.from_colmap((half, half, -half, -half), (0, 0, 1.3), (float(camera.focal[0]), 32, 24), 64, 48)
+    other = Camera.from_colmap((half, half, half, -half), (0, 0, 1.3), (float(camera.focal[0]), 32, 24), 64, 48)
     points = torch.rand(7, 3) - 0.5
     xy, depth = camera.project(points)
     assert torch.allclose(other.project(points)[0], xy, atol=1e-3)

@@ -9,10 +9,11 @@ from torch import Tensor
 from featurenerf.rendering import (
     Sampling,
     composite,
+    box_bounds,
     composite_weights,
     importance_depths,
-    ray_bounds,
     render_rays,
+    sphere_bounds,
     stratified_depths,
 )
 
@@ -25,7 +26,7 @@ def ball(points: Tensor, directions: Tensor, channels: tuple[str, ...]) -> dict[
 
 def rays(count: int = 7) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     origins = torch.tensor([1.3, 0.0, 0.0]).expand(1, count, 3)
-    aims = torch.stack([torch.zeros(count), torch.linspace(-0.4, 0.4, count), torch.linspace(0, 0.1, count)], -1)
+    aims = torch.stack([torch.zeros(count), torch.linspace(-0.6, 0.6, count), torch.linspace(-0.1, 0.1, count)], -1)
     directions = torch.nn.functional.normalize(aims[None] - origins, dim=-1)
     return origins, directions, torch.full((1, count, 1), 0.8), torch.full((1, count, 1), 1.8)
 
@@ -87,17 +88,28 @@ def test_importance_follows_the_weights() -> None:
     assert ((depths > 0.4) & (depths < 0.5)).float().mean() > 0.95
 
 
-def test_bounds_are_the_chord_of_the_sphere() -> None:
-    origins, directions, _, _ = rays(3)
-    near, far = ray_bounds(origins, directions, 0.8, 1.8, 0.5)
-    for depth in (near, far):
-        on_sphere = origins + directions * depth
-        assert torch.allclose(on_sphere.norm(dim=-1), torch.full((1, 3), 0.5), atol=1e-5)
+def test_bounds_are_where_rays_enter_and_leave() -> None:
+    origins, directions = (x[:, 2:5] for x in rays()[:2])
+    for depth in sphere_bounds(origins, directions, 0.5):
+        assert torch.allclose((origins + directions * depth).norm(dim=-1), torch.full((1, 3), 0.5), atol=1e-5)
+    box = torch.tensor([[[-0.3, -0.4, -0.5], [0.2, 0.4, 0.5]]])
+    for depth, x in zip(box_bounds(origins, directions, box), (0.2, -0.3), strict=True):
+        assert torch.allclose((origins + directions * depth)[0, 1, 0], torch.tensor(x), atol=1e-5)
     aside = torch.tensor([0.0, 1.0, 0.0]).expand_as(directions)
-    near, far = ray_bounds(origins, aside, 0.8, 1.8, 0.5)
+    near, far = sphere_bounds(origins, aside, 0.5)
     assert torch.equal(near, far)
     weights = composite_weights(torch.full((1, 3, 4), 50.0), stratified_depths(near, far, 4), far)
     assert torch.equal(weights, torch.zeros_like(weights))
+    enter, leave = box_bounds(origins, aside, box)
+    assert (leave < enter).all()
+
+
+def test_skipping_transparent_rays_changes_little() -> None:
+    whole = render_rays(ball, *rays(), ("rgb",), Sampling(48, shaded=12))
+    some = render_rays(ball, *rays(), ("rgb",), Sampling(48, shaded=12, skip_below=1 / 512))
+    assert some.samples["rgb"].shape[1] < 7
+    assert torch.allclose(whole.channels["rgb"], some.channels["rgb"], atol=1 / 500)
+    assert torch.equal(whole.channels["alpha"], some.channels["alpha"])
 
 
 def test_rendering_is_deterministic_and_jitter_is_seeded() -> None:

@@ -27,7 +27,7 @@ class Sampling:
         around_depth: further samples around the coarse pass's expected depth (pixelNeRF, section B.1).
         depth_std: standard deviation of the latter, in world units.
         shaded: evaluate everything but density only at this many heaviest samples of a ray; None is all of them.
-        bound: radius of the sphere around the origin that holds the scene; rays are sampled only inside it.
+        skip_below: of a single field, rays with less alpha than this stay black but for alpha and depth.
     """
 
     coarse: int = 64
@@ -35,7 +35,7 @@ class Sampling:
     around_depth: int = 0
     depth_std: float = 0.01
     shaded: int | None = None
-    bound: float | None = None
+    skip_below: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -56,23 +56,23 @@ class RayValues:
     coarse: RayValues | None = None
 
 
-def ray_bounds(
-    origins: Float[Tensor, "b r 3"],
-    directions: Float[Tensor, "b r 3"],
-    near: float,
-    far: float,
-    bound: Float[Tensor, "#b 1 1"] | float | None,
+def sphere_bounds(
+    origins: Float[Tensor, "b r 3"], directions: Float[Tensor, "b r 3"], radius: Float[Tensor, "#b 1 1"] | float
 ) -> tuple[Float[Tensor, "b r 1"], Float[Tensor, "b r 1"]]:
-    """Depths between which each ray is sampled; equal where the ray misses the bounding sphere."""
-    start = torch.full_like(origins[..., :1], near)
-    end = torch.full_like(start, far)
-    if bound is None:
-        return start, end
+    """Depths at which rays enter and leave a sphere around the origin; equal where they miss it."""
     along = -(origins * directions).sum(-1, keepdim=True)  # depth of the point nearest to the origin
     off_axis = (origins + along * directions).square().sum(-1, keepdim=True)
-    half_chord = (bound**2 - off_axis).clamp(min=0).sqrt()
-    start = torch.clamp(along - half_chord, near, far)
-    return start, torch.maximum(start, torch.clamp(along + half_chord, near, far))
+    half_chord = (radius**2 - off_axis).clamp(min=0).sqrt()
+    return along - half_chord, along + half_chord
+
+
+def box_bounds(
+    origins: Float[Tensor, "b r 3"], directions: Float[Tensor, "b r 3"], box: Float[Tensor, "b 2 3"]
+) -> tuple[Float[Tensor, "b r 1"], Float[Tensor, "b r 1"]]:
+    """Depths at which rays enter and leave axis-aligned boxes (low and high corner); leaving is first where they miss."""
+    inverse = 1 / torch.where(directions.abs() < 1e-9, torch.full_like(directions, 1e-9), directions)
+    one, two = (box[:, :1] - origins) * inverse, (box[:, 1:] - origins) * inverse
+    return torch.minimum(one, two).amax(-1, keepdim=True), torch.maximum(one, two).amin(-1, keepdim=True)
 
 
 def stratified_depths(
@@ -158,22 +158,22 @@ def render_rays(
     """Render channels ("rgb", "feature", "coordinate", "descriptor"; "alpha" and "depth" come always) along rays.
 
     Args:
-        near, far: depths between which each ray is sampled (``ray_bounds``).
+        near, far: depths between which each ray is sampled; it is empty where they are equal.
         jitter: random depths within their bins, for training.
     """
     wanted = tuple(c for c in channels if c not in ("alpha", "depth"))
 
-    def at(depths: Tensor, names: tuple[str, ...]) -> dict[str, Tensor]:
+    def at(depths: Tensor, names: tuple[str, ...], some: Tensor | slice = slice(None)) -> dict[str, Tensor]:
         b, r, s = depths.shape
-        points = origins.unsqueeze(2) + directions.unsqueeze(2) * depths.unsqueeze(-1)
-        toward = directions.unsqueeze(2).expand(b, r, s, 3)
+        points = origins[:, some].unsqueeze(2) + directions[:, some].unsqueeze(2) * depths.unsqueeze(-1)
+        toward = directions[:, some].unsqueeze(2).expand(b, r, s, 3)
         flat = sample(points.reshape(b, r * s, 3), toward.reshape(b, r * s, 3), names)
         return {name: value.reshape(b, r, s, -1) for name, value in flat.items()}
 
     depths = stratified_depths(near, far, sampling.coarse, jitter, generator)
     if sampling.shaded is not None:
         density = at(depths, ("density",))["density"][..., 0]
-        return _shade_heaviest(at, composite_weights(density, depths, far), depths, wanted, sampling.shaded)
+        return _shade_heaviest(at, composite_weights(density, depths, far), depths, wanted, sampling)
 
     def composited(values: dict[str, Tensor], depths: Tensor, coarse: RayValues | None) -> RayValues:
         weights = composite_weights(values["density"][..., 0], depths, far)
@@ -203,22 +203,29 @@ def render_rays(
 
 
 def _shade_heaviest(
-    at: Callable[[Tensor, tuple[str, ...]], dict[str, Tensor]],
+    at: Callable[..., dict[str, Tensor]],
     weights: Float[Tensor, "b r s"],
     depths: Float[Tensor, "b r s"],
     wanted: tuple[str, ...],
-    count: int,
+    sampling: Sampling,
 ) -> RayValues:
-    """Composite ``wanted`` from the ``count`` heaviest samples of each ray, scaled to the ray's whole alpha."""
+    """Composite ``wanted`` from the heaviest samples of each ray, scaled to the ray's whole alpha."""
     alpha, depth = weights.sum(-1, keepdim=True), (weights * depths).sum(-1, keepdim=True)
-    samples: dict[str, Tensor] = {}
-    if wanted:
-        index = weights.detach().topk(min(count, weights.shape[-1]), sorted=False).indices
-        depths, kept = depths.gather(-1, index), weights.gather(-1, index)
-        weights = kept * (alpha / kept.sum(-1, keepdim=True).clamp(min=1e-8))
-        samples = at(depths, wanted)
+    through = {"alpha": alpha, "depth": depth}
+    if not wanted:
+        return RayValues(through, depths, weights, {})
+    rays = weights.shape[1]
+    some: Tensor | slice = slice(None)
+    if sampling.skip_below > 0 and len(weights) == 1:
+        some = (alpha[0, :, 0] > sampling.skip_below).nonzero()[:, 0]
+    heaviest = weights[:, some].detach().topk(min(sampling.shaded or 0, weights.shape[-1]), sorted=False).indices
+    depths, kept = depths[:, some].gather(-1, heaviest), weights[:, some].gather(-1, heaviest)
+    weights = kept * (alpha[:, some] / kept.sum(-1, keepdim=True).clamp(min=1e-8))
+    samples = at(depths, wanted, some)
     channels = composite(weights, depths, samples)
-    return RayValues({**channels, "alpha": alpha, "depth": depth}, depths, weights, samples)
+    if isinstance(some, Tensor):
+        channels = {k: v.new_zeros(1, rays, v.shape[-1]).index_copy(1, some, v) for k, v in channels.items()}
+    return RayValues({**channels, **through}, depths, weights, samples)
 
 
 def _uniform(shape: tuple[int, ...], like: Tensor, jitter: bool, generator: torch.Generator | None) -> Tensor:

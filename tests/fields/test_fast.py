@@ -15,7 +15,7 @@ from featurenerf.fields.fast import trilinear
 
 SMALL = FastConfig(
     feature_dim=8, widths=(16, 16, 24, 32), density_bins=16, volume_bins=8, volume_channels=8, pixel_channels=8,
-    hidden=32, coarse_samples=32, shaded_samples=8,
+    hidden=32, coarse_samples=32, shaded_samples=8, backbone=False,
 )  # fmt: skip
 
 
@@ -84,6 +84,22 @@ def test_render_is_what_its_rays_are(model: FastModel) -> None:
     for name in ("rgb", "depth", "alpha"):
         assert torch.allclose(whole[name].reshape(1, 576, -1), seen[name], atol=1e-5)
         assert torch.allclose(chunked[name], whole[name], atol=1e-5)
+
+
+def test_the_box_holds_all_that_is_not_empty(model: FastModel) -> None:
+    """What lies outside the box that rays are cut to is empty, for one view and for two."""
+    points = (torch.rand(4000, 3, generator=torch.Generator().manual_seed(3)) - 0.5) * 0.58
+    cameras = [Camera.look_at(20, 20), Camera.look_at(100, 30)]
+    for field in (model.encode(picture(0), cameras[0]), model.encode([picture(0), picture(1)], cameras)):
+        low, high = field.box[0]
+        outside = ((points < low) | (points > high)).any(-1)
+        assert (field.query(points).density[outside] <= 0.5).all()
+
+
+def test_with_the_backbone() -> None:
+    model = FastModel(replace(SMALL, backbone=True, backbone_size=64)).eval()
+    assert model.encode(picture()).query(torch.rand(3, 3) - 0.5).descriptor.isfinite().all()
+    assert not any(p.requires_grad for p in model.net.backbone.parameters())
 
 
 def test_a_batch_is_its_fields(model: FastModel) -> None:
@@ -176,7 +192,6 @@ def test_half_precision(model: FastModel) -> None:
         lambda m: m.encode(picture(), Camera.look_at(width=64)),
         lambda m: m.encode(picture() * 300),
         lambda m: m.encode("no/such/picture.png"),
-        lambda m: m.encode(picture()).query(torch.rand(4, 2)),
         lambda m: m.encode(picture()).query(torch.full((4, 3), float("nan"))),
         lambda m: m.encode(picture()).query(torch.rand(4, 3), channels=("colour",)),
         lambda m: m.encode(picture()).render(Camera.look_at([0.0, 1.0], 0.0)),

@@ -18,7 +18,7 @@ from featurenerf.cameras import Camera
 from featurenerf.errors import InputError
 from featurenerf.fields.warp import Canonical, canonicalise
 from featurenerf.pictures import Picture, on_black, to_tensor
-from featurenerf.rendering import RayValues, Sampling, ray_bounds, render_rays
+from featurenerf.rendering import RayValues, Sampling, render_rays
 
 CHANNELS = ("density", "rgb", "feature", "coordinate", "descriptor")
 """What a field knows of a point."""
@@ -129,7 +129,7 @@ class Field(ABC):
         origins, directions = camera.to(self.source.pose.device).rays(self.pixel_offset)
         batch = self.source.batch_shape[0] if self.batched else 1
         origins, directions = origins.reshape(batch, -1, 3), directions.reshape(batch, -1, 3)
-        near, far = ray_bounds(origins, directions, camera.near, camera.far, self._bound())
+        near, far = self.bounds(origins, directions, camera.near, camera.far)
         flat = self._render_flat(origins, directions, near, far, tuple(channels))
         shape = (*camera.batch_shape, camera.height, camera.width)
         return Rendered({name: flat[name].reshape(*shape, -1) for name in channels})
@@ -145,14 +145,16 @@ class Field(ABC):
         generator: torch.Generator | None = None,
     ) -> RayValues:
         """Render some rays of a batch of fields, samples and all: what training uses."""
-        start, end = ray_bounds(origins, directions, near, far, self._bound())
+        start, end = self.bounds(origins, directions, near, far)
         return render_rays(
             self.sample, origins, directions, start, end, channels, self.sampling, jitter=jitter, generator=generator
         )
 
-    def _bound(self) -> Tensor | float | None:
-        """Radius of the sphere that holds the scene, in world units."""
-        return self.sampling.bound
+    def bounds(
+        self, origins: Float[Tensor, "b r 3"], directions: Float[Tensor, "b r 3"], near: float, far: float
+    ) -> tuple[Float[Tensor, "b r 1"], Float[Tensor, "b r 1"]]:
+        """Depths between which rays are sampled; a field that knows where it is empty narrows them."""
+        return torch.full_like(origins[..., :1], near), torch.full_like(origins[..., :1], far)
 
     def _render_flat(
         self, origins: Tensor, directions: Tensor, near: Tensor, far: Tensor, channels: tuple[str, ...]

@@ -13,6 +13,7 @@ Colour does not depend on the viewing direction.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,10 +27,14 @@ from featurenerf.cameras import DISTANCE, FAR, FOV, NEAR, PICTURE_SIZE, Camera
 from featurenerf.errors import InputError
 from featurenerf.fields.base import Field, Model
 from featurenerf.fields.warp import Canonical
-from featurenerf.rendering import Sampling
+from featurenerf.rendering import Sampling, box_bounds, sphere_bounds
 
 BACKBONE_BLOCKS = (4, 10, 15)
 """Blocks of the backbone that are listened to: the last at 1/8, 1/16 and 1/32 of its picture."""
+
+DENSITY_UNIT, DENSITY_SHIFT = 60.0, 4.0
+RADIUS = 0.52
+"""Of the sphere around the origin that holds every object, with a margin."""
 
 
 @dataclass(frozen=True)
@@ -187,6 +192,8 @@ class FastField(Field):
     density: Float[Tensor, "bv 1 d h w"]
     volume: Float[Tensor, "bv dv hv wv c"]
     pixels: Float[Tensor, "bv cp h w"]
+    box: Float[Tensor, "b 2 3"] | None
+    """Low and high corner, in the world, of what is not empty; None while training."""
 
     def sample(
         self, points: Float[Tensor, "b n 3"], directions: Float[Tensor, "b n 3"], channels: tuple[str, ...]
@@ -200,10 +207,7 @@ class FastField(Field):
         grid = grid.reshape(b * v, n, 3)
         values: dict[str, Tensor] = {}
         if "density" in channels:
-            raw = F.grid_sample(
-                self.density, grid[:, :, None, None].to(self.density.dtype), align_corners=False, padding_mode="border"
-            )
-            raw = raw.reshape(b, v, n).mean(1)
+            raw = _density_at(self.density, grid.to(self.density.dtype)).reshape(b, v, n).mean(1)
             values["density"] = (density_activation(raw) * self.scale.mean(1, keepdim=True).to(raw.dtype)).unsqueeze(-1)
         rest = tuple(c for c in channels if c != "density")
         if rest:
@@ -217,13 +221,19 @@ class FastField(Field):
                 -1,
             )
             seen = _look_up(self.pictures, flat.to(self.pictures.dtype))
+            latent = latent.to(self.head.output.weight.dtype)
             values.update(self.head(latent.unflatten(0, (b, v)), seen.unflatten(0, (b, v)), rest))
         return values
 
-    def _bound(self) -> Tensor | float | None:
-        if self.sampling.bound is None:
-            return None
-        return (self.sampling.bound / self.scale.mean(1)).reshape(-1, 1, 1)
+    def bounds(
+        self, origins: Float[Tensor, "b r 3"], directions: Float[Tensor, "b r 3"], near: float, far: float
+    ) -> tuple[Float[Tensor, "b r 1"], Float[Tensor, "b r 1"]]:
+        start, end = sphere_bounds(origins, directions, (RADIUS / self.scale.mean(1)).reshape(-1, 1, 1))
+        if self.box is not None:
+            enter, leave = box_bounds(origins, directions, self.box)
+            start, end = torch.maximum(start, enter), torch.minimum(end, leave)
+        start = start.clamp(near, far)
+        return start, torch.maximum(start, end.clamp(near, far))
 
 
 class FastModel(Model):
@@ -243,25 +253,56 @@ class FastModel(Model):
         flat = pictures.flatten(0, 1)
         density, volume, pixels = self.net(flat.contiguous(memory_format=torch.channels_last))
         exact: dict[str, Any] = {} if flat.dtype == torch.float64 else {"dtype": torch.float32}
-        sampling = Sampling(coarse=self.config.coarse_samples, shaded=self.config.shaded_samples, bound=0.52)
+        density = density.unsqueeze(1).to(**exact)
         return FastField(
             source=cameras,
-            sampling=sampling,
+            sampling=Sampling(self.config.coarse_samples, shaded=self.config.shaded_samples, skip_below=1 / 512),
             pixel_offset=0.5,
             rays_per_chunk=16384,
             head=self.head,
             frustums=cameras,
             scale=scale,
             pictures=flat,
-            density=density.unsqueeze(1).to(**exact),
+            density=density,
             volume=volume.to(**exact).contiguous(),
             pixels=pixels.to(**exact),
+            box=None if self.training else occupied_box(density.detach(), cameras, scale),
         )
 
 
 def density_activation(raw: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
     """Raw numbers to density: nearly empty at 0, and opaque within a depth bin at 4."""
-    return 60.0 * F.softplus(raw - 4.0)
+    return DENSITY_UNIT * F.softplus(raw - DENSITY_SHIFT)
+
+
+def occupied_box(
+    raw: Float[Tensor, "bv 1 d h w"], cameras: Camera, scale: Float[Tensor, "b v"], least: float = 0.5
+) -> Float[Tensor, "b 2 3"]:
+    """Box, in the world, around the cells of frustum volumes whose density is at least ``least``; with a cell's margin.
+
+    Several views are fused by the mean of their raw numbers, so what is empty in all of them is empty.
+    """
+    b, v = scale.shape
+    d, h, w = raw.shape[2:]
+    threshold = math.log(math.expm1(least / DENSITY_UNIT)) + DENSITY_SHIFT
+    filled = F.max_pool3d(raw, 3, 1, 1)[:, 0] > threshold  # (bv, d, h, w)
+    x = (torch.arange(w, device=raw.device) + 0.5) * cameras.width / w
+    y = (torch.arange(h, device=raw.device) + 0.5) * cameras.height / h
+    depth = NEAR + (torch.arange(d, device=raw.device) + 0.5) * (FAR - NEAR) / d
+    xy = torch.stack(torch.meshgrid(x, y, indexing="xy"), -1).expand(b, v, h, w, 2)
+    origins, directions = cameras.rays_through(xy)
+    low, high = [], []
+    for view in range(b * v):
+        i, j = divmod(view, v)
+        cell, row, column = filled[view].nonzero().unbind(-1)
+        if len(cell) == 0:
+            cell, row, column = (torch.zeros(1, dtype=torch.long, device=raw.device) for _ in range(3))
+        points = origins[i, j, row, column] + directions[i, j, row, column] * depth[cell, None]
+        low.append(points.amin(0) / scale[i, j])
+        high.append(points.amax(0) / scale[i, j])
+    return torch.stack(
+        [torch.stack(low).unflatten(0, (b, v)).amin(1), torch.stack(high).unflatten(0, (b, v)).amax(1)], 1
+    )
 
 
 def trilinear(volume: Float[Tensor, "b d h w c"], grid: Float[Tensor, "b n 3"]) -> Float[Tensor, "b n c"]:
@@ -288,6 +329,17 @@ def trilinear(volume: Float[Tensor, "b d h w c"], grid: Float[Tensor, "b n 3"]) 
         mode="sum",
     )
     return out.reshape(b, -1, c)
+
+
+def _density_at(raw: Float[Tensor, "b 1 d h w"], grid: Float[Tensor, "b n 3"]) -> Float[Tensor, "b n"]:
+    """Trilinear look-up of one-channel volumes; ``grid_sample`` runs one thread an item, so a single item is split."""
+    b, n = grid.shape[:2]
+    parts = torch.get_num_threads() if b == 1 and n > 4096 and grid.device.type == "cpu" else 1
+    if parts > 1:
+        grid = F.pad(grid, (0, 0, 0, -n % parts)).reshape(parts, -1, 3)
+        raw = raw.expand(parts, *raw.shape[1:])
+    out = F.grid_sample(raw, grid[:, :, None, None], align_corners=False, padding_mode="border")
+    return out.reshape(b, -1)[:, :n]
 
 
 def _look_up(maps: Float[Tensor, "b c h w"], grid: Float[Tensor, "b n 1 2"]) -> Float[Tensor, "b n c"]:
