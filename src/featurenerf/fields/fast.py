@@ -114,7 +114,10 @@ class PictureNet(nn.Module):
         self.narrow4, self.up4 = nn.Conv2d(w8, w4, 1), Block(w4)
         self.narrow2, self.up2 = nn.Conv2d(w4, w2, 1), Block(w2)
         self.to_volume = nn.Conv2d(w4, config.volume_bins * config.volume_channels, 1)
-        self.to_pixels = nn.Conv2d(w2, config.density_bins + config.pixel_channels, 1)
+        self.to_shape = nn.Conv2d(w4, config.density_bins // 2, 1)
+        self.to_detail = nn.Sequential(
+            nn.Conv2d(w2, 2 * w2, 3, padding=1), nn.SiLU(), nn.Conv2d(2 * w2, config.density_bins + config.pixel_channels, 1)
+        )
 
     def forward(
         self, picture: Float[Tensor, "b 3 s s"]
@@ -133,8 +136,10 @@ class PictureNet(nn.Module):
         y4 = self.up4(x4 + _double(self.narrow4(y8)))  # (b, w4, s/4, s/4)
         y2 = self.up2(x2 + _double(self.narrow2(y4)))  # (b, w2, s/2, s/2)
         volume = self.to_volume(F.silu(y4)).unflatten(1, (bins, -1)).permute(0, 1, 3, 4, 2)
-        density, pixels = self.to_pixels(F.silu(y2)).split([self.config.density_bins, self.config.pixel_channels], 1)
-        return density, volume, pixels
+        detail, pixels = self.to_detail(F.silu(y2)).split([self.config.density_bins, self.config.pixel_channels], 1)
+        shape = self.to_shape(F.silu(y4)).unsqueeze(1)  # (b, 1, d/2, s/4, s/4)
+        shape = F.interpolate(shape, detail.shape[1:], mode="trilinear", align_corners=False)[:, 0]
+        return shape + detail, volume, pixels
 
     def _known(self, picture: Float[Tensor, "b 3 s s"]) -> list[Tensor] | tuple[float, float, float]:
         """The backbone's features at 1/4, 1/8 and 1/16 of the picture."""
@@ -207,22 +212,15 @@ class FastField(Field):
         grid = grid.reshape(b * v, n, 3)
         values: dict[str, Tensor] = {}
         if "density" in channels:
-            raw = _density_at(self.density, grid.to(self.density.dtype)).reshape(b, v, n).mean(1)
+            raw = _look_up(self.density, grid).reshape(b, v, n).mean(1)
             values["density"] = (density_activation(raw) * self.scale.mean(1, keepdim=True).to(raw.dtype)).unsqueeze(-1)
         rest = tuple(c for c in channels if c != "density")
         if rest:
-            flat = grid[:, :, None, :2].to(self.pixels.dtype)
-            latent = torch.cat(
-                [
-                    trilinear(self.volume, grid),
-                    _look_up(self.pixels, flat),
-                    grid.to(self.volume.dtype),
-                ],
-                -1,
-            )
-            seen = _look_up(self.pictures, flat.to(self.pictures.dtype))
-            latent = latent.to(self.head.output.weight.dtype)
-            values.update(self.head(latent.unflatten(0, (b, v)), seen.unflatten(0, (b, v)), rest))
+            flat = grid[..., :2]
+            latent = [trilinear(self.volume, grid), _look_up(self.pixels, flat), grid.to(self.volume.dtype)]
+            seen = _look_up(self.pictures, flat)
+            known = torch.cat(latent, -1).to(self.head.output.weight.dtype).unflatten(0, (b, v))
+            values.update(self.head(known, seen.unflatten(0, (b, v)), rest))
         return values
 
     def bounds(
@@ -331,20 +329,20 @@ def trilinear(volume: Float[Tensor, "b d h w c"], grid: Float[Tensor, "b n 3"]) 
     return out.reshape(b, -1, c)
 
 
-def _density_at(raw: Float[Tensor, "b 1 d h w"], grid: Float[Tensor, "b n 3"]) -> Float[Tensor, "b n"]:
-    """Trilinear look-up of one-channel volumes; ``grid_sample`` runs one thread an item, so a single item is split."""
-    b, n = grid.shape[:2]
+def _look_up(maps: Float[Tensor, "b c *size"], grid: Float[Tensor, "b n k"]) -> Float[Tensor, "b n c"]:
+    """Look maps (k = 2) or volumes (k = 3) up at positions in [-1, 1]: ``grid_sample``, with border padding.
+
+    It runs one thread an item on a CPU, so the points of a single item are split among the threads.
+    """
+    b, n, k = grid.shape
     parts = torch.get_num_threads() if b == 1 and n > 4096 and grid.device.type == "cpu" else 1
+    grid = grid.to(maps.dtype)
     if parts > 1:
-        grid = F.pad(grid, (0, 0, 0, -n % parts)).reshape(parts, -1, 3)
-        raw = raw.expand(parts, *raw.shape[1:])
-    out = F.grid_sample(raw, grid[:, :, None, None], align_corners=False, padding_mode="border")
-    return out.reshape(b, -1)[:, :n]
-
-
-def _look_up(maps: Float[Tensor, "b c h w"], grid: Float[Tensor, "b n 1 2"]) -> Float[Tensor, "b n c"]:
-    out = F.grid_sample(maps, grid, align_corners=False, padding_mode="border")
-    return out[..., 0].transpose(1, 2)
+        grid = F.pad(grid, (0, 0, 0, -n % parts)).reshape(parts, -1, k)
+        maps = maps.expand(parts, *maps.shape[1:])
+    where = grid.reshape(*grid.shape[:2], *(1,) * (k - 1), k)
+    out = F.grid_sample(maps, where, align_corners=False, padding_mode="border").flatten(2)  # (parts, c, n / parts)
+    return out.transpose(1, 2).reshape(b, -1, maps.shape[1])[:, :n]
 
 
 def _resize(x: Float[Tensor, "b c h w"], side: int) -> Float[Tensor, "b c side side"]:

@@ -9,7 +9,8 @@ from functools import lru_cache
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+import torch.nn.functional as F
+from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from featurenerf.cameras import Camera
@@ -31,6 +32,7 @@ class Batch:
         views: (object, view) of each target view, (o, t, 2); ``view_index`` (o, r) says which one a ray is of.
         targets: the target pictures, (o, t, 4, h, w).
         box: centre and size of each object's bounding box, estimated from its silhouettes, (o, 2, 3).
+        hull_points: points of the scene, (o, n, 3), and whether each lies ``in_hull``, (o, n): where all silhouettes are.
     """
 
     pictures: Float[Tensor, "o v 3 h w"]
@@ -44,6 +46,8 @@ class Batch:
     view_index: Int[Tensor, "o r"]
     targets: Float[Tensor, "o t 4 h w"]
     box: Float[Tensor, "o 2 3"]
+    hull_points: Float[Tensor, "o n 3"]
+    in_hull: Float[Tensor, "o n"]
 
 
 def make_batch(objects: Sequence[ObjectViews], budget: Budget, rng: np.random.Generator, offset: float = 0.5) -> Batch:
@@ -62,8 +66,11 @@ def make_batch(objects: Sequence[ObjectViews], budget: Budget, rng: np.random.Ge
         cameras = views.cameras()[torch.as_tensor(chosen)]
         pixels = torch.from_numpy(xy.astype(np.float32)) + offset
         origins, directions = cameras[torch.as_tensor(index)].rays_through(pixels)
-        box = silhouette_box(views, budget.views)
-        parts.append((int(number), chosen, pictures, index, pixels, values, cameras, origins, directions, box))
+        hull = visual_hull(views, available)
+        points, inside = hull.draw(budget.hull_points, rng)
+        parts.append(
+            (int(number), chosen, pictures, index, pixels, values, cameras, origins, directions, hull, points, inside)
+        )
 
     targets = torch.from_numpy(np.stack([p[2] for p in parts])).permute(0, 1, 4, 2, 3).float() / 255
     values = torch.from_numpy(np.stack([p[5] for p in parts]))
@@ -80,27 +87,61 @@ def make_batch(objects: Sequence[ObjectViews], budget: Budget, rng: np.random.Ge
         views=np.stack([np.stack([np.full_like(p[1], p[0]), p[1]], -1) for p in parts]),
         view_index=torch.stack([torch.as_tensor(p[3]) for p in parts]),
         targets=targets,
-        box=torch.stack([p[9] for p in parts]),
+        box=torch.stack([p[9].box for p in parts]),
+        hull_points=torch.stack([p[10] for p in parts]),
+        in_hull=torch.stack([p[11] for p in parts]),
     )
 
 
+HULL_CELLS = 48
+
+
+@dataclass(frozen=True, eq=False)
+class Hull:
+    """What an object's silhouettes carve out of space (Laurentini, 1994): no label is needed, the object is inside.
+
+    Attributes:
+        inside, edge, outside: numbers of the grid's cells in the hull, next to it, and elsewhere in the scene's sphere.
+        box: centre and size of the hull's bounding box.
+    """
+
+    inside: Int[np.ndarray, " i"]
+    edge: Int[np.ndarray, " e"]
+    outside: Int[np.ndarray, " o"]
+    box: Float[Tensor, "2 3"]
+
+    def draw(self, count: int, rng: np.random.Generator) -> tuple[Float[Tensor, "n 3"], Float[Tensor, " n"]]:
+        """Random points, half of them inside, a quarter next to the hull, and 1 for those inside."""
+        shares = ((self.inside, count // 2), (self.edge, count // 4), (self.outside, count - count // 2 - count // 4))
+        cells = np.concatenate([rng.choice(c if len(c) else self.outside, n).astype(np.int64) for c, n in shares])
+        index = np.stack(np.unravel_index(cells, (HULL_CELLS,) * 3), -1)
+        points = (index + rng.random((count, 3))) / HULL_CELLS - 0.5
+        inside = np.zeros(count, np.float32)
+        inside[: count // 2] = len(self.inside) > 0
+        return torch.from_numpy(points.astype(np.float32)), torch.from_numpy(inside)
+
+
 @lru_cache(maxsize=None)
-def silhouette_box(views: ObjectViews, count: int, pictures: int = 12, cells: int = 40) -> Float[Tensor, "2 3"]:
-    """Centre and size of an object's bounding box, from its silhouettes alone: the box of what they carve out of space."""
-    steps = (torch.arange(cells) + 0.5) / cells - 0.5
+def visual_hull(views: ObjectViews, count: int, pictures: int = 20) -> Hull:
+    """The hull from up to ``pictures`` of the first ``count`` views."""
+    steps = (torch.arange(HULL_CELLS) + 0.5) / HULL_CELLS - 0.5
     grid = torch.stack(torch.meshgrid(steps, steps, steps, indexing="ij"), -1).reshape(-1, 3)
-    inside = grid.norm(dim=-1) < 0.5
-    available = min(len(views), count)
-    for view in np.linspace(0, available - 1, min(pictures, available)).round().astype(int):
+    sphere = grid.norm(dim=-1) < 0.5
+    inside = sphere.clone()
+    for view in np.linspace(0, count - 1, min(pictures, count)).round().astype(int):
         camera, alpha = views.camera(int(view)), torch.from_numpy(views.picture(int(view))[..., 3])
-        xy = camera.project(grid[inside])[0].long()
+        xy = camera.project(grid[inside])[0].floor().long()
         seen = (xy >= 0).all(-1) & (xy[:, 0] < camera.width) & (xy[:, 1] < camera.height)
         on = torch.zeros(len(xy), dtype=torch.bool)
         on[seen] = alpha[xy[seen, 1], xy[seen, 0]] > 0
         inside[inside.clone()] = on
+    filled = inside.reshape(1, 1, *(HULL_CELLS,) * 3).float()
+    around = (F.max_pool3d(filled, 5, 1, 2).flatten() > 0) & ~inside & sphere
+    rest = sphere & ~inside & ~around
     left = grid[inside] if inside.any() else grid
-    low, high = left.amin(0) - 0.5 / cells, left.amax(0) + 0.5 / cells
-    return torch.stack([(low + high) / 2, high - low])
+    low, high = left.amin(0) - 0.5 / HULL_CELLS, left.amax(0) + 0.5 / HULL_CELLS
+    numbers = (mask.nonzero()[:, 0].int().numpy() for mask in (inside, around, rest))
+    return Hull(*numbers, torch.stack([(low + high) / 2, high - low]))
 
 
 def batches(
@@ -129,7 +170,7 @@ def to_device(batch: Batch, device: torch.device) -> Batch:
 
 
 def _draw_pixels(
-    alpha: Int[np.ndarray, "t h w"], count: int, rng: np.random.Generator
+    alpha: UInt8[np.ndarray, "t h w"], count: int, rng: np.random.Generator
 ) -> tuple[Int[np.ndarray, " r"], Int[np.ndarray, "r 2"]]:
     """Views and pixels (x, y) of ``count`` rays, spread evenly over the views."""
     t, h, w = alpha.shape

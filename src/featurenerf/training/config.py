@@ -13,15 +13,17 @@ from featurenerf.errors import InputError
 class LossWeights:
     """What each term counts."""
 
-    rgb: float = 4.0
+    rgb: float = 6.0
     """Mean squared error of the colour."""
-    alpha: float = 2.0
-    """Mean squared error of the opacity against the picture's alpha."""
+    alpha: float = 0.5
+    """Cross-entropy of the opacity with the picture's alpha."""
+    hull: float = 0.3
+    """Cross-entropy of occupancy with the visual hull of the object's silhouettes (fast field only)."""
     feature: float = 0.25
     """Mean squared error of the distilled feature, which is scaled to unit variance."""
     coordinate: float = 0.5
     """Squared error of the predicted coordinate, in units of a quarter of the object's diagonal."""
-    correspondence: float = 0.2
+    correspondence: float = 0.1
     """Cross-entropy of descriptor similarities with what position and teacher say corresponds."""
 
 
@@ -41,6 +43,8 @@ class Budget:
     """Views of each object that rays are drawn from; the source views come first."""
     rays: int = 512
     """Rays a field in a step."""
+    hull_points: int = 2048
+    """Points of each object at which the density is compared with the visual hull; 0 for not at all."""
     views: int = 24
     """How many views of each object are used (the first); each one's teacher features are computed once."""
     learning_rate: float = 1e-3
@@ -60,11 +64,11 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     },
     "paper": {
         "quick": {
-            "steps": 1500, "minutes": 10.0, "objects": 4, "source_views": 1, "target_views": 4, "rays": 128,
+            "steps": 1500, "minutes": 10.0, "objects": 4, "source_views": 1, "target_views": 4, "rays": 128, "hull_points": 0,
             "learning_rate": 1e-4, "coarse_samples": None, "shaded_samples": None, "validate_every": 100,
         },
         "full": {
-            "steps": 400_000, "objects": 4, "source_views": 1, "target_views": 8, "rays": 128, "views": 50,
+            "steps": 400_000, "objects": 4, "source_views": 1, "target_views": 8, "rays": 128, "views": 50, "hull_points": 0,
             "learning_rate": 1e-4, "coarse_samples": None, "shaded_samples": None, "validate_every": 2000,
         },
     },
@@ -111,6 +115,9 @@ class TrainConfig:
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise InputError(f"--{name} is {value}: it must be positive")
+        for name, least in (("feature_dim", 1), ("workers", 1), ("seed", 0)):
+            if getattr(self, name) < least:
+                raise InputError(f"--{name.replace('_', '-')} is {getattr(self, name)}: it must be at least {least}")
 
     @property
     def budget(self) -> Budget:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from tqdm import tqdm
@@ -22,13 +22,14 @@ from tqdm import tqdm
 from featurenerf import checkpoint
 from featurenerf.backbone import imagenet_weights
 from featurenerf.data.views import ObjectViews, open_dataset
+from featurenerf.devices import usable_device
 from featurenerf.errors import InputError, MissingExtraError
 from featurenerf.fields import FastConfig, FastModel, Model, PaperConfig, PaperModel
 from featurenerf.fields.base import Field
 from featurenerf.teachers import load_teacher
 from featurenerf.training.batches import Batch, batches, make_batch, to_device
 from featurenerf.training.config import Budget, TrainConfig
-from featurenerf.training.losses import correspondence_loss, ray_losses, weighted
+from featurenerf.training.losses import correspondence_loss, hull_loss, ray_losses, weighted
 from featurenerf.training.targets import Projection, TeacherTargets, fit_projection
 
 CHANNELS = ("rgb", "feature", "coordinate", "descriptor")
@@ -41,17 +42,19 @@ def train(config: TrainConfig) -> Path:
     Raises:
         InputError: when the data set, the teacher or the run's folder do not fit the configuration.
     """
-    torch.manual_seed(config.seed)
-    device = torch.device(config.device)
+    device = usable_device(config.device)
     budget = config.budget
     objects = _objects(config, "train")
     validation = _objects(config, "val")
     run = Run(config)
-    model = new_model(config).to(device)
-    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=budget.learning_rate, weight_decay=1e-4)
     teacher = load_teacher(config.teacher).to(device)
-    progress = run.resume(model, optimizer)
-    projection = fit_projection(teacher, objects, config.feature_dim, config.seed)
+    model = new_model(config).to(device)
+    trained = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(trained, lr=budget.learning_rate, weight_decay=1e-4)
+    progress, projection = run.last_state(model, optimizer)
+    if projection is None:
+        projection = fit_projection(teacher, objects, config.feature_dim, config.seed)
+    run.start(progress["step"])
     targets = TeacherTargets(teacher, projection, device, budget.bf16)
     held_out = TeacherTargets(teacher, projection, device, budget.bf16)
     run.about["teacher_variance_explained"] = round(projection.explained, 4)
@@ -69,18 +72,20 @@ def train(config: TrainConfig) -> Path:
             losses = step_losses(model, batch, targets, budget, config.seed + step)
             loss = weighted(losses, config.weights)
             if not torch.isfinite(loss):
-                raise RuntimeError(f"the loss is not finite at step {step}: {({k: float(v) for k, v in losses.items()})}")
+                terms = ", ".join(f"{name} {value.detach():.4g}" for name, value in losses.items())
+                raise RuntimeError(f"the loss is not finite at step {step}: {terms}")
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
             progress.update(step=step + 1, seconds=time.monotonic() - started)
-            psnr = -10 * math.log10(max(float(losses["rgb"]) / (2 if config.field == "paper" else 1), 1e-10))
-            run.log("train", step + 1, {**losses, "loss": loss, "psnr": psnr})
+            values = {name: float(value.detach()) for name, value in {**losses, "loss": loss}.items()}
+            psnr = _psnr(model, values["rgb"])
+            run.log("train", step + 1, {**values, "psnr": psnr})
             bar.update()
             rays = (step + 1) * budget.objects * budget.source_views * budget.rays
-            left = _minutes_left(budget, progress)
-            bar.set_postfix_str(f"loss {float(loss):.3f}, psnr {psnr:.1f}, {rays / progress['seconds']:.0f} rays/s, {left}")
+            speed, left = rays / progress["seconds"], _minutes_left(budget, progress)
+            bar.set_postfix_str(f"loss {values['loss']:.3f}, psnr {psnr:.1f}, {speed:.0f} rays/s, {left}")
             if (step + 1) % budget.validate_every == 0:
                 run.validate_and_save(model, optimizer, progress, validation, held_out, projection)
     run.validate_and_save(model, optimizer, progress, validation, held_out, projection)
@@ -113,13 +118,19 @@ def step_losses(
         generator = torch.Generator(batch.pictures.device).manual_seed(seed)
         near, far = batch.cameras.near, batch.cameras.far
         seen = field.render_rays(origins, directions, near, far, CHANNELS, jitter=jitter, generator=generator)
+        points = batch.hull_points.repeat_interleave(v, 0)
+        density = field.query(points, points, channels=("density",)).density if budget.hull_points else None
     losses = ray_losses(seen, origins, directions, rgb, alpha, feature, present)
+    if density is not None:
+        losses["hull"] = hull_loss(density, batch.in_hull.repeat_interleave(v, 0))
     if v > 1:
         depth = (seen.channels["depth"] / seen.channels["alpha"].clamp(min=1e-3)).detach().unflatten(0, (o, v)).mean(1)
         surely = seen.channels["alpha"].detach().unflatten(0, (o, v)).amin(1) > 0.5
         points = (batch.origins + batch.directions * depth - batch.box[:, :1]) / batch.box[:, 1:]
+        # what corresponds is no reason to move a surface: the weights are not trained by it
+        descriptors = torch.einsum("brs,brsc->brc", seen.weights.detach(), seen.samples["descriptor"])
         losses["correspondence"] = correspondence_loss(
-            seen.channels["descriptor"].float().unflatten(0, (o, v)), points, feature[::v], present[::v] * surely
+            descriptors.unflatten(0, (o, v)), points, feature[::v], present[::v] * surely
         )
     return losses
 
@@ -134,40 +145,59 @@ class Run:
     """The folder of a run: its configuration, checkpoints and logs."""
 
     def __init__(self, config: TrainConfig) -> None:
+        """Looks at what the folder holds, and writes nothing yet."""
         self.config, self.folder = config, config.out
         self.checkpoint = self.folder / "checkpoint"
         self.about: dict[str, Any] = {"train": _plain(config), "budget": asdict(config.budget)}
-        settings = {k: v for k, v in self.about["train"].items() if k not in ("resume", "out", "workers", "device")}
+        may_differ = ("resume", "out", "workers", "device")
+        self.settings = {k: v for k, v in self.about["train"].items() if k not in may_differ}
         path = self.folder / "config.json"
         if path.is_file():
             if not config.resume:
-                raise InputError(f"{self.folder} already holds a run: add --resume to go on with it, or choose another --out")
-            if json.loads(path.read_text()) != settings:
-                raise InputError(f"{path} has other settings than this command: resume with the same, or choose another --out")
+                raise InputError(f"{self.folder} already holds a run: add --resume to go on with it, or give another --out")
+            self._compare(path)
         elif config.resume:
             raise InputError(f"there is no run to resume in {self.folder}: leave --resume out to start one")
-        self.folder.mkdir(parents=True, exist_ok=True)
-        checkpoint.write_atomically(path, lambda p: p.write_text(json.dumps(settings, indent=2) + "\n"))
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError as error:
             raise MissingExtraError("tensorboard", "train") from error
-        self.writer = SummaryWriter(str(self.folder / "tensorboard"))
+        self._new_writer = SummaryWriter
 
-    def resume(self, model: Model, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-        """Take model, optimiser and progress back from the last checkpoint, if there is one."""
+    def start(self, step: int) -> None:
+        """Make the folder, if there is none yet, and open the log, from which steps after ``step`` are struck."""
+        path = self.folder / "config.json"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            checkpoint.write_atomically(path, lambda p: p.write_text(json.dumps(self.settings, indent=2) + "\n"))
+            self.writer = self._new_writer(str(self.folder / "tensorboard"), purge_step=step + 1)
+        except OSError as error:
+            raise InputError(f"{self.folder} cannot be written ({error.strerror}): give another --out") from error
+
+    def last_state(
+        self, model: Model, optimizer: torch.optim.Optimizer
+    ) -> tuple[dict[str, Any], Projection | None]:
+        """Take model, optimiser, progress and projection back from where the run last saved them, if it did."""
         folder = self.folder / "resume"
-        if not folder.is_dir() and (self.folder / "resume.old").is_dir():
-            folder = self.folder / "resume.old"  # killed between the two renames of ``_save_state``
         if not folder.is_dir():
-            return {"step": 0, "seconds": 0.0}
-        model.load_state_dict(load_file(folder / "model.safetensors"))
-        state: dict[int, dict[str, Tensor]] = {}
-        for name, value in load_file(folder / "optimizer.safetensors").items():
-            index, key = name.split(".")
-            state.setdefault(int(index), {})[key] = value
-        optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
-        return json.loads((folder / "progress.json").read_text())
+            folder = self.folder / "resume.old"  # killed between the two renames of ``_save_state``
+        if not (self.config.resume and folder.is_dir()):
+            return {"step": 0, "seconds": 0.0}, None
+        try:
+            model.load_state_dict(load_file(folder / "model.safetensors"))
+            state: dict[int, dict[str, Tensor]] = {}
+            parameters = [p for group in optimizer.param_groups for p in group["params"]]
+            for name, value in load_file(folder / "optimizer.safetensors").items():
+                index, key = name.split(".")
+                like = parameters[int(index)]
+                if value.shape == like.shape:  # as in memory as before, or sums come out otherwise
+                    value = torch.empty_like(like, dtype=value.dtype).copy_(value)
+                state.setdefault(int(index), {})[key] = value
+            optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+            progress = json.loads((folder / "progress.json").read_text())
+            return progress, Projection.read(folder / "teacher.safetensors")
+        except (OSError, ValueError, LookupError, RuntimeError, SafetensorError) as error:
+            raise InputError(f"{folder} is damaged ({_first_line(error)}): start again, with another --out") from error
 
     def validate_and_save(
         self,
@@ -183,18 +213,32 @@ class Run:
         tqdm.write(f"step {progress['step']}: " + ", ".join(f"{k} {v:.4g}" for k, v in scores.items()))
         about = {**self.about, **progress, "validation": scores}
         checkpoint.save(model, self.checkpoint, about)
-        tensors = {"mean": projection.mean, "basis": projection.basis.contiguous(), "scale": projection.scale.reshape(1)}
-        checkpoint.write_atomically(self.checkpoint / "teacher.safetensors", lambda p: save_file(tensors, p))
-        self._save_state(model, optimizer, progress)
+        checkpoint.write_atomically(self.checkpoint / "teacher.safetensors", projection.write)
+        self._save_state(model, optimizer, progress, projection)
 
-    def log(self, group: str, step: int, values: Mapping[str, float | Tensor]) -> None:
+    def log(self, group: str, step: int, values: Mapping[str, float]) -> None:
         for name, value in values.items():
-            self.writer.add_scalar(f"{group}/{name}", float(value), step)
+            self.writer.add_scalar(f"{group}/{name}", value, step)
 
     def close(self) -> None:
         self.writer.close()
 
-    def _save_state(self, model: Model, optimizer: torch.optim.Optimizer, progress: Mapping[str, Any]) -> None:
+    def _compare(self, path: Path) -> None:
+        """Refuse to resume with other settings than those of ``config.json``."""
+        try:
+            before = json.loads(path.read_text())
+            odd = sorted(k for k in {*before, *self.settings} if before.get(k) != self.settings.get(k))
+        except (OSError, ValueError, TypeError, AttributeError) as error:
+            raise InputError(f"{path} is damaged ({error}): start again, with another --out") from error
+        if odd:
+            raise InputError(
+                f"{path} has other settings than this command ({', '.join(odd)}): "
+                "resume with the same, or give another --out"
+            )
+
+    def _save_state(
+        self, model: Model, optimizer: torch.optim.Optimizer, progress: Mapping[str, Any], projection: Projection
+    ) -> None:
         new, now, old = (self.folder / name for name in ("resume.new", "resume", "resume.old"))
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir()
@@ -205,9 +249,10 @@ class Run:
             for key, value in entry.items()
         }
         save_file(moments, new / "optimizer.safetensors")
+        projection.write(new / "teacher.safetensors")
         (new / "progress.json").write_text(json.dumps(dict(progress)))
-        shutil.rmtree(old, ignore_errors=True)
         if now.is_dir():
+            shutil.rmtree(old, ignore_errors=True)
             os.replace(now, old)
         os.replace(new, now)
         shutil.rmtree(old, ignore_errors=True)
@@ -223,12 +268,16 @@ def validate(model: Model, objects: list[ObjectViews], targets: TeacherTargets, 
         losses = step_losses(model, to_device(batch, model.device), targets, budget, seed=0, jitter=False)
         for name, value in losses.items():
             sums[name] = sums.get(name, 0.0) + float(value) / VALIDATION_BATCHES
-    halves = 2 if model.name == "paper" else 1
-    return {**sums, "psnr": -10 * math.log10(max(sums["rgb"] / halves, 1e-10))}
+    return {**sums, "psnr": _psnr(model, sums["rgb"])}
 
 
 def _objects(config: TrainConfig, split: str) -> list[ObjectViews]:
     return [views for name in config.category for views in open_dataset(config.data, name, split, config.splits)]
+
+
+def _psnr(model: Model, loss: float) -> float:
+    """Of the colour loss; the paper field's is the sum of a coarse and a fine pass."""
+    return -10 * math.log10(max(loss / (2 if model.name == "paper" else 1), 1e-10))
 
 
 def _offset(model: Model) -> float:
@@ -253,3 +302,7 @@ def _minutes_left(budget: Budget, progress: Mapping[str, Any]) -> str:
 
 def _plain(config: TrainConfig) -> dict[str, Any]:
     return json.loads(json.dumps(asdict(config), default=str))
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,4 +1,4 @@
-"""The losses: the paper's three (section 3.2 and 3.3), opacity, and correspondence of descriptors between pictures."""
+"""The losses: the paper's three (section 3.2 and 3.3), opacity, shape from silhouettes, and correspondence of descriptors between pictures."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def ray_losses(
     off = ((seen.samples["coordinate"] - points) / COORDINATE_UNIT).square().sum(-1)  # (b, r, s)
     losses = {
         "rgb": F.mse_loss(seen.channels["rgb"], rgb),
-        "alpha": F.mse_loss(seen.channels["alpha"], alpha),
+        "alpha": F.binary_cross_entropy(seen.channels["alpha"].float().clamp(1e-4, 1 - 1e-4), alpha),
         "feature": ((seen.channels["feature"] - feature).square().mean(-1, keepdim=True) * present).sum()
         / present.sum().clamp(min=1),
         "coordinate": ((seen.weights.detach() * off).sum(-1, keepdim=True) * alpha).sum() / alpha.sum().clamp(min=1),
@@ -42,6 +42,20 @@ def ray_losses(
         coarse = ray_losses(seen.coarse, origins, directions, rgb, alpha, feature, present)
         losses = {name: value + coarse[name] for name, value in losses.items()}
     return losses
+
+
+HULL_STEP = 0.02
+"""A point counts as occupied as far as a ray would be stopped within this distance, in world units."""
+
+
+def hull_loss(density: Float[Tensor, "b n"], inside: Float[Tensor, "b n"]) -> Float[Tensor, ""]:
+    """Cross-entropy between occupancy, ``1 - exp(-density * HULL_STEP)``, and the visual hull.
+
+    Outside the hull there is nothing, for certain; inside there mostly is something, and it counts half.
+    """
+    optical = (density * HULL_STEP).float()
+    filled = -torch.log(-torch.expm1(-optical.clamp(min=1e-4)))
+    return (inside * filled * 0.5 + (1 - inside) * optical).mean()
 
 
 def correspondence_loss(

@@ -1,13 +1,15 @@
-"""What the teacher says of the rays: features computed when a view is first drawn, then kept as principal components."""
+"""What the teacher says of the rays: features computed when a view is first drawn, kept as principal components."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from featurenerf.data.views import ObjectViews
@@ -31,21 +33,26 @@ class Projection:
 
     @classmethod
     def fit(cls, features: Float[Tensor, "n c"], components: int) -> Projection:
-        if features.shape[1] < components:
-            raise InputError(
-                f"the teacher's feature has {features.shape[1]} numbers, fewer than the {components} asked for: "
-                f"lower --feature-dim"
-            )
         mean = features.mean(0)
         centred = (features - mean).double()
         values, vectors = torch.linalg.eigh(centred.T @ centred / len(features))
         basis = vectors[:, -components:].flip(1)
-        basis = basis * torch.where(basis.abs().argmax(0, keepdim=True) >= 0, 1.0, 1.0)
+        basis = basis * basis.gather(0, basis.abs().argmax(0, keepdim=True)).sign()  # eigenvectors have no sign
         kept = values[-components:].clamp(min=0)
         return cls(mean, basis.float(), kept.mean().sqrt().float(), float(kept.sum() / values.clamp(min=0).sum()))
 
     def __call__(self, features: Float[Tensor, "*n c"]) -> Float[Tensor, "*n k"]:
         return (features - self.mean) @ self.basis / self.scale
+
+    def write(self, path: Path) -> None:
+        share = torch.tensor(self.explained, dtype=torch.float64)
+        tensors = {"mean": self.mean, "basis": self.basis, "scale": self.scale, "explained": share}
+        save_file({name: value.cpu().contiguous() for name, value in tensors.items()}, path)
+
+    @classmethod
+    def read(cls, path: Path) -> Projection:
+        tensors = load_file(path)
+        return cls(tensors["mean"], tensors["basis"], tensors["scale"], float(tensors["explained"]))
 
     def to(self, device: torch.device) -> Projection:
         return Projection(self.mean.to(device), self.basis.to(device), self.scale.to(device), self.explained)
@@ -92,7 +99,15 @@ def teacher_maps(targets: TeacherTargets, pictures: Float[Tensor, "n 4 h w"]) ->
 def fit_projection(
     teacher: Teacher, objects: list[ObjectViews], components: int, seed: int, pictures: int = 192
 ) -> Projection:
-    """Principal components of the teacher's features on the objects of random training views."""
+    """Principal components of the teacher's features on the objects of random training views.
+
+    Raises:
+        InputError: when the feature has fewer numbers than ``components``, or no picture shows anything.
+    """
+    if teacher.dim < components:
+        raise InputError(
+            f"--feature-dim is {components}, more than the {teacher.dim} numbers of a feature of {teacher.name}: lower it"
+        )
     rng = np.random.default_rng([seed, 1])
     found = []
     for _ in range(max(1, pictures // 16)):
@@ -103,4 +118,7 @@ def fit_projection(
         maps = teacher(torch.stack(drawn).permute(0, 3, 1, 2).float() / 255)
         cells = maps.permute(0, 2, 3, 1).flatten(0, 2)
         found.append(cells[cells.abs().sum(1) > 0])
-    return Projection.fit(torch.cat(found), components)
+    features = torch.cat(found)
+    if len(features) == 0:
+        raise InputError(f"the pictures under {objects[0].root} show no objects: their alpha is 0, make them again")
+    return Projection.fit(features, components)
