@@ -41,7 +41,9 @@ def load(
         weights = load_file(path)
     except (SafetensorError, OSError) as error:
         raise InputError(f"{path} is damaged ({error}): copy or train it again") from error
-    missing, unexpected = model.load_state_dict(weights, strict=False, assign=False) if _fits(model, weights) else (["sizes"], [])
+    missing, unexpected = (
+        model.load_state_dict(weights, strict=False, assign=False) if _fits(model, weights) else (["sizes"], [])
+    )
     if missing or unexpected:
         raise InputError(
             f"{path} does not belong to {directory / CONFIG}: "
@@ -50,12 +52,25 @@ def load(
     return model.to(device=torch.device(device), dtype=dtype).eval()
 
 
-def save(model: Model, directory: str | os.PathLike[str], about: Mapping[str, Any] | None = None) -> Path:
-    """Write a model and its configuration; ``about`` (training settings, metrics) is kept beside it in the config."""
+def save(
+    model: Model,
+    directory: str | os.PathLike[str],
+    about: Mapping[str, Any] | None = None,
+    dtype: torch.dtype | None = None,
+) -> Path:
+    """Write a model and its configuration.
+
+    Args:
+        about: further entries of the configuration (training settings, metrics).
+        dtype: what the weights are stored as; None keeps theirs, ``torch.float16`` halves the file.
+    """
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     config = {"featurenerf": 1, "field": model.name, "model": asdict(model.config), **(about or {})}
-    weights = {k: v.detach().to("cpu").contiguous() for k, v in model.state_dict().items()}
+    weights = {
+        k: v.detach().to("cpu", dtype if v.is_floating_point() else None).contiguous()
+        for k, v in model.state_dict().items()
+    }
     write_atomically(directory / CONFIG, lambda path: path.write_text(json.dumps(config, indent=2) + "\n"))
     write_atomically(directory / WEIGHTS, lambda path: save_file(weights, path))
     return directory
@@ -101,7 +116,9 @@ def _find(name: str | os.PathLike[str]) -> Path:
         if directory.is_dir():
             return directory
     shipped = sorted(p.name for p in SHIPPED.iterdir()) if SHIPPED.is_dir() else []
-    raise InputError(f"there is no checkpoint {str(name)!r}: give a directory or one of those that ship: {', '.join(shipped)}")
+    raise InputError(
+        f"there is no checkpoint {str(name)!r}: give a directory or one of those that ship: {', '.join(shipped)}"
+    )
 
 
 def _fits(model: Model, weights: Mapping[str, torch.Tensor]) -> bool:

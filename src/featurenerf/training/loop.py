@@ -24,6 +24,7 @@ from featurenerf.backbone import imagenet_weights
 from featurenerf.data.views import ObjectViews, open_dataset
 from featurenerf.devices import usable_device
 from featurenerf.errors import InputError, MissingExtraError
+from featurenerf.evaluation.report import peak_memory_mib
 from featurenerf.fields import FastConfig, FastModel, Model, PaperConfig, PaperModel
 from featurenerf.fields.base import Field
 from featurenerf.teachers import load_teacher
@@ -211,7 +212,7 @@ class Run:
         scores = validate(model, validation, targets, self.config.budget)
         self.log("val", progress["step"], scores)
         tqdm.write(f"step {progress['step']}: " + ", ".join(f"{k} {v:.4g}" for k, v in scores.items()))
-        about = {**self.about, **progress, "validation": scores}
+        about = {**self.about, **progress, "peak_memory_mib": peak_memory_mib(), "validation": scores}
         checkpoint.save(model, self.checkpoint, about)
         checkpoint.write_atomically(self.checkpoint / "teacher.safetensors", projection.write)
         self._save_state(model, optimizer, progress, projection)

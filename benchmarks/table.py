@@ -1,0 +1,86 @@
+"""The table of results: every task, category and method, each evaluated by its own `featurenerf eval` process.
+
+    python benchmarks/table.py --data DIR --out benchmarks/results \
+        --checkpoint "fast, 10 min"=runs/fast/checkpoint --checkpoint "paper, 10 min"=runs/paper/checkpoint
+
+writes one report a cell (JSON) and `table.md`. Rows that need no field (teacher, same-pixel) and the nearest predicted
+coordinate of the first checkpoint are added; all rows share the same pairs, the first --pairs of the split file.
+"""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+from tqdm import tqdm
+
+from featurenerf.checkpoint import read_config
+from featurenerf.evaluation.report import markdown_table, read_report
+
+TASKS = ("2d", "view", "3d")
+
+
+@dataclass(frozen=True)
+class Config:
+    """Evaluate checkpoints and baselines on the same pairs and put them into one table."""
+
+    data: Path
+    """A data set with test pairs."""
+    out: Path
+    """Folder of the reports and of table.md; reports that are there already are kept."""
+    checkpoint: tuple[str, ...]
+    """NAME=DIRECTORY, one row each; the first also gives the row of the nearest predicted coordinate."""
+    category: tuple[str, ...] = ("chair", "car")
+    task: tuple[str, ...] = TASKS
+    pairs: int = 50
+
+
+def main(config: Config) -> None:
+    rows = [tuple(item.split("=", 1)) for item in config.checkpoint]
+    methods = [(name, "descriptor", Path(folder)) for name, folder in rows]
+    methods.append((f"nearest predicted coordinate ({rows[0][0]})", "coordinate", Path(rows[0][1])))
+    methods += [("raw teacher", "teacher", Path(rows[0][1])), ("same pixel", "same-pixel", None)]
+    config.out.mkdir(parents=True, exist_ok=True)
+    plan = [(c, t, *m) for c in config.category for t in config.task for m in methods]
+    reports, names, commands = [], [], []
+    for category, task, name, method, folder in tqdm(plan, desc="table"):
+        slug = "".join(ch if ch.isalnum() else "-" for ch in name)
+        path = config.out / f"{category}_{task}_{slug}.json"
+        command = ["featurenerf", "eval", "--data", config.data, "--category", category, "--task", task]
+        command += ["--method", method, "--pairs", config.pairs, "--out", path, "--no-progress"]
+        command += ["--checkpoint", folder] if folder else []
+        commands.append(shlex.join(map(str, command)))
+        if not path.exists():
+            run = [sys.executable, "-m", *map(str, command)]
+            subprocess.run(run, check=True, stdout=subprocess.DEVNULL)
+        reports.append(read_report(path))
+        names.append(name + (" (privileged: sees the target)" if reports[-1].get("privileged") else ""))
+    text = markdown_table(reports, names) + "\nTraining:\n\n" + training_table(rows)
+    text += "\nCommands:\n\n```bash\n" + "\n".join(commands) + "\n```\n"
+    (config.out / "table.md").write_text(text)
+    print(config.out / "table.md")
+
+
+def training_table(rows: list[tuple[str, ...]]) -> str:
+    """What each checkpoint's training took, as its configuration records it."""
+    lines = [
+        "| checkpoint | minutes | steps | rays | rays/s | peak MiB | validation PSNR |",
+        "|---|---:|---:|---:|---:|---:|---:|",
+    ]
+    for name, folder in rows:
+        about = read_config(Path(folder))
+        budget, steps, seconds = about["budget"], about["step"], about["seconds"]
+        rays = steps * budget["objects"] * budget["source_views"] * budget["rays"]
+        lines.append(
+            f"| {name} | {seconds / 60:.1f} | {steps} | {rays:,} | {rays / seconds:,.0f} | "
+            f"{about.get('peak_memory_mib') or 0:,.0f} | {about['validation']['psnr']:.1f} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Config))
