@@ -1,0 +1,65 @@
+"""Carry the keypoints and parts that were marked on one picture to a picture of another object.
+
+    python examples/02_transfer_keypoints.py                                      # chairs that ship with the package
+    python examples/02_transfer_keypoints.py --source hatchback --target beetle
+
+Nothing is trained on these objects: each mark goes to the place with the most similar descriptor.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+import featurenerf
+from featurenerf import figures
+from featurenerf.cli.demo import Shown, read_pictures
+from featurenerf.data.synthesis import CATEGORIES
+from featurenerf.pictures import to_tensor
+
+SIZE = 256
+"""Of the shipped pictures, in pixels."""
+
+
+def main() -> None:
+    pictures = {picture.name: picture for picture in read_pictures()}
+    marked = [name for name, picture in pictures.items() if picture.parts is not None]
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--source", choices=marked, default="dining_chair")
+    parser.add_argument("--target", choices=list(pictures), default="office_chair")
+    parser.add_argument("--checkpoint", default="chair-car", help="directory, or name of one that ships")
+    parser.add_argument("--out", type=Path, default=Path("transfer_keypoints.png"))
+    args = parser.parse_args()
+    source, target = pictures[args.source], pictures[args.target]
+
+    model = featurenerf.load(args.checkpoint)
+    with torch.no_grad():
+        known = model.encode(source.path, source.camera(SIZE, SIZE))
+        asked = model.encode(target.path, target.camera(SIZE, SIZE))
+    names = list(source.keypoints)
+    keypoints = torch.tensor(list(source.keypoints.values()))  # (K, 2): x, y
+    xy, score = featurenerf.transfer_keypoints(known, asked, keypoints)
+    parts = featurenerf.transfer_parts(known, asked, source.parts)
+    for name, place, similarity in zip(names, xy.tolist(), score.tolist(), strict=True):
+        print(f"{name:24} -> ({place[0]:5.1f}, {place[1]:5.1f})   similarity {similarity:.2f}")
+
+    figure = figures.transfer_figure(
+        figures.Panel(f"{source.title} (marked by hand)", _picture(source), keypoints, source.parts),
+        [figures.Panel(target.title, _picture(target), xy, np.asarray(parts))],
+        names,
+        CATEGORIES[source.category].part_names,
+    )
+    figure.save(args.out)
+    print(args.out.resolve())
+
+
+def _picture(shown: Shown) -> Image.Image:
+    return figures.picture_on_paper(to_tensor(shown.path))
+
+
+if __name__ == "__main__":
+    main()

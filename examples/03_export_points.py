@@ -1,0 +1,60 @@
+"""Export an object's surface as points that carry descriptors, and find a place on it by similarity.
+
+    python examples/03_export_points.py                        # a car that ships with the package
+    python examples/03_export_points.py my_car.png --out mine.ply
+
+Any PLY viewer shows the colours; ``featurenerf.export.read_ply`` (or a PLY reader) gives the descriptors back.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import torch
+
+import featurenerf
+from featurenerf import export
+from featurenerf.pictures import to_tensor
+
+SHIPPED = Path(featurenerf.__file__).parent / "assets" / "pictures"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("picture", nargs="?", type=Path, help="any picture of a chair or a car")
+    parser.add_argument("--checkpoint", default="chair-car", help="directory, or name of one that ships")
+    parser.add_argument("--out", type=Path, default=Path("points.ply"))
+    args = parser.parse_args()
+
+    model = featurenerf.load(args.checkpoint)
+    if args.picture is None:
+        picture = to_tensor(SHIPPED / "hatchback.png")
+        camera = featurenerf.Camera.look_at(azimuth=40, elevation=20, width=256, height=256)
+    else:
+        picture, camera = featurenerf.prepare(args.picture), featurenerf.Camera.look_at()
+    with torch.no_grad():
+        field = model.encode(picture, camera)
+
+    cloud = export.point_cloud(field, most=5000)
+    export.write_ply(args.out, cloud)
+    size = cloud.points.max(0) - cloud.points.min(0)
+    print(f"{len(cloud.points)} points in a box of {_text(size)} (x front, y left, z up)")
+
+    again = export.read_ply(args.out)
+    assert again.descriptor is not None
+    descriptors = torch.from_numpy(again.descriptor)  # (N, D)
+    query = descriptors[:1]  # the first point's; take any other point's, or another object's
+    index, score = featurenerf.match(query, descriptors[1:])
+    found = again.points[1:][int(index)]
+    print(f"most similar to the point at {_text(again.points[0])}: the one at {_text(found)}, by {float(score):.3f}")
+    print(args.out.resolve())
+
+
+def _text(numbers: np.ndarray) -> str:
+    return "(" + ", ".join(f"{number:.2f}" for number in numbers) + ")"
+
+
+if __name__ == "__main__":
+    main()
