@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from featurenerf.cameras import Camera
 from featurenerf.fields.base import Field, Model
-from featurenerf.rendering import Sampling
+from featurenerf.rendering import Sampling, sphere_bounds
 
 RADII = (0.4, 0.22, 0.15)  # inside the sphere of radius 0.5
 COLOURS = torch.tensor([[0.9, 0.1, 0.1], [0.1, 0.8, 0.1], [0.1, 0.2, 0.9]])
@@ -37,6 +37,10 @@ class EllipsoidField(Field):
         }
         return {name: values[name] for name in channels}
 
+    def bounds(self, origins: Tensor, directions: Tensor, near: float, far: float) -> tuple[Tensor, Tensor]:
+        start, end = sphere_bounds(origins, directions, 0.5)
+        return start.clamp(min=near), end.clamp(max=far)
+
 
 class EllipsoidModel(Model):
     """Sees the same ellipsoid in every picture (nothing in a black one)."""
@@ -54,4 +58,4 @@ class EllipsoidModel(Model):
 
 def ellipsoid(source: Camera | None = None, opacity: float = 500.0) -> EllipsoidField:
     source = Camera.look_at().reshape(1) if source is None else source
-    return EllipsoidField(source, Sampling(64, bound=0.5), 0.5, 65536, opacity)
+    return EllipsoidField(source, Sampling(64), 0.5, 65536, opacity)

@@ -31,7 +31,7 @@ def test_shipped_pictures_are_whole() -> None:
 
 def test_the_page_holds_everything_it_shows(tmp_path: Path) -> None:
     pictures = [p for p in demo.read_pictures() if p.category == "car"]
-    settings = LiftSettings(views=4, frames=2, size=32, grid=16, points=50)
+    settings = LiftSettings(views=4, frames=4, size=32, grid=16, points=50)
     page = demo.run(tmp_path / "out", EllipsoidModel(), settings, pictures, progress=False)
     text = page.read_text()
     shown = re.findall(r'(?:src|href)="([^"]+)"', text)

@@ -17,7 +17,7 @@ STEP = 1 / 47
 
 
 def test_points_lie_on_the_surface_with_its_colours_and_descriptors() -> None:
-    cloud = export.point_cloud(ellipsoid(), most=3000)
+    cloud = export.point_cloud(ellipsoid(), export.all_around(64), most=3000)
     distance = np.linalg.norm(cloud.points / RADII, axis=1)
     assert len(cloud.points) == 3000
     assert np.all((distance > 0.9) & (distance < 1.15))
@@ -52,7 +52,7 @@ def test_mesh_touching_the_cube_is_closed_and_specks_are_dropped() -> None:
 
 
 def test_an_empty_field_is_said_to_be_empty() -> None:
-    for make in (export.point_cloud, lambda f: export.mesh(f, grid=16)):
+    for make in (lambda f: export.point_cloud(f, export.all_around(16)), lambda f: export.mesh(f, grid=16)):
         with pytest.raises(InputError, match="picture may hold no"):
             make(ellipsoid(opacity=0.0))
     with pytest.raises(InputError, match="grid"):

@@ -80,7 +80,8 @@ def test_sheet_puts_every_picture_in_its_place() -> None:
 def test_turntable_is_a_video_or_a_gif(
     extra: bool, tmp_path: Path, views: list[figures.View], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    frames = figures.turntable_frames(views, DescriptorColours.fit(views), 64)
+    colours = DescriptorColours.fit(views)
+    frames = [figures.turntable_frame(v, colours, 64) for v in views]
     assert [f.size for f in frames] == [(128, 64)] * 4
     if extra:
         imageio_ffmpeg = pytest.importorskip("imageio_ffmpeg", reason="the extra video is not installed")

@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float32, Int32
 from tqdm import tqdm
 
-from featurenerf.cameras import Camera
+from featurenerf.cameras import PICTURE_SIZE, Camera
 from featurenerf.errors import InputError
 from featurenerf.fields.base import Field
 
@@ -50,6 +50,12 @@ class Geometry:
 # ---------------------------------------------------------------------- from a field
 
 
+def all_around(size: int = PICTURE_SIZE) -> list[Camera]:
+    """Twelve canonical cameras that see an object from all sides, from below to above."""
+    elevations = (-15.0, 20.0, 50.0)
+    return [Camera.look_at(90.0 * i + 30.0 * k, e, size, size) for k, e in enumerate(elevations) for i in range(4)]
+
+
 @torch.no_grad()
 def point_cloud(
     field: Field,
@@ -61,16 +67,14 @@ def point_cloud(
     """The visible surface of a field as points: the depth pictures of some cameras, put back into the world.
 
     Args:
-        cameras: None is 12 canonical cameras around the object, from below to above.
+        cameras: None is ``all_around()``.
         most: at most so many points are kept, evenly drawn from all pictures.
         level: a point counts only where the field, within 0.02 units along its ray, is denser than this: pixels on
             the outline, whose depth is a mean of near and far, fall away.
     Raises:
         InputError: when the field shows nothing to these cameras.
     """
-    if cameras is None:
-        elevations = [-15.0, 20.0, 50.0]
-        cameras = [Camera.look_at(90.0 * i + 30.0 * k, e) for k, e in enumerate(elevations) for i in range(4)]
+    cameras = all_around() if cameras is None else cameras
     found = []
     for camera in tqdm(cameras, desc="point cloud", leave=False, disable=not progress):
         seen = field.render(camera, channels=("depth", "alpha"))

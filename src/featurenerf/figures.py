@@ -173,15 +173,12 @@ def sheet(
     return page
 
 
-def turntable_frames(views: Sequence[View], colours: DescriptorColours, size: int = 256) -> list[Image.Image]:
-    """One frame a view: its colours at the left, its descriptors at the right."""
-    frames = []
-    for view in views:
-        frame = Image.new("RGB", (2 * size, size), PAPER)
-        frame.paste(enlarged(colour_picture(view), size), (0, 0))
-        frame.paste(enlarged(descriptor_picture(view, colours), size), (size, 0))
-        frames.append(frame)
-    return frames
+def turntable_frame(view: View, colours: DescriptorColours, size: int = 256) -> Image.Image:
+    """A view's colours at the left, its descriptors at the right."""
+    frame = Image.new("RGB", (2 * size, size), PAPER)
+    frame.paste(enlarged(colour_picture(view), size), (0, 0))
+    frame.paste(enlarged(descriptor_picture(view, colours), size), (size, 0))
+    return frame
 
 
 def write_turntable(frames: Sequence[Image.Image], stem: str | os.PathLike[str], seconds: float | int = 4.0) -> Path:

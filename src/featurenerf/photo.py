@@ -91,8 +91,8 @@ class LiftSettings:
     Attributes:
         azimuth, elevation: where the picture was taken from, in degrees (``Camera.look_at``). Where the heading is
             unknown, 0 and 20 are assumed, and the world is then that assumed camera's.
-        views: novel views on the sheet.
-        frames: of the turntable.
+        views: novel views on the sheet, evenly spread over a full turn.
+        frames: of the turntable, a multiple of ``views``.
         size: side of the rendered pictures, in pixels.
         grid: points a side of the cube in which the mesh is looked for.
         points: at most so many in the point cloud.
@@ -101,7 +101,7 @@ class LiftSettings:
 
     azimuth: float | int = 0.0
     elevation: float | int = 20.0
-    views: int = 7
+    views: int = 8
     frames: int = 48
     size: int = PICTURE_SIZE
     grid: int = 96
@@ -109,9 +109,11 @@ class LiftSettings:
     level: float | int = export.SURFACE_DENSITY
 
     def __post_init__(self) -> None:
-        for name, low, high in (("views", 1, 64), ("frames", 2, 1000), ("size", 16, 1024), ("points", 1, 10_000_000)):
+        for name, low, high in (("views", 1, 64), ("frames", 1, 1000), ("size", 16, 1024), ("points", 1, 10_000_000)):
             if not low <= getattr(self, name) <= high:
                 raise InputError(f"{name} is {getattr(self, name)}: it must lie between {low} and {high}")
+        if self.frames % self.views:
+            raise InputError(f"frames is {self.frames} and views {self.views}: frames must be a multiple of views")
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,8 +182,9 @@ def lift(
         camera = Camera.look_at(float(settings.azimuth), float(settings.elevation), ready.shape[2], ready.shape[1])
         seen = step("encode", lambda: loaded.encode(ready, camera))
         views, shown = step("views", lambda: _write_sheet(folder, ready, seen, colours, settings, progress))
-        turntable = step("turntable", lambda: _write_turntable(folder, seen, shown, settings, progress))
-        cloud = step("points", lambda: export.point_cloud(seen, None, settings.points, settings.level, progress))
+        turntable = step("turntable", lambda: _write_turntable(folder, seen, views, shown, settings, progress))
+        around = export.all_around(settings.size)
+        cloud = step("points", lambda: export.point_cloud(seen, around, settings.points, settings.level, progress))
         export.write_ply(folder / "points.ply", cloud)
         surface = step("mesh", lambda: export.mesh(seen, settings.grid, settings.level, progress))
         export.write_ply(folder / "mesh.ply", surface)
@@ -244,11 +247,21 @@ def _write_sheet(
 
 
 def _write_turntable(
-    folder: Path, seen: Field, colours: figures.DescriptorColours, settings: LiftSettings, progress: bool
+    folder: Path,
+    seen: Field,
+    views: list[figures.View],
+    colours: figures.DescriptorColours,
+    settings: LiftSettings,
+    progress: bool,
 ) -> str:
+    """Renders the frames between the views, one at a time."""
     cameras = figures.around(settings.azimuth, settings.elevation, settings.frames, settings.size)
-    views = figures.render_views(seen, cameras, "turntable" if progress else None)
-    return figures.write_turntable(figures.turntable_frames(views, colours), folder / "turntable").name
+    apart = settings.frames // settings.views
+    frames = []
+    for number, camera in enumerate(tqdm(cameras, desc="turntable", leave=False, disable=not progress)):
+        view = views[number // apart] if number % apart == 0 else figures.render_views(seen, [camera])[0]
+        frames.append(figures.turntable_frame(view, colours))
+    return figures.write_turntable(frames, folder / "turntable").name
 
 
 @dataclass

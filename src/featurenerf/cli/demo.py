@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
+from torch import Tensor
 from tqdm import tqdm
 
 from featurenerf import figures
 from featurenerf.cameras import Camera
 from featurenerf.cli import demo_page
 from featurenerf.errors import InputError
-from featurenerf.fields.base import Field, Model
+from featurenerf.fields.base import CHANNELS, Field, Model, Samples
 from featurenerf.matching import transfer_keypoints, transfer_parts
 from featurenerf.outputs import REPORT, fresh_directory
 from featurenerf.photo import Lifted, LiftSettings, lift
@@ -187,15 +188,40 @@ def _transfer(pictures: Sequence[Shown], fields: Sequence[Field], size: int) -> 
     for source, field in zip(pictures, fields, strict=True):
         if source.parts is None:
             continue
-        marked = _marks(source, size)
+        marked, seen = _marks(source, size), _Seen.at(field, source.camera(size, size))
         others = [(p, f) for p, f in zip(pictures, fields, strict=True) if p is not source]
-        panels = [_carried(marked, source, field, target, other) for target, other in others]
+        panels = [_carried(marked, seen, target, other) for target, other in others]
         for target, other in [(source, field), *others][:3]:
-            panels.append(_carried(marked, source, field, target, other, NOVEL_TURN))
+            panels.append(_carried(marked, seen, target, other, NOVEL_TURN))
         title = f"What the {source.title}'s marks mean elsewhere"
         names = _part_names(source.category)
         found.append(figures.transfer_figure(marked, panels, list(source.keypoints), names, title))
     return found
+
+
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """A field that was rendered once, at one camera: transfers from and to that view need not render it again."""
+
+    field: Field
+    camera: Camera
+    view: figures.View
+
+    @classmethod
+    def at(cls, field: Field, camera: Camera) -> _Seen:
+        return cls(field, camera, figures.render_views(field, [camera])[0])
+
+    @property
+    def source(self) -> Camera:
+        return self.field.source
+
+    def query(self, points: Tensor, directions: Tensor | None = None, channels: Sequence[str] = CHANNELS) -> Samples:
+        return self.field.query(points, directions, channels)
+
+    def render(self, camera: Camera, channels: Sequence[str] = CHANNELS[1:]) -> dict[str, Tensor]:
+        if camera is not self.camera:
+            raise ValueError("this view was rendered at another camera")
+        return {name: getattr(self.view, name) for name in channels}
 
 
 def _marks(picture: Shown, size: int) -> figures.Panel:
@@ -208,21 +234,18 @@ def _marks(picture: Shown, size: int) -> figures.Panel:
     return figures.Panel(title, _own_picture(picture, size), points.astype(np.float32), picture.parts[rows][:, columns])
 
 
-def _carried(
-    marked: figures.Panel, source: Shown, field: Field, target: Shown, other: Field, turn: float = 0.0
-) -> figures.Panel:
+def _carried(marked: figures.Panel, seen: _Seen, target: Shown, other: Field, turn: float = 0.0) -> figures.Panel:
     """Marks carried to a target's own picture; with ``turn``, to a view of it that was never taken."""
     assert marked.keypoints is not None
     assert marked.parts is not None
-    size = marked.picture.size
-    cameras = (source.camera(*size), target.camera(*size, turn=turn))
-    xy, _ = transfer_keypoints(field, other, marked.keypoints, *cameras)
-    labels = transfer_parts(field, other, marked.parts, *cameras)
+    size = marked.picture.width
+    there = _Seen.at(other, target.camera(size, size, turn))
+    xy, _ = transfer_keypoints(seen, there, marked.keypoints, seen.camera, there.camera)
+    labels = transfer_parts(seen, there, marked.parts, seen.camera, there.camera)
     if turn:
-        picture = figures.colour_picture(figures.render_views(other, cameras[1:])[0])
-        title = f"{target.title} {turn:+.0f}\N{DEGREE SIGN}"
+        picture, title = figures.colour_picture(there.view), f"{target.title} {turn:+.0f}\N{DEGREE SIGN}"
     else:
-        picture, title = _own_picture(target, size[0]), target.title
+        picture, title = _own_picture(target, size), target.title
     return figures.Panel(title, picture, xy.cpu().numpy(), labels.cpu().numpy())
 
 

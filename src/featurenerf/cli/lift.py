@@ -18,7 +18,7 @@ def lift(
     no_mask: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
     azimuth: float = 0.0,
     elevation: float = 20.0,
-    views: int = 7,
+    views: int = 8,
     frames: int = 48,
     size: int = 128,
     grid: int = 96,
@@ -38,7 +38,7 @@ def lift(
         azimuth: where the picture was taken from, in degrees, if known: 0 is the object's front, 90 its left side.
         elevation: degrees above the ground plane.
         views: novel views on the sheet.
-        frames: of the turntable.
+        frames: of the turntable, a multiple of --views.
         size: side of the rendered pictures, in pixels.
         grid: points a side of the cube in which the mesh is looked for.
         points: at most so many in the point cloud.
