@@ -54,6 +54,8 @@ class EvalConfig:
     """The objects to evaluate on. Pairs of the split file that leave it are left out."""
     device: str = "cpu"
     """Where the model runs: cpu, cuda, mps."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """What the field is computed in; bfloat16 is two to three times faster for the paper's field on a CPU."""
     progress: bool = True
     """Show a progress bar."""
 
@@ -83,7 +85,7 @@ def run(config: EvalConfig) -> dict[str, Any]:
     pairs, pair_list = _pairs(config, dataset)
     model = checkpoint_config = teacher = None
     if config.checkpoint is not None:
-        model = load(config.checkpoint, device=_device(config.device))
+        model = load(config.checkpoint, _device(config.device), getattr(torch, config.dtype))
         checkpoint_config = _checkpoint_config(config.checkpoint)
     if config.method == "teacher":
         from featurenerf.teachers import load_teacher

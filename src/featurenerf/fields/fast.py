@@ -137,9 +137,10 @@ class PictureNet(nn.Module):
         y2 = self.up2(x2 + _double(self.narrow2(y4)))  # (b, w2, s/2, s/2)
         volume = self.to_volume(F.silu(y4)).unflatten(1, (bins, -1)).permute(0, 1, 3, 4, 2)
         detail, pixels = self.to_detail(F.silu(y2)).split([self.config.density_bins, self.config.pixel_channels], 1)
-        shape = self.to_shape(F.silu(y4)).unsqueeze(1)  # (b, 1, d/2, s/4, s/4)
-        shape = F.interpolate(shape, detail.shape[1:], mode="trilinear", align_corners=False)[:, 0]
-        return shape + detail, volume, pixels
+        shape = self.to_shape(F.silu(y4)).flatten(2)  # (b, d/2, s/4 * s/4)
+        deeper = F.interpolate(shape.mT, self.config.density_bins, mode="linear", align_corners=False).mT
+        deeper = deeper.reshape(*deeper.shape[:2], *y4.shape[2:])  # (b, d, s/4, s/4)
+        return _resize(deeper, detail.shape[-1]) + detail, volume, pixels
 
     def _known(self, picture: Float[Tensor, "b 3 s s"]) -> list[Tensor] | tuple[float, float, float]:
         """The backbone's features at 1/4, 1/8 and 1/16 of the picture."""
