@@ -13,6 +13,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from featurenerf.devices import usable_device
 from featurenerf.errors import InputError
 from featurenerf.fields import MODELS, Model
 
@@ -32,8 +33,9 @@ def load(
         InputError: when there is no such checkpoint, or its files are damaged or do not belong together.
     """
     directory = _find(name)
+    device = usable_device(device)
     config = read_config(directory)
-    model = build(config, directory)
+    model = build(config, directory / CONFIG)
     path = directory / WEIGHTS
     if not path.is_file():
         raise InputError(f"the checkpoint {directory} has no {WEIGHTS}: it is incomplete, copy or train it again")
@@ -41,15 +43,15 @@ def load(
         weights = load_file(path)
     except (SafetensorError, OSError) as error:
         raise InputError(f"{path} is damaged ({error}): copy or train it again") from error
-    missing, unexpected = (
-        model.load_state_dict(weights, strict=False, assign=False) if _fits(model, weights) else (["sizes"], [])
-    )
-    if missing or unexpected:
+    own = {name: tensor.shape for name, tensor in model.state_dict().items()}
+    odd = sorted(name for name in {*own, *weights} if name not in weights or own.get(name) != weights[name].shape)
+    if odd:
         raise InputError(
-            f"{path} does not belong to {directory / CONFIG}: "
-            f"{len(missing)} tensors missing or of another size, {len(unexpected)} unknown; take both from one training"
+            f"{path} does not belong to {directory / CONFIG}: {len(odd)} tensors are missing, unknown or of another size, "
+            f"such as {odd[0]}; take both files from one training"
         )
-    return model.to(device=torch.device(device), dtype=dtype).eval()
+    model.load_state_dict(weights)
+    return model.to(device=device, dtype=dtype).eval()
 
 
 def save(
@@ -85,7 +87,8 @@ def read_config(directory: str | os.PathLike[str]) -> dict[str, Any]:
         raise InputError(f"{directory} is not a checkpoint: it has no {CONFIG}") from error
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise InputError(f"{path} is damaged ({error}): copy or train the checkpoint again") from error
-    if not isinstance(config, dict) or config.get("field") not in MODELS or not isinstance(config.get("model"), dict):
+    ours = isinstance(config, dict) and isinstance(config.get("field"), str) and isinstance(config.get("model"), dict)
+    if not ours or config["field"] not in MODELS:
         raise InputError(f"{path} is not the configuration of a featurenerf checkpoint (fields: {', '.join(MODELS)})")
     return config
 
@@ -98,7 +101,13 @@ def build(config: Mapping[str, Any], where: str | os.PathLike[str] = "the config
     if set(given) != known:
         odd = ", ".join(sorted(set(given) ^ known))
         raise InputError(f"{where} was written by another version of featurenerf: its settings differ in {odd}")
-    return model_type(model_type.config_type(**given))
+    try:
+        return model_type(model_type.config_type(**given))
+    except (InputError, TypeError, ValueError, RuntimeError) as error:
+        reason = str(error).partition("\n")[0]
+        raise InputError(
+            f"the settings in {where} make no model ({reason}): copy or train the checkpoint again"
+        ) from error
 
 
 def write_atomically(path: Path, write: Any) -> None:
@@ -116,11 +125,5 @@ def _find(name: str | os.PathLike[str]) -> Path:
         if directory.is_dir():
             return directory
     shipped = sorted(p.name for p in SHIPPED.iterdir()) if SHIPPED.is_dir() else []
-    raise InputError(
-        f"there is no checkpoint {str(name)!r}: give a directory or one of those that ship: {', '.join(shipped)}"
-    )
-
-
-def _fits(model: Model, weights: Mapping[str, torch.Tensor]) -> bool:
-    own = model.state_dict()
-    return all(own[k].shape == v.shape for k, v in weights.items() if k in own)
+    known = ", ".join(shipped) or "none"
+    raise InputError(f"there is no checkpoint {str(name)!r}: give a directory, or one of those that ship ({known})")

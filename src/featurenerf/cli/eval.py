@@ -85,7 +85,7 @@ def run(config: EvalConfig) -> dict[str, Any]:
     pairs, pair_list = _pairs(config, dataset)
     model = checkpoint_config = teacher = None
     if config.checkpoint is not None:
-        model = load(config.checkpoint, _device(config.device), getattr(torch, config.dtype))
+        model = load(config.checkpoint, config.device, getattr(torch, config.dtype))
         checkpoint_config = _checkpoint_config(config.checkpoint)
     if config.method == "teacher":
         from featurenerf.teachers import load_teacher
@@ -173,14 +173,3 @@ def _trained_with(config: dict[str, Any] | None) -> str:
     training = (config or {}).get("train")
     teacher = training.get("teacher") if isinstance(training, dict) else None
     return teacher if isinstance(teacher, str) else DEFAULT_TEACHER
-
-
-def _device(name: str) -> torch.device:
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise InputError(
-            f"--device {name} is not usable here: give cpu, or install a torch build that has it"
-        ) from error
-    return device
