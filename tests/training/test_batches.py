@@ -1,0 +1,158 @@
+"""What a training step draws: of the right pixels, and decided by seed and step alone."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from featurenerf.cameras import Camera
+from featurenerf.data.views import Dataset, ObjectViews, open_dataset
+from featurenerf.training.batches import HULL_CELLS, Batch, batches, make_batch, to_device, visual_hull
+from featurenerf.training.config import Budget
+
+BUDGET = Budget(steps=1, objects=2, source_views=2, target_views=3, rays=60, views=4, hull_points=40)
+
+
+def assert_same(one: Batch, two: Batch) -> None:
+    for field in fields(Batch):
+        a, b = getattr(one, field.name), getattr(two, field.name)
+        if isinstance(a, Camera):
+            a, b = a.pose, b.pose
+        assert np.array_equal(np.asarray(a), np.asarray(b)), field.name
+
+
+def test_a_batch_depends_on_seed_and_step_alone(objects: Dataset) -> None:
+    one = list(islice(batches(objects, BUDGET, seed=4, start=0, workers=1), 4))
+    three = list(islice(batches(objects, BUDGET, seed=4, start=2, workers=3), 2))
+    assert_same(one[2], three[0])
+    assert_same(one[3], three[1])
+    other = next(batches(objects, BUDGET, seed=5, start=2, workers=1))
+    assert not torch.equal(other.xy, one[2].xy)
+    assert not torch.equal(one[1].xy, one[2].xy)
+
+
+def test_shapes(objects: Dataset) -> None:
+    batch = make_batch(objects, BUDGET, np.random.default_rng(0))
+    assert batch.pictures.shape == (2, 2, 3, 64, 64)
+    assert batch.cameras.batch_shape == (2, 2)
+    assert batch.targets.shape == (2, 3, 4, 64, 64)
+    assert batch.xy.shape == (2, 60, 2)
+    assert batch.view_index.flatten().bincount().tolist() == [40, 40, 40]
+    assert batch.views.shape == (2, 3, 2)
+    assert batch.hull_points.shape == (2, 40, 3)
+    assert batch.in_hull.shape == (2, 40)
+    assert to_device(batch, torch.device("cpu")).views is batch.views
+
+
+def test_fewer_objects_and_views_than_asked_for(objects: Dataset) -> None:
+    greedy = replace(BUDGET, objects=5, target_views=6, views=50)
+    batch = make_batch(objects[:2], greedy, np.random.default_rng(0))
+    assert batch.targets.shape[:2] == (5, 6)
+    assert batch.views[..., 1].max() <= 3
+
+
+def test_only_the_first_views_are_used(objects: Dataset) -> None:
+    for step in range(8):
+        batch = make_batch(objects, replace(BUDGET, target_views=2, views=2), np.random.default_rng(step))
+        assert batch.views[..., 1].max() <= 1
+
+
+def test_rays_have_the_colours_of_their_pixels(objects: Dataset) -> None:
+    batch = make_batch(objects, BUDGET, np.random.default_rng(1))
+    for o in range(2):
+        for r in range(60):
+            x, y = batch.xy[o, r].long().tolist()
+            number, view = batch.views[o, batch.view_index[o, r]]
+            r_, g_, b_, a_ = objects[int(number)].picture(int(view))[y, x] / 255.0
+            assert batch.alpha[o, r].item() == pytest.approx(a_, abs=1e-6)
+            assert batch.rgb[o, r].tolist() == pytest.approx([r_ * a_, g_ * a_, b_ * a_], abs=1e-6)
+
+
+def test_rays_meet_the_points_that_their_pixels_show(objects: Dataset) -> None:
+    """Surface points of the object project to the pixels of rays that pass by them."""
+    batch = make_batch(objects, replace(BUDGET, rays=300), np.random.default_rng(2))
+    for o in range(2):
+        for r in range(0, 300, 7):
+            number, view = batch.views[o, batch.view_index[o, r]]
+            camera = objects[int(number)].camera(int(view))
+            along = batch.origins[o, r] + 1.1 * batch.directions[o, r]
+            assert torch.allclose(camera.project(along[None])[0][0], batch.xy[o, r], atol=1e-3)
+            assert torch.allclose(batch.origins[o, r], camera.centre, atol=1e-5)
+    solid = batch.alpha[..., 0] == 1
+    points = torch.stack([torch.from_numpy(objects[int(v[0, 0])].part_points()[0]) for v in batch.views])  # (o, n, 3)
+    for o in range(2):
+        away = points[o] - batch.origins[o, solid[o]][:, None]  # (r, n, 3)
+        off = torch.linalg.cross(away, batch.directions[o, solid[o]][:, None].expand_as(away)).norm(dim=-1).amin(1)
+        assert off.quantile(0.9) < 0.02
+
+
+def test_the_authors_pixels_start_at_whole_numbers(objects: Dataset) -> None:
+    ours = make_batch(objects, BUDGET, np.random.default_rng(3))
+    theirs = make_batch(objects, BUDGET, np.random.default_rng(3), offset=0.0)
+    assert torch.equal(theirs.xy, ours.xy - 0.5)
+    assert torch.equal(theirs.rgb, ours.rgb)
+    assert not torch.allclose(theirs.directions, ours.directions, atol=1e-4)
+
+
+def test_half_of_the_rays_hit_the_object(objects: Dataset) -> None:
+    batch = make_batch(objects, replace(BUDGET, rays=600), np.random.default_rng(4))
+    hits = (batch.alpha > 0.5).float().mean().item()
+    assert 0.5 <= hits < 0.95
+    assert (batch.alpha == 0).any()
+
+
+def test_an_empty_picture_still_gives_rays(objects: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ObjectViews, "picture", lambda self, view: np.zeros((64, 64, 4), np.uint8))
+    empty = [ObjectViews(views.root, views.synset, views.id) for views in objects]
+    batch = make_batch(empty, BUDGET, np.random.default_rng(0))
+    assert batch.alpha.sum() == 0
+    assert batch.box[:, 1].min() > 0
+    assert batch.in_hull.sum() == 0
+
+
+@pytest.mark.parametrize("split", ["train", "val", "test"])
+def test_the_hull_holds_the_object(data: Path, split: str) -> None:
+    for views in open_dataset(data, "chair", split):
+        points = torch.from_numpy(views.part_points()[0])
+        low, high = points.amin(0), points.amax(0)
+        hull = visual_hull(views, 4)
+        centre, size = hull.box
+        assert (centre - size / 2 < low + 0.04).all()
+        assert (centre + size / 2 > high - 0.04).all()
+        assert overlap(hull.box, torch.stack([(low + high) / 2, high - low])) > 0.35  # of four views
+        assert ((centre - (low + high) / 2).abs() < 0.2).all()
+        cells = ((points + 0.5) * HULL_CELLS).long().clamp(0, HULL_CELLS - 1)
+        numbers = (cells[:, 0] * HULL_CELLS + cells[:, 1]) * HULL_CELLS + cells[:, 2]
+        assert np.isin(numbers, np.concatenate([hull.inside, hull.edge])).mean() > 0.98
+        everything = np.concatenate([hull.inside, hull.edge, hull.outside])
+        assert len(np.unique(everything)) == len(everything)
+
+
+def test_hull_points_lie_where_they_say(objects: Dataset) -> None:
+    """A point that counts as inside is on the object in every picture, give or take a cell."""
+    views = objects[0]
+    points, inside = visual_hull(views, 4).draw(400, np.random.default_rng(0))
+    assert inside.sum() == 200
+    assert points.norm(dim=-1).max() < 0.5 + 1 / HULL_CELLS
+    on = torch.ones(400, dtype=torch.bool)
+    for view in range(4):
+        alpha = torch.from_numpy(views.picture(view)[..., 3].astype(np.float32))
+        near = torch.nn.functional.max_pool2d(alpha[None], 5, 1, 2)[0]  # a cell is 1.2 pixels of these pictures
+        x, y = views.camera(view).project(points)[0].long().clamp(0, 63).unbind(-1)
+        on &= near[y, x] > 0
+    assert on[inside > 0].all()
+    assert on[inside == 0].float().mean() < 0.6
+
+
+def overlap(one: Tensor, two: Tensor) -> float:
+    """Intersection over union of boxes given by centre and size."""
+    low = torch.maximum(one[0] - one[1] / 2, two[0] - two[1] / 2)
+    high = torch.minimum(one[0] + one[1] / 2, two[0] + two[1] / 2)
+    shared = (high - low).clamp(min=0).prod()
+    return float(shared / (one[1].prod() + two[1].prod() - shared))

