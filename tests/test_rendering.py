@@ -8,8 +8,8 @@ from torch import Tensor
 
 from featurenerf.rendering import (
     Sampling,
-    composite,
     box_bounds,
+    composite,
     composite_weights,
     importance_depths,
     render_rays,

@@ -1,11 +1,11 @@
-"""One picture of an object in, a continuous 3D field out: density, colour, a distilled feature and a descriptor anywhere.
+"""One picture of an object in, a continuous 3D field out: density, colour, feature and descriptor anywhere.
 
     model = featurenerf.load()
     field = model.encode(picture)
     samples = field.query(points)
     views = field.render(featurenerf.Camera.look_at(azimuth=40, elevation=25))
 
-The way of a picture is the way through the modules: ``pictures`` -> ``photo`` -> ``fields`` -> ``rendering`` -> ``matching``.
+The way of a picture is that through the modules: ``pictures``, ``photo``, ``fields``, ``rendering``, ``matching``.
 """
 
 from featurenerf.cameras import Camera as Camera

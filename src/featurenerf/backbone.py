@@ -15,7 +15,15 @@ from torch import Tensor, nn
 
 from featurenerf.errors import MissingExtraError
 
-STAGES = ((3, 1, 1, 16, 1), (3, 2, 6, 24, 2), (5, 2, 6, 40, 2), (3, 2, 6, 80, 3), (5, 1, 6, 112, 3), (5, 2, 6, 192, 4), (3, 1, 6, 320, 1))  # fmt: skip
+STAGES = (
+    (3, 1, 1, 16, 1),
+    (3, 2, 6, 24, 2),
+    (5, 2, 6, 40, 2),
+    (3, 2, 6, 80, 3),
+    (5, 1, 6, 112, 3),
+    (5, 2, 6, 192, 4),
+    (3, 1, 6, 320, 1),
+)
 """Kernel, stride of the first block, expansion, channels, blocks."""
 
 BLOCK_CHANNELS = tuple(channels for *_, channels, count in STAGES for _ in range(count))

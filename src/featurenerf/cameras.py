@@ -175,7 +175,9 @@ class Camera:
         """
         if len(params) not in (3, 4):
             raise InputError("only COLMAP's SIMPLE_PINHOLE and PINHOLE cameras are read: undistort the pictures first")
-        w, x, y, z = (torch.as_tensor(qvec, dtype=torch.float64) / torch.linalg.norm(torch.as_tensor(qvec, dtype=torch.float64))).tolist()
+        w, x, y, z = (
+            torch.as_tensor(qvec, dtype=torch.float64) / torch.linalg.norm(torch.as_tensor(qvec, dtype=torch.float64))
+        ).tolist()
         rotation = torch.tensor(
             [
                 [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
@@ -218,7 +220,9 @@ class Camera:
         return replace(self, pose=self.pose[index], focal=self.focal[index], principal=self.principal[index])
 
     def to(self, device: torch.device | str) -> Camera:
-        return replace(self, pose=self.pose.to(device), focal=self.focal.to(device), principal=self.principal.to(device))
+        return replace(
+            self, pose=self.pose.to(device), focal=self.focal.to(device), principal=self.principal.to(device)
+        )
 
     def reshape(self, *batch: int) -> Camera:
         """The same cameras with another batch shape."""
@@ -245,7 +249,9 @@ class Camera:
         """World directions ``(*batch, ..., 3)`` in camera axes (rotated, not translated)."""
         return (vectors.unsqueeze(-2) @ self._aligned(self.pose[..., :3, :3], vectors, 2)).squeeze(-2)
 
-    def project(self, points: Float[Tensor, "*batch_n 3"]) -> tuple[Float[Tensor, "*batch_n 2"], Float[Tensor, "*batch_n"]]:
+    def project(
+        self, points: Float[Tensor, "*batch_n 3"]
+    ) -> tuple[Float[Tensor, "*batch_n 2"], Float[Tensor, "*batch_n"]]:
         """World points ``(*batch, ..., 3)`` to pixels ``(..., 2)`` and depth ``(...)``.
 
         Depth is the distance from the camera; it is negative for points behind the camera.
@@ -257,12 +263,16 @@ class Camera:
         xy = flat * self._aligned(self.focal, points, 1) + self._aligned(self.principal, points, 1)
         return xy, local.norm(dim=-1) * ahead[..., 0].sign()
 
-    def unproject(self, xy: Float[Tensor, "*batch_n 2"], depth: Float[Tensor, "*batch_n"]) -> Float[Tensor, "*batch_n 3"]:
-        """Pixels ``(*batch, ..., 2)`` at a depth (distance along the ray) to world points: the inverse of ``project``."""
+    def unproject(
+        self, xy: Float[Tensor, "*batch_n 2"], depth: Float[Tensor, "*batch_n"]
+    ) -> Float[Tensor, "*batch_n 3"]:
+        """Pixels ``(*batch, ..., 2)`` at a depth (distance along the ray) to world points: undoes ``project``."""
         origins, directions = self.rays_through(xy)
         return origins + directions * depth.unsqueeze(-1)
 
-    def rays_through(self, xy: Float[Tensor, "*batch_n 2"]) -> tuple[Float[Tensor, "*batch_n 3"], Float[Tensor, "*batch_n 3"]]:
+    def rays_through(
+        self, xy: Float[Tensor, "*batch_n 2"]
+    ) -> tuple[Float[Tensor, "*batch_n 3"], Float[Tensor, "*batch_n 3"]]:
         """Origins and unit directions, in the world, of the rays through pixels ``(*batch, ..., 2)``."""
         flat = (xy - self._aligned(self.principal, xy, 1)) / self._aligned(self.focal, xy, 1)
         local = torch.stack([flat[..., 0], -flat[..., 1], -torch.ones_like(flat[..., 0])], -1)
@@ -272,7 +282,7 @@ class Camera:
         return self._aligned(self.centre, xy, 1).expand_as(directions), directions
 
     def pixels(self, offset: float = 0.5) -> Float[Tensor, "h w 2"]:
-        """The (x, y) of every pixel centre. ``offset=0`` is the convention of the authors' program (imported models)."""
+        """The (x, y) of every pixel centre. ``offset=0`` is the convention of the authors' program."""
         x = torch.arange(self.width, dtype=torch.float32, device=self.pose.device) + offset
         y = torch.arange(self.height, dtype=torch.float32, device=self.pose.device) + offset
         return torch.stack(torch.meshgrid(x, y, indexing="xy"), -1)

@@ -47,8 +47,8 @@ def load(
     odd = sorted(name for name in {*own, *weights} if name not in weights or own.get(name) != weights[name].shape)
     if odd:
         raise InputError(
-            f"{path} does not belong to {directory / CONFIG}: {len(odd)} tensors are missing, unknown or of another size, "
-            f"such as {odd[0]}; take both files from one training"
+            f"{path} does not belong to {directory / CONFIG}: {len(odd)} tensors are missing, unknown or of another "
+            f"size, such as {odd[0]}; take both files from one training"
         )
     model.load_state_dict(weights)
     return model.to(device=device, dtype=dtype).eval()

@@ -17,5 +17,7 @@ def usable_device(name: str | torch.device) -> torch.device:
         device = torch.device(name)
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise InputError(f"device {str(name)!r} is not usable here: give cpu, or install a torch that has it") from error
+        raise InputError(
+            f"device {str(name)!r} is not usable here: give cpu, or install a torch that has it"
+        ) from error
     return device

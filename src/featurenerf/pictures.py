@@ -31,7 +31,9 @@ def open_picture(path: str | os.PathLike[str]) -> Image.Image:
     try:
         with Image.open(path) as image:
             if image.width * image.height > MAX_PIXELS:
-                raise InputError(f"{path} has {image.width} x {image.height} pixels: shrink it below 200 megapixels first")
+                raise InputError(
+                    f"{path} has {image.width} x {image.height} pixels: shrink it below 200 megapixels first"
+                )
             image.draft("RGB", (LARGE_SIDE, LARGE_SIDE))
             orientation = image.getexif().get(0x0112, 1)
             image.load()
@@ -60,7 +62,9 @@ def to_tensor(picture: Picture) -> Float[Tensor, "c h w"]:
         array = torch.from_numpy(np.array(_as_rgb(picture)))
         return array.permute(2, 0, 1).float() / 255
     if not isinstance(picture, Tensor):
-        raise InputError(f"a picture is a path, a PIL image or a (3|4, H, W) float tensor, not {type(picture).__name__}")
+        raise InputError(
+            f"a picture is a path, a PIL image or a (3|4, H, W) float tensor, not {type(picture).__name__}"
+        )
     if picture.ndim != 3 or picture.shape[0] not in (3, 4) or not picture.is_floating_point():
         raise InputError(
             f"a picture tensor is (3, H, W) or (4, H, W) and floating point in [0, 1], "

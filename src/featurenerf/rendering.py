@@ -69,7 +69,7 @@ def sphere_bounds(
 def box_bounds(
     origins: Float[Tensor, "b r 3"], directions: Float[Tensor, "b r 3"], box: Float[Tensor, "b 2 3"]
 ) -> tuple[Float[Tensor, "b r 1"], Float[Tensor, "b r 1"]]:
-    """Depths at which rays enter and leave axis-aligned boxes (low and high corner); leaving is first where they miss."""
+    """Depths at which rays enter and leave boxes, given by low and high corner; leaving is first where they miss."""
     inverse = 1 / torch.where(directions.abs() < 1e-9, torch.full_like(directions, 1e-9), directions)
     one, two = (box[:, :1] - origins) * inverse, (box[:, 1:] - origins) * inverse
     return torch.minimum(one, two).amax(-1, keepdim=True), torch.maximum(one, two).amin(-1, keepdim=True)
@@ -196,7 +196,9 @@ def render_rays(
     more = at(extra, ("density", *wanted))  # the coarse samples are evaluated once and merged
     depths, order = torch.cat([depths, extra], -1).sort(-1)
     values = {
-        name: torch.cat([values[name], more[name]], 2).gather(2, order.unsqueeze(-1).expand(*order.shape, value.shape[-1]))
+        name: torch.cat([values[name], more[name]], 2).gather(
+            2, order.unsqueeze(-1).expand(*order.shape, value.shape[-1])
+        )
         for name, value in values.items()
     }
     return composited(values, depths, coarse)

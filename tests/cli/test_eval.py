@@ -140,7 +140,7 @@ def test_mistakes_are_said(data: Path, trained: str, tmp_path: Path) -> None:
         (EvalConfig(data, "chair", tmp_path / "r.json"), "needs --checkpoint"),
         (settings(data, pairs=0), "leaves nothing"),
         (settings(data, split="train"), "empty"),
-        (settings(data, device="abacus", checkpoint=trained), "--device abacus"),
+        (settings(data, device="abacus", checkpoint=trained), "device 'abacus' is not usable here"),
         (settings(data, checkpoint=str(tmp_path)), "not a checkpoint"),
     ):
         with pytest.raises(InputError, match=sentence):

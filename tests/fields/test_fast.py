@@ -57,8 +57,12 @@ def test_shapes(model: FastModel) -> None:
     assert samples.descriptor.shape == (2, 3, 64)
     rendered = field.render(Camera.look_at(40, 25, 20, 12))
     assert {k: tuple(v.shape) for k, v in rendered.items()} == {
-        "rgb": (12, 20, 3), "depth": (12, 20, 1), "alpha": (12, 20, 1), "feature": (12, 20, 8), "descriptor": (12, 20, 64),
-    }  # fmt: skip
+        "rgb": (12, 20, 3),
+        "depth": (12, 20, 1),
+        "alpha": (12, 20, 1),
+        "feature": (12, 20, 8),
+        "descriptor": (12, 20, 64),
+    }
 
 
 def test_a_field_does_not_change_when_another_picture_is_encoded(model: FastModel) -> None:
@@ -197,7 +201,7 @@ def test_half_precision(model: FastModel) -> None:
         lambda m: m.encode(picture()).render(Camera.look_at([0.0, 1.0], 0.0)),
     ],
 )
-def test_mistakes_are_named(model: FastModel, call) -> None:  # noqa: ANN001
+def test_mistakes_are_named(model: FastModel, call) -> None:
     with pytest.raises(InputError):
         call(model)
 

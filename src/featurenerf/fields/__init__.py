@@ -1,4 +1,4 @@
-"""Fields: what a picture is encoded into. ``paper`` is the published model, ``fast`` is ours; both stand behind ``Field``."""
+"""Fields, which pictures are encoded into. ``paper`` is the published model, ``fast`` is ours; both are ``Field``s."""
 
 from featurenerf.fields.base import CHANNELS as CHANNELS
 from featurenerf.fields.base import Field as Field

@@ -111,8 +111,10 @@ class Field(ABC):
             shaped["density"] = shaped["density"][..., 0]
         return Samples(**shaped)
 
-    def render(self, camera: Camera, channels: Sequence[str] = ("rgb", "depth", "alpha", "feature", "descriptor")) -> Rendered:
-        """Channels of the picture that a camera would take: "rgb", "depth", "alpha", "feature", "descriptor", "coordinate".
+    def render(
+        self, camera: Camera, channels: Sequence[str] = ("rgb", "depth", "alpha", "feature", "descriptor")
+    ) -> Rendered:
+        """The picture that a camera would take: "rgb", "depth", "alpha", "feature", "descriptor", "coordinate".
 
         Deterministic; on black; composited values are not divided by alpha. Depth is the distance along the ray.
         Gradients flow to the model (and to the camera's pose).
@@ -160,19 +162,19 @@ class Field(ABC):
         self, origins: Tensor, directions: Tensor, near: Tensor, far: Tensor, channels: tuple[str, ...]
     ) -> dict[str, Tensor]:
         """Composited channels of ``(b, r)`` rays, in chunks; of a single field, only the rays that meet its bound."""
-        rays = (origins, directions, near, far)
         hit = (far > near)[..., 0].all(0) if origins.shape[0] > 1 else (far > near)[0, :, 0]
         index = torch.arange(origins.shape[1], device=hit.device) if origins.shape[0] > 1 else hit.nonzero()[:, 0]
         pieces: dict[str, list[Tensor]] = {}
         chunk = max(1, self.rays_per_chunk // origins.shape[0])
         for part in index.split(chunk) or (index,):
-            values = render_rays(self.sample, *(r[:, part] for r in rays), channels, self.sampling)
+            o, d, start, end = (whole[:, part] for whole in (origins, directions, near, far))
+            values = render_rays(self.sample, o, d, start, end, channels, self.sampling)
             for name in channels:
                 pieces.setdefault(name, []).append(values.channels[name])
-        whole = {name: torch.cat(parts, 1) for name, parts in pieces.items()}
+        joined = {name: torch.cat(parts, 1) for name, parts in pieces.items()}
         return {
             name: value.new_zeros(origins.shape[0], origins.shape[1], value.shape[-1]).index_copy(1, index, value)
-            for name, value in whole.items()
+            for name, value in joined.items()
         }
 
 
@@ -207,13 +209,15 @@ class Model(nn.Module, ABC):
         Raises:
             InputError: for an unreadable picture, or cameras that do not fit the pictures.
         """
-        pictures = list(picture) if isinstance(picture, (list, tuple)) else [picture]
+        pictures: list[Any] = list(picture) if isinstance(picture, (list, tuple)) else [picture]
         if not pictures:
             raise InputError("encode needs at least one picture")
         tensors = [on_black(to_tensor(p)).to(self.device, self.dtype) for p in pictures]
         if camera is None:
             if len(tensors) > 1:
-                raise InputError("several pictures need a list of cameras: one view's camera can be assumed, two cannot")
+                raise InputError(
+                    "several pictures need a list of cameras: one view's camera can be assumed, two cannot"
+                )
             camera = Camera.look_at(width=tensors[0].shape[2], height=tensors[0].shape[1])
         cameras = [c.to(self.device) for c in ([camera] if isinstance(camera, Camera) else camera)]
         if len(cameras) != len(tensors):

@@ -106,7 +106,8 @@ class PictureNet(nn.Module):
         if config.backbone:
             self.backbone = EfficientNetLite0(max(BACKBONE_BLOCKS) + 1)
             self.adapt = nn.ModuleList(
-                nn.Conv2d(BLOCK_CHANNELS[block], width, 1) for block, width in zip(BACKBONE_BLOCKS, (w4, w8, w16), strict=True)
+                nn.Conv2d(BLOCK_CHANNELS[block], width, 1)
+                for block, width in zip(BACKBONE_BLOCKS, (w4, w8, w16), strict=True)
             )
         self.context = nn.Linear(w16, w16)
         self.deep16 = nn.Sequential(Block(w16), Block(w16))
@@ -116,7 +117,9 @@ class PictureNet(nn.Module):
         self.to_volume = nn.Conv2d(w4, config.volume_bins * config.volume_channels, 1)
         self.to_shape = nn.Conv2d(w4, config.density_bins // 2, 1)
         self.to_detail = nn.Sequential(
-            nn.Conv2d(w2, 2 * w2, 3, padding=1), nn.SiLU(), nn.Conv2d(2 * w2, config.density_bins + config.pixel_channels, 1)
+            nn.Conv2d(w2, 2 * w2, 3, padding=1),
+            nn.SiLU(),
+            nn.Conv2d(2 * w2, config.density_bins + config.pixel_channels, 1),
         )
 
     def forward(
@@ -150,9 +153,7 @@ class PictureNet(nn.Module):
         resized = F.interpolate(picture, (size, size), mode="bilinear", align_corners=False)
         maps = self.backbone(resized.contiguous(memory_format=torch.channels_last), BACKBONE_BLOCKS)
         sides = (picture.shape[-1] // step for step in (4, 8, 16))
-        return [
-            _resize(adapt(known * 0.25), side) for adapt, known, side in zip(self.adapt, maps, sides, strict=True)
-        ]
+        return [_resize(adapt(known * 0.25), side) for adapt, known, side in zip(self.adapt, maps, sides, strict=True)]
 
 
 class Head(nn.Module):
@@ -305,7 +306,7 @@ def occupied_box(
 
 
 def trilinear(volume: Float[Tensor, "b d h w c"], grid: Float[Tensor, "b n 3"]) -> Float[Tensor, "b n c"]:
-    """Look a channels-last volume up at ``(x, y, depth)`` in [-1, 1]; cell centres as ``align_corners=False``, border padding.
+    """Look a channels-last volume up at ``(x, y, depth)`` in [-1, 1]; ``align_corners=False``, border padding.
 
     The same numbers as ``torch.nn.functional.grid_sample``; written as an ``embedding_bag`` of the eight corners,
     because forward and backward together are 2.7 times faster on a CPU.
@@ -318,7 +319,9 @@ def trilinear(volume: Float[Tensor, "b d h w c"], grid: Float[Tensor, "b n 3"]) 
     x, y, z = low.long().unbind(-1)
     first = torch.arange(b, device=grid.device).unsqueeze(1) * (d * h * w) + (z * h + y) * w + x  # (b, n)
     dx, dy, dz = min(1, w - 1), w * min(1, h - 1), h * w * min(1, d - 1)
-    corners = torch.tensor([k * dz + j * dy + i * dx for k in (0, 1) for j in (0, 1) for i in (0, 1)], device=grid.device)
+    corners = torch.tensor(
+        [k * dz + j * dy + i * dx for k in (0, 1) for j in (0, 1) for i in (0, 1)], device=grid.device
+    )
     wx, wy, wz = (torch.stack([1 - p, p], -1) for p in part.unbind(-1))  # (b, n, 2) each
     weights = (wz[..., :, None, None] * wy[..., None, :, None] * wx[..., None, None, :]).flatten(-3)  # (b, n, 8)
     out = F.embedding_bag(

@@ -27,7 +27,7 @@ class Canonical:
 
 def canonicalise(
     pictures: Float[Tensor, "n 3 h w"], cameras: Camera, canonical: Canonical
-) -> tuple[Float[Tensor, "n 3 s s"], Camera, Float[Tensor, "n"]]:
+) -> tuple[Float[Tensor, "n 3 s s"], Camera, Float[Tensor, " n"]]:
     """Warp pictures to the canonical camera that stands in the same direction from the origin, z up.
 
     Two pictures taken from one point differ by a homography, so rotation and intrinsics are exact; a distance that
@@ -42,9 +42,10 @@ def canonicalise(
     turned = (cameras.pose[:, :3, :3] - target.pose[:, :3, :3]).abs().amax()
     same_size = (cameras.width, cameras.height) == (size, size)
     resized = cameras.resize(size, size)
-    if same_size and turned < tolerance and ((resized.focal - target.focal).abs().amax() < tolerance * size):
-        if (resized.principal - size / 2).abs().amax() < tolerance * size:
-            return pictures, target, scale
+    zoomed = (resized.focal - target.focal).abs().amax() / size
+    moved = (resized.principal - size / 2).abs().amax() / size
+    if same_size and max(turned, zoomed, moved) < tolerance:
+        return pictures, target, scale
     shrink = float((cameras.focal / target.focal).amax())
     if shrink > 1.2:  # shrink with an anti-aliasing filter first, then sample
         height, width = max(1, round(cameras.height / shrink)), max(1, round(cameras.width / shrink))
@@ -56,11 +57,13 @@ def canonicalise(
     xy, depth = Camera(pose, cameras.focal, cameras.principal, cameras.width, cameras.height).project(directions)
     grid = 2 * xy / torch.tensor([cameras.width, cameras.height], device=xy.device) - 1
     grid = torch.where(depth.unsqueeze(-1) > 0, grid, torch.full_like(grid, 2.0))
-    warped = F.grid_sample(pictures, grid.to(pictures.dtype), mode="bilinear", padding_mode="zeros", align_corners=False)
+    warped = F.grid_sample(
+        pictures, grid.to(pictures.dtype), mode="bilinear", padding_mode="zeros", align_corners=False
+    )
     return warped, target, scale
 
 
-def canonical_cameras(cameras: Camera, canonical: Canonical) -> tuple[Camera, Float[Tensor, "n"]]:
+def canonical_cameras(cameras: Camera, canonical: Canonical) -> tuple[Camera, Float[Tensor, " n"]]:
     """The canonical cameras in the directions of ``cameras`` (n,), and the scales of their worlds."""
     centre = cameras.centre
     distance = centre.norm(dim=-1, keepdim=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -32,7 +33,7 @@ class Batch:
         views: (object, view) of each target view, (o, t, 2); ``view_index`` (o, r) says which one a ray is of.
         targets: the target pictures, (o, t, 4, h, w).
         box: centre and size of each object's bounding box, estimated from its silhouettes, (o, 2, 3).
-        hull_points: points of the scene, (o, n, 3), and whether each lies ``in_hull``, (o, n): where all silhouettes are.
+        hull_points: points of the scene, (o, n, 3); ``in_hull``, (o, n), is 1 where all silhouettes are.
     """
 
     pictures: Float[Tensor, "o v 3 h w"]
@@ -121,7 +122,7 @@ class Hull:
         return torch.from_numpy(points.astype(np.float32)), torch.from_numpy(inside)
 
 
-@lru_cache(maxsize=None)
+@cache
 def visual_hull(views: ObjectViews, count: int, pictures: int = 20) -> Hull:
     """The hull from up to ``pictures`` of the first ``count`` views."""
     steps = (torch.arange(HULL_CELLS) + 0.5) / HULL_CELLS - 0.5
@@ -140,8 +141,8 @@ def visual_hull(views: ObjectViews, count: int, pictures: int = 20) -> Hull:
     rest = sphere & ~inside & ~around
     left = grid[inside] if inside.any() else grid
     low, high = left.amin(0) - 0.5 / HULL_CELLS, left.amax(0) + 0.5 / HULL_CELLS
-    numbers = (mask.nonzero()[:, 0].int().numpy() for mask in (inside, around, rest))
-    return Hull(*numbers, torch.stack([(low + high) / 2, high - low]))
+    within, edge, outside = (mask.nonzero()[:, 0].int().numpy() for mask in (inside, around, rest))
+    return Hull(within, edge, outside, torch.stack([(low + high) / 2, high - low]))
 
 
 def batches(
@@ -163,7 +164,7 @@ def batches(
 
 
 def to_device(batch: Batch, device: torch.device) -> Batch:
-    moved = {
+    moved: dict[str, Any] = {
         name: value.to(device) for name, value in vars(batch).items() if isinstance(value, (Tensor, Camera))
     }
     return replace(batch, **moved)

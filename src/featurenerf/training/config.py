@@ -64,12 +64,14 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     },
     "paper": {
         "quick": {
-            "steps": 1500, "minutes": 10.0, "objects": 4, "source_views": 1, "target_views": 4, "rays": 128, "hull_points": 0,
-            "learning_rate": 1e-4, "coarse_samples": None, "shaded_samples": None, "validate_every": 100,
+            "steps": 1500, "minutes": 10.0, "objects": 4, "source_views": 1, "target_views": 4, "rays": 128,
+            "hull_points": 0, "learning_rate": 1e-4, "coarse_samples": None, "shaded_samples": None,
+            "validate_every": 100,
         },
         "full": {
-            "steps": 400_000, "objects": 4, "source_views": 1, "target_views": 8, "rays": 128, "views": 50, "hull_points": 0,
-            "learning_rate": 1e-4, "coarse_samples": None, "shaded_samples": None, "validate_every": 2000,
+            "steps": 400_000, "objects": 4, "source_views": 1, "target_views": 8, "rays": 128, "views": 50,
+            "hull_points": 0, "learning_rate": 1e-4, "coarse_samples": None, "shaded_samples": None,
+            "validate_every": 2000,
         },
     },
 }  # fmt: skip

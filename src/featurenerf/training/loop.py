@@ -100,7 +100,7 @@ def new_model(config: TrainConfig) -> Model:
     if config.field == "fast":
         model = FastModel(FastConfig(feature_dim=config.feature_dim))
         model.net.backbone.load_state_dict(imagenet_weights())
-        return model.to(memory_format=torch.channels_last)
+        return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
     return PaperModel(PaperConfig(feature_dim=config.feature_dim))
 
 
@@ -114,7 +114,8 @@ def step_losses(
         field = model.encode_batch(batch.pictures.flatten(0, 1).unsqueeze(1), batch.cameras.reshape(o * v, 1))
         field = with_samples(field, budget)
         origins, directions, rgb, alpha, feature, present = (
-            t.repeat_interleave(v, 0) for t in (batch.origins, batch.directions, batch.rgb, batch.alpha, feature, present)
+            t.repeat_interleave(v, 0)
+            for t in (batch.origins, batch.directions, batch.rgb, batch.alpha, feature, present)
         )
         generator = torch.Generator(batch.pictures.device).manual_seed(seed)
         near, far = batch.cameras.near, batch.cameras.far
@@ -155,7 +156,9 @@ class Run:
         path = self.folder / "config.json"
         if path.is_file():
             if not config.resume:
-                raise InputError(f"{self.folder} already holds a run: add --resume to go on with it, or give another --out")
+                raise InputError(
+                    f"{self.folder} already holds a run: add --resume to go on with it, or give another --out"
+                )
             self._compare(path)
         elif config.resume:
             raise InputError(f"there is no run to resume in {self.folder}: leave --resume out to start one")
@@ -175,9 +178,7 @@ class Run:
         except OSError as error:
             raise InputError(f"{self.folder} cannot be written ({error.strerror}): give another --out") from error
 
-    def last_state(
-        self, model: Model, optimizer: torch.optim.Optimizer
-    ) -> tuple[dict[str, Any], Projection | None]:
+    def last_state(self, model: Model, optimizer: torch.optim.Optimizer) -> tuple[dict[str, Any], Projection | None]:
         """Take model, optimiser, progress and projection back from where the run last saved them, if it did."""
         folder = self.folder / "resume"
         if not folder.is_dir():

@@ -1,4 +1,4 @@
-"""The losses: the paper's three (section 3.2 and 3.3), opacity, shape from silhouettes, and correspondence of descriptors between pictures."""
+"""The losses: the paper's three (sections 3.2 and 3.3), opacity, shape from silhouettes, and correspondence."""
 
 from __future__ import annotations
 

@@ -106,7 +106,8 @@ def fit_projection(
     """
     if teacher.dim < components:
         raise InputError(
-            f"--feature-dim is {components}, more than the {teacher.dim} numbers of a feature of {teacher.name}: lower it"
+            f"--feature-dim is {components}, more than the {teacher.dim} numbers of a feature of {teacher.name}: "
+            "lower it"
         )
     rng = np.random.default_rng([seed, 1])
     found = []
