@@ -32,7 +32,7 @@ class Config:
     """A data set with test pairs."""
     out: Path
     """Folder of the reports and of table.md; reports that are there already are kept."""
-    checkpoint: tuple[str, ...]
+    checkpoint: tyro.conf.UseAppendAction[tuple[str, ...]]
     """NAME=DIRECTORY, one row each; the first also gives the row of the nearest predicted coordinate."""
     category: tuple[str, ...] = ("chair", "car")
     task: tuple[str, ...] = TASKS

