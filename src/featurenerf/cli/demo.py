@@ -18,6 +18,7 @@ from tqdm import tqdm
 from featurenerf import figures
 from featurenerf.cameras import Camera
 from featurenerf.cli import demo_page
+from featurenerf.cli.arguments import postponed, read
 from featurenerf.errors import InputError
 from featurenerf.fields.base import CHANNELS, Field, Model, Samples
 from featurenerf.matching import transfer_keypoints, transfer_parts
@@ -26,7 +27,7 @@ from featurenerf.photo import Lifted, LiftSettings, lift
 from featurenerf.pictures import to_tensor
 
 PICTURES = Path(__file__).parents[1] / "assets" / "pictures"
-NOVEL_TURN = 75.0
+NOVEL_TURN = 40.0
 """How far, in degrees, the novel view to which labels are carried is turned from the picture's own."""
 
 
@@ -164,7 +165,7 @@ def _overview(category: str, pictures: Sequence[Shown], lifted: Sequence[Lifted]
     """A row an object: the picture, then novel views in colour, depth and descriptors."""
     rows: dict[str, list[Image.Image | None]] = {}
     count = len(lifted[0].views)
-    chosen = sorted({round(i * count / 4) % count for i in range(1, 4)})  # about a quarter, a half, three quarters
+    chosen = sorted({round(turn * count) % count for turn in (1 / 8, 1 / 2, 7 / 8)})
     for picture, made in zip(pictures, lifted, strict=True):
         near, far = figures.depth_range(made.views)
         turned = [made.views[i] for i in chosen]
@@ -291,4 +292,4 @@ def main(argv: list[str]) -> None:
     """Runs ``featurenerf demo ARGV``."""
     import tyro
 
-    tyro.cli(demo, prog="featurenerf demo", args=argv)
+    read(tyro.cli, postponed(demo), prog="featurenerf demo", args=argv)()
