@@ -7,6 +7,7 @@ from typing import Annotated
 
 import tyro
 
+from featurenerf.cli.arguments import postponed, read
 from featurenerf.errors import InputError
 
 
@@ -64,6 +65,6 @@ def check(root: Annotated[Path, tyro.conf.Positional], category: str | None = No
 
 def main(argv: list[str]) -> None:
     """Runs ``featurenerf data ARGV``."""
-    tyro.extras.subcommand_cli_from_dict(
-        {"make": make, "check": check}, prog="featurenerf data", description=__doc__, args=argv
-    )
+    verbs = {"make": postponed(make), "check": postponed(check)}
+    parse = tyro.extras.subcommand_cli_from_dict
+    read(parse, verbs, prog="featurenerf data", description=__doc__, args=argv)()

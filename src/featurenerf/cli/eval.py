@@ -13,6 +13,7 @@ import torch
 import tyro
 
 from featurenerf.checkpoint import SHIPPED, load, read_config
+from featurenerf.cli.arguments import read
 from featurenerf.data.synthesis import CATEGORIES
 from featurenerf.data.views import Dataset, ObjectViews, open_dataset
 from featurenerf.errors import InputError
@@ -62,7 +63,7 @@ class EvalConfig:
 
 def main(argv: list[str]) -> None:
     """Run the command line ``featurenerf eval``."""
-    config = tyro.cli(EvalConfig, args=argv, prog="featurenerf eval", description=EvalConfig.__doc__)
+    config = read(tyro.cli, EvalConfig, args=argv, prog="featurenerf eval", description=EvalConfig.__doc__)
     if config.out.is_dir():
         raise InputError(f"--out {config.out} is a folder: name the file that the report is to be written to")
     report = run(config)

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import tyro
 
+from featurenerf.cli.arguments import postponed, read
+
 
 def import_official(file: Annotated[Path, tyro.conf.Positional], out: Path, coordinate: bool = True) -> None:
     """Make a checkpoint directory from a checkpoint of the authors' program.
@@ -32,4 +34,4 @@ def import_official(file: Annotated[Path, tyro.conf.Positional], out: Path, coor
 
 def main(argv: list[str]) -> None:
     """Runs ``featurenerf import-official ARGV``."""
-    tyro.cli(import_official, prog="featurenerf import-official", args=argv)
+    read(tyro.cli, postponed(import_official), prog="featurenerf import-official", args=argv)()

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import tyro
 
+from featurenerf.cli.arguments import postponed, read
 from featurenerf.errors import InputError
 
 
@@ -42,17 +43,15 @@ def lift(
         size: side of the rendered pictures, in pixels.
         grid: points a side of the cube in which the mesh is looked for.
         points: at most so many in the point cloud.
-        level: density taken for the surface; by default ln 2 / 0.05.
+        level: density taken for the surface; by default the one with the outline of the rendered picture.
         device: cpu, cuda or mps.
     """
-    from featurenerf import export, photo
+    from featurenerf import photo
     from featurenerf.checkpoint import DEFAULT, load
 
     if mask is not None and no_mask:
         raise InputError("--mask and --no-mask contradict each other: give one of them")
-    settings = photo.LiftSettings(
-        azimuth, elevation, views, frames, size, grid, points, export.SURFACE_DENSITY if level is None else level
-    )
+    settings = photo.LiftSettings(azimuth, elevation, views, frames, size, grid, points, level)
     model = load(checkpoint or DEFAULT, device=device)
     made = photo.lift(picture, out, model, mask="none" if no_mask else mask, settings=settings)
     for name, what in made.report["files"].items():
@@ -61,4 +60,4 @@ def lift(
 
 def main(argv: list[str]) -> None:
     """Runs ``featurenerf lift ARGV``."""
-    tyro.cli(lift, prog="featurenerf lift", args=argv)
+    read(tyro.cli, postponed(lift), prog="featurenerf lift", args=argv)()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import tyro
 
+from featurenerf.cli.arguments import read
 from featurenerf.training.config import TrainConfig
 
 
 def main(argv: list[str]) -> None:
     from featurenerf.training.loop import train
 
-    config = tyro.cli(TrainConfig, args=argv, prog="featurenerf train", config=(tyro.conf.OmitArgPrefixes,))
+    config = read(tyro.cli, TrainConfig, args=argv, prog="featurenerf train", config=(tyro.conf.OmitArgPrefixes,))
     print(f"checkpoint: {train(config)}")

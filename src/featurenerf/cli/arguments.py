@@ -1,0 +1,57 @@
+"""Reading a verb's arguments: what is wrong with them is said in a sentence, as everything else is."""
+
+from __future__ import annotations
+
+import functools
+import io
+import re
+from collections.abc import Callable
+from contextlib import redirect_stderr
+from typing import Any
+
+from featurenerf.errors import InputError
+
+
+def read(parse: Callable[..., Any], *args: Any, **options: Any) -> Any:
+    """What a parser of tyro returns.
+
+    Raises:
+        InputError: in place of tyro's box, when the arguments do not fit.
+    """
+    said = io.StringIO()
+    try:
+        with redirect_stderr(said):
+            return parse(*args, **options)
+    except SystemExit as end:
+        if end.code in (0, None):
+            raise
+        raise InputError(f"{_sentence(said.getvalue())} (--help says more)") from None
+
+
+def postponed(command: Callable[..., None]) -> Callable[..., Callable[[], None]]:
+    """A function with the same parameters that returns the call instead of making it: first all is parsed."""
+
+    @functools.wraps(command)
+    def later(*args: Any, **options: Any) -> Callable[[], None]:
+        return functools.partial(command, *args, **options)
+
+    return later
+
+
+def _sentence(box: str) -> str:
+    """The first paragraph of tyro's box, without its title and the explanations of options."""
+    lines = [line.strip("│").rstrip() for line in box.splitlines() if not line.startswith(("╭", "╰"))]
+    if "╭" not in box:  # where there is no Unicode, the title and a rule come first
+        lines = lines[2:]
+    first: list[str] = []
+    for line in lines:
+        if not line.strip(" ─-"):
+            break
+        if not line.startswith(" " * 9):
+            first.append(line.strip())
+    text = re.sub(r"^(Missing from [^:]*|Error parsing [A-Z]\w*): ", _shorter, " ".join(first)).rstrip(".")
+    return text or "the arguments do not fit"
+
+
+def _shorter(opening: re.Match[str]) -> str:
+    return "missing: " if opening[0].startswith("Missing") else ""
