@@ -5,9 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from skimage.measure import marching_cubes
 
 from analytic_field import COLOURS, RADII, ellipsoid, part
 from featurenerf import export
+from featurenerf.cameras import Camera
 from featurenerf.errors import InputError
 from featurenerf.export import Geometry, read_ply, write_ply
 
@@ -42,6 +44,27 @@ def test_mesh_is_the_level_set_closed_and_outward() -> None:
     assert np.all(shared == 2)
 
 
+@pytest.mark.parametrize("opacity", [20.0, 100.0, 500.0])
+def test_the_surface_has_the_outline_of_the_picture(opacity: float) -> None:
+    camera = Camera.look_at(30, 20, 64, 64)
+    field = ellipsoid(camera.reshape(1), opacity)
+    solid = field.render(camera, ("alpha",))["alpha"][..., 0] > 0.5
+    mesh = export.mesh(field, grid=64)
+    xy, _ = camera.project(torch.from_numpy(mesh.points))
+    rows, columns = solid.nonzero().unbind(-1)
+    box = torch.stack([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1])
+    assert (torch.cat([xy.amin(0), xy.amax(0)]) - box).abs().max() < 1.6
+
+
+def test_colours_of_a_mesh_are_those_below_its_surface() -> None:
+    sphere = np.stack(np.meshgrid(*[np.linspace(-1, 1, 24)] * 3, indexing="ij"), -1)
+    points, faces, _, _ = marching_cubes(1 - np.linalg.norm(sphere, axis=-1), 0.3)
+    normals = export._normals(points, faces[:, ::-1])
+    outward = points - 11.5
+    outward /= np.linalg.norm(outward, axis=1, keepdims=True)
+    assert np.einsum("ij,ij->i", normals, outward).min() > 0.9
+
+
 def test_mesh_touching_the_cube_is_closed_and_specks_are_dropped() -> None:
     density = np.zeros((8, 8, 8), np.float32)
     density[:4] = 1
@@ -52,7 +75,11 @@ def test_mesh_touching_the_cube_is_closed_and_specks_are_dropped() -> None:
 
 
 def test_an_empty_field_is_said_to_be_empty() -> None:
-    for make in (lambda f: export.point_cloud(f, export.all_around(16)), lambda f: export.mesh(f, grid=16)):
+    for make in (
+        lambda f: export.point_cloud(f, export.all_around(16)),
+        lambda f: export.mesh(f, grid=16),
+        lambda f: export.mesh(f, grid=16, level=5.0),
+    ):
         with pytest.raises(InputError, match="picture may hold no"):
             make(ellipsoid(opacity=0.0))
     with pytest.raises(InputError, match="grid"):

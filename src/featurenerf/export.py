@@ -5,7 +5,6 @@ Frame and units are the field's: right-handed, z up, +x front, one unit is the o
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,14 +18,18 @@ from tqdm import tqdm
 from featurenerf.cameras import PICTURE_SIZE, Camera
 from featurenerf.errors import InputError
 from featurenerf.fields.base import Field
+from featurenerf.matching import own_camera
 
-SURFACE_DENSITY = math.log(2) / 0.05
-"""Density taken for the surface: a slab of 0.05 units (about a chair's leg) would then be half opaque."""
 RADIUS = 0.5
 """An object with a bounding-box diagonal of 1 that is centred at the origin fits in a sphere of this radius."""
 
+LEVELS = tuple(0.5 * 200 ** (i / 39) for i in range(40))
+"""Densities between which ``surface_level`` chooses: 0.5 to 100."""
+
 _POINTS_AT_ONCE = 65536
+_COLOUR_DEPTH = 0.015
 _SMALLEST_PIECE = 0.01  # pieces of a mesh with less than this share of the largest one's volume are dropped
+_NOTHING = "the field shows no solid object: the picture may hold none, or the model does not know its kind"
 _COMMENT = "frame: right-handed, z up, +x front; one unit is the bounding-box diagonal of the object"
 
 
@@ -50,6 +53,32 @@ class Geometry:
 # ---------------------------------------------------------------------- from a field
 
 
+@torch.no_grad()
+def surface_level(field: Field) -> float:
+    """The density that makes the best surface: seen from the source, it has the outline of the rendered picture.
+
+    What a field is sure of is dense and thin, what it only guesses is thin fog over a length; no one density is the
+    surface of both. Of ``LEVELS``, this is the highest one (the crispest surface) at which the pixels whose rays pass
+    it overlap with those of alpha above 0.5 within 0.02 of the best intersection over union.
+
+    Raises:
+        InputError: when the field shows nothing to its own source camera.
+    """
+    camera = own_camera(field).resize(64, 64)
+    origins, directions = camera.rays(field.pixel_offset)
+    solid = field.render(camera, channels=("alpha",))["alpha"][..., 0] > 0.5
+    if not solid.any():
+        raise InputError(_NOTHING)
+    middle = camera.centre.norm()
+    depths = torch.linspace(-RADIUS, RADIUS, 97, device=origins.device) + middle
+    points = origins[..., None, :] + directions[..., None, :] * depths[:, None]
+    density = _query(field, points.reshape(-1, 3), ("density",))["density"].reshape(points.shape[:-1])
+    densest = torch.where(points.norm(dim=-1) <= RADIUS, density, torch.zeros_like(density)).amax(-1)
+    passed = densest > torch.tensor(LEVELS, device=densest.device)[:, None, None]
+    overlap = (passed & solid).sum((1, 2)) / (passed | solid).sum((1, 2))
+    return LEVELS[int((overlap >= overlap.max() - 0.02).nonzero()[-1])]
+
+
 def all_around(size: int = PICTURE_SIZE) -> list[Camera]:
     """Twelve canonical cameras that see an object from all sides, from below to above."""
     elevations = (-15.0, 20.0, 50.0)
@@ -61,7 +90,7 @@ def point_cloud(
     field: Field,
     cameras: Sequence[Camera] | None = None,
     most: int = 20000,
-    level: float | int = SURFACE_DENSITY,
+    level: float | int | None = None,
     progress: bool = False,
 ) -> Geometry:
     """The visible surface of a field as points: the depth pictures of some cameras, put back into the world.
@@ -70,11 +99,12 @@ def point_cloud(
         cameras: None is ``all_around()``.
         most: at most so many points are kept, evenly drawn from all pictures.
         level: a point counts only where the field, within 0.02 units along its ray, is denser than this: pixels on
-            the outline, whose depth is a mean of near and far, fall away.
+            the outline, whose depth is a mean of near and far, fall away. None is half of ``surface_level(field)``.
     Raises:
         InputError: when the field shows nothing to these cameras.
     """
     cameras = all_around() if cameras is None else cameras
+    level = surface_level(field) / 2 if level is None else level
     found = []
     for camera in tqdm(cameras, desc="point cloud", leave=False, disable=not progress):
         seen = field.render(camera, channels=("depth", "alpha"))
@@ -87,9 +117,7 @@ def point_cloud(
         found.append(points[:, 1][density.amax(1) > level])
     points = torch.cat(found)
     if len(points) == 0:
-        raise InputError(
-            "the field shows no solid object: the picture may hold none, or the model does not know its kind"
-        )
+        raise InputError(_NOTHING)
     if len(points) > most:
         points = points[torch.linspace(0, len(points) - 1, most, device=points.device).round().long()]
     values = _query(field, points, ("rgb", "descriptor"))
@@ -97,12 +125,15 @@ def point_cloud(
 
 
 @torch.no_grad()
-def mesh(field: Field, grid: int = 96, level: float | int = SURFACE_DENSITY, progress: bool = False) -> Geometry:
+def mesh(field: Field, grid: int = 96, level: float | int | None = None, progress: bool = False) -> Geometry:
     """The surface of a field where its density passes ``level``, by marching cubes (Lewiner et al. 2003).
+
+    ``level=None`` is ``surface_level(field)``.
 
     The cube of side 1 around the origin is sampled at ``grid`` points a side, and what lies outside the sphere in it
     counts as empty (fields are trained inside only). The mesh is closed; pieces of less than a hundredth of the
-    largest one's volume are dropped. Time and memory grow with the cube of ``grid``.
+    largest one's volume are dropped. Colours are read 0.015 units below the surface, where they are not mixed with the
+    picture's background. Time and memory grow with the cube of ``grid``.
 
     Raises:
         InputError: when the density does not pass ``level`` anywhere, or ``grid`` is not in [8, 512].
@@ -111,6 +142,7 @@ def mesh(field: Field, grid: int = 96, level: float | int = SURFACE_DENSITY, pro
 
     if not 8 <= grid <= 512:
         raise InputError(f"a mesh needs a grid of 8 to 512 points a side, not {grid}")
+    level = surface_level(field) if level is None else level
     device = field.source.pose.device
     axis = torch.linspace(-RADIUS, RADIUS, grid, device=device)
     slabs = []
@@ -130,10 +162,20 @@ def mesh(field: Field, grid: int = 96, level: float | int = SURFACE_DENSITY, pro
         )
     step = 2 * RADIUS / (grid - 1)
     corners, faces, _, _ = marching_cubes(np.pad(density, 1), level=level)  # the rim of zeros closes the mesh
-    points = torch.from_numpy(((corners - 1) * step - RADIUS).astype(np.float32)).to(device)
-    values = _query(field, points, ("rgb", "descriptor"))
+    points = ((corners - 1) * step - RADIUS).astype(np.float32)
     outward = np.ascontiguousarray(faces[:, ::-1]).astype(np.int32)  # scikit-image's turn clockwise
-    return Geometry(_array(points), _array(values["rgb"].clamp(0, 1)), _array(values["descriptor"]), outward)
+    inside = torch.from_numpy(points - _COLOUR_DEPTH * _normals(points, outward)).to(device)
+    rgb = _query(field, inside, ("rgb",))["rgb"]
+    descriptor = _query(field, torch.from_numpy(points).to(device), ("descriptor",))["descriptor"]
+    return Geometry(points, _array(rgb.clamp(0, 1)), _array(descriptor), outward)
+
+
+def _normals(points: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """Unit normals of a mesh's vertices: the mean of those of their triangles, by area."""
+    a, b, c = (points[faces[:, i]] for i in range(3))
+    across = np.cross(b - a, c - a)
+    normals = np.stack([np.bincount(faces.ravel(), np.repeat(across[:, i], 3), len(points)) for i in range(3)], -1)
+    return (normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-20)).astype(np.float32)
 
 
 def _query(field: Field, points: torch.Tensor, channels: tuple[str, ...]) -> dict[str, torch.Tensor]:

@@ -96,7 +96,7 @@ class LiftSettings:
         size: side of the rendered pictures, in pixels.
         grid: points a side of the cube in which the mesh is looked for.
         points: at most so many in the point cloud.
-        level: density taken for the surface.
+        level: density taken for the surface; None is ``export.surface_level`` of the field.
     """
 
     azimuth: float | int = 0.0
@@ -106,7 +106,7 @@ class LiftSettings:
     size: int = PICTURE_SIZE
     grid: int = 96
     points: int = 20000
-    level: float | int = export.SURFACE_DENSITY
+    level: float | int | None = None
 
     def __post_init__(self) -> None:
         for name, low, high in (("views", 1, 64), ("frames", 1, 1000), ("size", 16, 1024), ("points", 1, 10_000_000)):
@@ -183,10 +183,11 @@ def lift(
         seen = step("encode", lambda: loaded.encode(ready, camera))
         views, shown = step("views", lambda: _write_sheet(folder, ready, seen, colours, settings, progress))
         turntable = step("turntable", lambda: _write_turntable(folder, seen, views, shown, settings, progress))
+        level = export.surface_level(seen) if settings.level is None else settings.level
         around = export.all_around(settings.size)
-        cloud = step("points", lambda: export.point_cloud(seen, around, settings.points, settings.level, progress))
+        cloud = step("points", lambda: export.point_cloud(seen, around, settings.points, level / 2, progress))
         export.write_ply(folder / "points.ply", cloud)
-        surface = step("mesh", lambda: export.mesh(seen, settings.grid, settings.level, progress))
+        surface = step("mesh", lambda: export.mesh(seen, settings.grid, level, progress))
         export.write_ply(folder / "mesh.ply", surface)
         size = 0 if cloud.descriptor is None else cloud.descriptor.shape[1]
         triangles = 0 if surface.faces is None else len(surface.faces)
@@ -206,7 +207,7 @@ def lift(
                 "names": [f"descriptor_{i}" for i in range(size)],
                 "normalised": False, "compare_by": "cosine similarity",
             },
-            "surface_density": settings.level,
+            "surface_density": round(level, 2),
             "files": {
                 "prepared.png": "the picture that was encoded",
                 "sheet.png": "novel views: colour, depth, descriptors",
