@@ -101,7 +101,7 @@ def run(out: Path, model: Model, settings: LiftSettings, pictures: Sequence[Show
     categories = list(dict.fromkeys(p.category for p in pictures))
     with fresh_directory(out, "demo") as folder, torch.no_grad():
         bar = tqdm(total=len(pictures) + len(categories), desc="demo", unit="picture", disable=not progress)
-        sections, overall = [], []
+        sections, overall, encoding = [], [], []
         for category in categories:
             own = [p for p in pictures if p.category == category]
             colours = _common_colours(model, own)
@@ -111,6 +111,7 @@ def run(out: Path, model: Model, settings: LiftSettings, pictures: Sequence[Show
                 lifted.append(_lift_one(folder, picture, model, settings, colours, progress))
                 bar.update()
             bar.set_description(f"transfer between {category}s")
+            encoding += [made.report["seconds"]["encode"] for made in lifted]
             transfers = _transfer(own, [made.field for made in lifted], settings.size)
             bar.update()
             for number, figure in enumerate(transfers):
@@ -124,7 +125,8 @@ def run(out: Path, model: Model, settings: LiftSettings, pictures: Sequence[Show
         bar.close()
         _stacked(overall).save(folder / "sheet.png")
         seconds, size = time.perf_counter() - start, sum(p.numel() for p in model.parameters())
-        (folder / "index.html").write_text(demo_page.page(sections, size, seconds), encoding="utf-8")
+        page = demo_page.page(sections, size, float(np.median(encoding)), seconds)
+        (folder / "index.html").write_text(page, encoding="utf-8")
         report = {"made_by": "demo", "pictures": [p.name for p in pictures], "seconds": round(seconds, 1)}
         (folder / REPORT).write_text(json.dumps(report, indent=2) + "\n")
     return Path(out) / "index.html"
@@ -284,7 +286,7 @@ def demo(out: Path = Path("featurenerf-demo"), checkpoint: str | None = None, fr
     """
     from featurenerf.checkpoint import DEFAULT, load
 
-    settings = LiftSettings(views=8, frames=frames, grid=grid)
+    settings = LiftSettings(views=8, frames=frames, grid=grid, points=10000)
     print(run(out, load(checkpoint or DEFAULT), settings, read_pictures()).resolve())
 
 

@@ -31,8 +31,8 @@ class Card:
     report: Mapping[str, Any]
 
 
-def page(sections: Sequence[str], parameters: int, seconds: float) -> str:
-    """The whole page."""
+def page(sections: Sequence[str], parameters: int, encoding: float, seconds: float) -> str:
+    """The whole page; ``encoding`` is the median of the seconds that a picture took."""
     return f"""<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -43,7 +43,8 @@ def page(sections: Sequence[str], parameters: int, seconds: float) -> str:
 <p>From each picture below, and nothing else, a network of {parameters / 1e6:.1f} million parameters made a continuous
 field: density, colour and a descriptor for every point in space. The turntables show its colours at the left and its
 descriptors, three directions of them as red, green and blue, at the right. The pictures are renders of models
-that other people made; the network has seen neither. Made in {seconds:.0f} s.
+that other people made; the network has seen neither. A picture was encoded in {encoding:.2f} s;
+all of this was made in {seconds:.0f} s.
 Everything in one picture: <a href="sheet.png">sheet.png</a>.</p>
 {"".join(sections)}
 </html>
@@ -78,7 +79,7 @@ def _card(card: Card) -> str:
         moving = f'<img src="{name}/{turntable}" alt="turntable of the {title}">'
     return f"""<figure>
 <div class="pair"><img class="given" src="{name}/prepared.png" alt="picture of the {title}">{moving}</div>
-<figcaption><b>{title}</b>, encoded in {card.report["seconds"]["encode"]:.2f} s.
+<figcaption><b>{title}</b>:
 <a href="{name}/sheet.png">views</a> &middot; <a href="{name}/points.ply">points</a> &middot;
 <a href="{name}/mesh.ply">mesh</a> &middot; <a href="{name}/report.json">report</a><br>
 <small>{escape(card.credit)}</small></figcaption>
