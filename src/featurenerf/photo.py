@@ -168,7 +168,6 @@ def lift(
     """
     settings = settings or LiftSettings()
     clock = _Clock()
-    bar = tqdm(total=6, desc="lift", unit="step", leave=False, disable=not progress)
 
     def step(name: str, work: Callable[[], Made]) -> Made:
         bar.set_description(name)
@@ -176,7 +175,11 @@ def lift(
         bar.update()
         return result
 
-    with fresh_directory(out, "lift") as folder, bar, torch.no_grad():
+    with (
+        fresh_directory(out, "lift") as folder,
+        tqdm(total=6, desc="lift", unit="step", leave=False, disable=not progress) as bar,
+        torch.no_grad(),
+    ):
         ready = step("prepare", lambda: to_tensor(picture) if _is_none(mask) else prepare(picture, mask))
         loaded = model or clock.time("load", load)
         camera = Camera.look_at(float(settings.azimuth), float(settings.elevation), ready.shape[2], ready.shape[1])
