@@ -14,6 +14,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import tyro
 from tqdm import tqdm
@@ -37,6 +38,8 @@ class Config:
     category: tuple[str, ...] = ("chair", "car")
     task: tuple[str, ...] = TASKS
     pairs: int = 50
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """What fields are computed in; the paper's is two to three times faster in bfloat16 on a CPU."""
 
 
 def main(config: Config) -> None:
@@ -51,7 +54,17 @@ def main(config: Config) -> None:
         slug = "".join(ch if ch.isalnum() else "-" for ch in name)
         path = config.out / f"{category}_{task}_{slug}.json"
         command = ["featurenerf", "eval", "--data", config.data, "--category", category, "--task", task]
-        command += ["--method", method, "--pairs", config.pairs, "--out", path, "--no-progress"]
+        command += [
+            "--method",
+            method,
+            "--pairs",
+            config.pairs,
+            "--out",
+            path,
+            "--dtype",
+            config.dtype,
+            "--no-progress",
+        ]
         command += ["--checkpoint", folder] if folder else []
         commands.append(shlex.join(map(str, command)))
         if not path.exists():
