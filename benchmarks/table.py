@@ -90,9 +90,13 @@ def training_table(rows: list[tuple[str, ...]]) -> str:
         rays = steps * budget["objects"] * budget["source_views"] * budget["rays"]
         lines.append(
             f"| {name} | {seconds / 60:.1f} | {steps} | {rays:,} | {rays / seconds:,.0f} | "
-            f"{about.get('peak_memory_mib') or 0:,.0f} | {about['validation']['psnr']:.1f} |"
+            f"{_mebibytes(about.get('peak_memory_mib'))} | {about['validation']['psnr']:.1f} |"
         )
     return "\n".join(lines) + "\n"
+
+
+def _mebibytes(value: float | None) -> str:
+    return "-" if value is None else f"{value:,.0f}"
 
 
 if __name__ == "__main__":
