@@ -16,8 +16,9 @@ from featurenerf import Camera
 from featurenerf.data import layout
 from featurenerf.data.check import check_dataset
 from featurenerf.data.layout import InstancePair, ObjectRecord, Split, ViewPair
+from featurenerf.data.release import ReleaseObject
 from featurenerf.data.unpickle import read_npz
-from featurenerf.data.views import ObjectViews, open_dataset
+from featurenerf.data.views import open_dataset
 from featurenerf.errors import InputError
 
 CHAIR = "03001627"
@@ -223,7 +224,7 @@ def test_what_is_not_there_is_said(root: Path) -> None:
     with pytest.raises(InputError, match=r"03001627\.json cannot be read"):
         open_dataset(root, "chair")
     with pytest.raises(InputError, match=r"zz\.json is missing"):
-        ObjectViews(root, CHAIR, "zz").cameras()
+        ReleaseObject(root, CHAIR, "zz").cameras()
 
 
 def test_official_split_files_are_read() -> None:

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from featurenerf.cameras import Camera
-from featurenerf.data.views import Dataset, ObjectViews, open_dataset
+from featurenerf.data.release import ReleaseObject
+from featurenerf.data.views import Dataset, open_dataset
 from featurenerf.training.batches import HULL_CELLS, Batch, batches, make_batch, to_device, visual_hull
 from featurenerf.training.config import Budget
 
@@ -108,8 +109,8 @@ def test_half_of_the_rays_hit_the_object(objects: Dataset) -> None:
 
 
 def test_an_empty_picture_still_gives_rays(objects: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ObjectViews, "picture", lambda self, view: np.zeros((64, 64, 4), np.uint8))
-    empty = [ObjectViews(views.root, views.synset, views.id) for views in objects]
+    monkeypatch.setattr(ReleaseObject, "picture", lambda self, view: np.zeros((64, 64, 4), np.uint8))
+    empty = [ReleaseObject(views.source, views.synset, views.id) for views in objects]
     batch = make_batch(empty, BUDGET, np.random.default_rng(0))
     assert batch.alpha.sum() == 0
     assert batch.box[:, 1].min() > 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -15,7 +16,7 @@ import tyro
 from featurenerf.checkpoint import SHIPPED, load, read_config
 from featurenerf.cli.arguments import read
 from featurenerf.data.synthesis import CATEGORIES
-from featurenerf.data.views import Dataset, ObjectViews, open_dataset
+from featurenerf.data.views import Dataset, open_dataset
 from featurenerf.errors import InputError
 from featurenerf.evaluation import TASKS, Evaluation, Method, Pair, evaluate, make_report, markdown_table, write_report
 from featurenerf.evaluation.methods import FIELD_METHODS
@@ -92,7 +93,7 @@ def run(config: EvalConfig) -> dict[str, Any]:
         from featurenerf.teachers import load_teacher
 
         teacher = load_teacher(config.teacher or _trained_with(checkpoint_config))
-    objects = functools.lru_cache(_OBJECTS_KEPT)(lambda name: ObjectViews(dataset.root, dataset.synset, name))
+    objects = functools.lru_cache(_OBJECTS_KEPT)(lambda name: copy(dataset[name]))  # the copies read
     evaluation: Evaluation = evaluate(
         config.task,
         pairs,

@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from featurenerf.data import layout
 from featurenerf.data.layout import Split
-from featurenerf.data.views import ObjectViews
+from featurenerf.data.release import ReleaseObject
 from featurenerf.errors import InputError
 
 
@@ -52,7 +52,7 @@ def _check_category(root: Path, synset: str, splits_dir: Path | None, progress: 
     name = layout.category_name(synset)
     views = 0
     for object_id in tqdm(sorted(present), f"{name}: objects", disable=not progress):
-        views_of_object = ObjectViews(root, synset, object_id)
+        views_of_object = ReleaseObject(root, synset, object_id)
         problems += _object_problems(views_of_object)
         views += _length(views_of_object)
     if split is not None:
@@ -89,7 +89,7 @@ def _pair_problems(path: Path, split: Split, root: Path, synset: str, present: s
         if object_id not in present:
             return True
         if object_id not in lengths:
-            lengths[object_id] = _length(ObjectViews(root, synset, object_id))
+            lengths[object_id] = _length(ReleaseObject(root, synset, object_id))
         return not 0 <= view < lengths[object_id]
 
     used = [
@@ -105,14 +105,14 @@ def _pair_problems(path: Path, split: Split, root: Path, synset: str, present: s
                 yield f"{path}: {kind} names view {view} of object {object_id}, which is not there"
 
 
-def _length(views: ObjectViews) -> int:
+def _length(views: ReleaseObject) -> int:
     try:
         return len(views)
     except InputError:
         return 0
 
 
-def _object_problems(views: ObjectViews) -> Iterator[str]:
+def _object_problems(views: ReleaseObject) -> Iterator[str]:
     try:
         count = len(views)
     except InputError as error:
@@ -139,7 +139,9 @@ def _object_problems(views: ObjectViews) -> Iterator[str]:
             yield from _annotation_problems(views, kind, count, size)
 
 
-def _annotation_problems(views: ObjectViews, kind: str, count: int, size: tuple[int, int] | None) -> Iterator[str]:
+def _annotation_problems(
+    views: ReleaseObject, kind: layout.Annotation, count: int, size: tuple[int, int] | None
+) -> Iterator[str]:
     path = layout.annotation_file(views.root, kind, views.synset, views.id)
     try:
         if kind == "part_2d" and size is not None:

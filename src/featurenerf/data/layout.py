@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -79,7 +79,9 @@ def split_file(root: Path, synset: str, splits_dir: Path | None = None) -> Path:
     return (root / "splits" if splits_dir is None else splits_dir) / f"{synset}.json"
 
 
-ANNOTATIONS = ("part_2d", "kp_2d", "part_3d", "kp_3d")
+Annotation = Literal["part_2d", "kp_2d", "part_3d", "kp_3d"]
+"""What is annotated: parts or keypoints, in pictures or in space."""
+ANNOTATIONS: tuple[Annotation, ...] = get_args(Annotation)
 
 
 def object_files(root: Path, synset: str, object_id: str, views: int) -> list[Path]:

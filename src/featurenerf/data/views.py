@@ -1,186 +1,80 @@
-"""A data set in memory: objects with their views, read only where asked for."""
+"""A data set in memory: objects with their views, whatever format they are read from."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path, PurePosixPath
-from typing import Any, overload
+from pathlib import Path
+from typing import overload
 
 import numpy as np
-import torch
 from jaxtyping import Float, Int, UInt8
-from PIL import Image
 
 from featurenerf.cameras import Camera
 from featurenerf.data import layout
-from featurenerf.data.layout import InstancePair, PosePair, Split, ViewPair
-from featurenerf.data.unpickle import read_npz
+from featurenerf.data.layout import Annotation, InstancePair, PosePair, Split, ViewPair
 from featurenerf.errors import InputError
 
-_UNUSABLE = {"f9c1d7748c15499c6f2bd1c4e9adb41"}  # listed in the release's splits, its pictures are not usable
 
+class ObjectViews(ABC):
+    """One object of a data set: pictures, cameras, and the annotations that the data set has.
 
-class ObjectViews:
-    """One object of a data set. Nothing is read before it is asked for; every reader raises InputError naming the file
-    that is missing or broken. Pictures are decoded anew on each call, cameras and annotations are kept.
+    This is all that the rest of the program knows of data; every format is a subclass. Nothing is read before it is
+    asked for; whatever reads a file raises InputError naming the one that is missing or broken. Pictures are decoded
+    anew on each call. World frame and units are the program's own: z up, bounding-box diagonal about 1.
+
+    Attributes:
+        synset: the category's WordNet offset, or its name where a data set has no synsets.
+        id: the object's name, unique in its category.
+        source: the file or folder that it is read from, for messages.
     """
 
-    def __init__(self, root: Path, synset: str, object_id: str) -> None:
-        self.root, self.synset, self.id = root, synset, object_id
+    def __init__(self, synset: str, object_id: str, source: Path) -> None:
+        self.synset, self.id, self.source = synset, object_id, source
 
     def __repr__(self) -> str:
-        return f"ObjectViews({self.synset}/{self.id})"
+        return f"{type(self).__name__}({self.synset}/{self.id})"
 
+    @abstractmethod
     def __len__(self) -> int:
         """The number of views."""
-        return len(self._frames)
 
-    # ------------------------------------------------------------------ cameras and pictures
+    @abstractmethod
+    def cameras(self) -> Camera:
+        """The cameras of all views, as a batch; OpenGL axes."""
 
     def camera(self, view: int) -> Camera:
-        """The camera of a view, OpenGL axes."""
-        return self._all_cameras[view]
+        """The camera of a view."""
+        return self.cameras()[view]
 
-    def cameras(self) -> Camera:
-        """The cameras of all views, as a batch."""
-        return self._all_cameras
-
-    def picture_path(self, view: int) -> Path:
-        name = PurePosixPath(str(self._frames[view]["file_path"]).replace("\\", "/")).name
-        if not name.lower().endswith(".png"):
-            name += ".png"
-        return layout.picture_folder(self.root, self.synset, self.id) / name
-
+    @abstractmethod
     def picture(self, view: int) -> UInt8[np.ndarray, "h w 4"]:
-        """The RGBA picture of a view."""
-        path = self.picture_path(view)
-        try:
-            with Image.open(path) as image:
-                if image.mode not in ("RGBA", "LA") and "transparency" not in image.info:
-                    raise InputError(f"{path} has no alpha channel: pictures must be RGBA, the object's mask in alpha")
-                return np.array(image if image.mode == "RGBA" else image.convert("RGBA"))
-        except FileNotFoundError:
-            raise InputError(f"{path} is missing: make or download it again") from None
-        except InputError:
-            raise
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-            raise InputError(f"{path} cannot be read ({error}): make or download it again") from error
+        """The RGBA picture of a view, the object's mask in alpha."""
 
-    @cached_property
-    def _description(self) -> dict[str, Any]:
-        path = layout.camera_file(self.root, self.synset, self.id)
-        content = layout.read_json(path)
-        try:
-            frames = content["frames"]
-            if not frames or not all(isinstance(frame["file_path"], str) for frame in frames):
-                raise ValueError("no frames")
-            float(content["camera_angle_x"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise InputError(
-                f"{path} is not a camera file ({error}): it needs camera_angle_x and frames with file_path and "
-                "transform_matrix"
-            ) from error
-        return content
-
-    @property
-    def _frames(self) -> list[dict[str, Any]]:
-        return self._description["frames"]
-
-    @cached_property
-    def _all_cameras(self) -> Camera:
-        path = layout.camera_file(self.root, self.synset, self.id)
-        angle = float(self._description["camera_angle_x"])
-        try:
-            matrices = np.asarray([frame["transform_matrix"] for frame in self._frames], np.float32)
-            poses = torch.from_numpy(matrices.reshape(len(self._frames), 4, 4)) * layout.OPENGL_TO_OPENCV
-        except (KeyError, TypeError, ValueError) as error:
-            raise InputError(f"{path}: every frame needs a 4 x 4 transform_matrix ({error}): make it again") from error
-        if not 0 < angle < np.pi:
-            raise InputError(f"{path}: camera_angle_x is {angle}, not an angle in radians between 0 and pi")
-        width, height = self._picture_size
-        try:
-            return Camera.from_pose(poses, width / 2 / np.tan(angle / 2), width, height)
-        except InputError as error:
-            raise InputError(f"{path}: {error}; make or download it again") from error
-
-    @cached_property
-    def _picture_size(self) -> tuple[int, int]:
-        path = self.picture_path(0)
-        try:
-            with Image.open(path) as image:
-                return image.size
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-            raise InputError(f"{path} cannot be read ({error}): make or download it again") from error
-
-    # ------------------------------------------------------------------ annotations
-
-    def has(self, kind: str) -> bool:
-        """Whether the object has the annotation ``part_2d``, ``kp_2d``, ``part_3d`` or ``kp_3d``."""
-        return self._annotation(kind).exists()
+    def has(self, kind: Annotation) -> bool:
+        """Whether the object has such annotations."""
+        return False
 
     def parts(self, view: int) -> Int[np.ndarray, "h w"]:
         """Part label of each pixel of a view; 0 is background."""
-        return self._parts[view].astype(np.int64)
+        raise self._without("part labels")
 
     def keypoints(self, view: int) -> Int[np.ndarray, "k 3"]:
         """x, y (index of the pixel that holds the point) and id of the keypoints that are visible in a view."""
-        return self._keypoints[view]
+        raise self._without("keypoints")
 
     def part_points(self) -> tuple[Float[np.ndarray, "n 3"], Int[np.ndarray, " n"]]:
         """Points of the surface (world) and their part labels."""
-        return self._part_points
+        raise self._without("part labels")
 
     def keypoint_candidates(self) -> tuple[Float[np.ndarray, "m 3"], Float[np.ndarray, "k 4"]]:
         """Points of the surface among which keypoints are looked for, and x, y, z, id of the object's keypoints."""
-        return self._keypoint_candidates
+        raise self._without("keypoints")
 
-    def _annotation(self, kind: str) -> Path:
-        return layout.annotation_file(self.root, kind, self.synset, self.id)
-
-    @cached_property
-    def _parts(self) -> np.ndarray:
-        path = self._annotation("part_2d")
-        labels = read_npz(path, "labels")
-        width, height = self._picture_size
-        _expect(path, labels.ndim == 3 and labels.shape == (len(self), height, width), f"labels are {labels.shape}")
-        _expect(path, labels.dtype.kind in "iu" and labels.min() >= 0, "labels are not integers from 0")
-        return labels
-
-    @cached_property
-    def _keypoints(self) -> list[np.ndarray]:
-        path = self._annotation("kp_2d")
-        by_view = read_npz(path, "labels")
-        _expect(path, by_view.ndim >= 1 and len(by_view) == len(self), f"labels are {by_view.shape}")
-        found = []
-        for view, keypoints in enumerate(by_view):
-            try:
-                keypoints = np.asarray(keypoints).astype(np.int64)
-            except (TypeError, ValueError):
-                raise InputError(f"{path}: the keypoints of view {view} are not numbers: make it again") from None
-            if keypoints.size == 0:
-                keypoints = keypoints.reshape(0, 3)
-            _expect(path, keypoints.ndim == 2 and keypoints.shape[1] == 3, f"view {view} is {keypoints.shape}")
-            found.append(keypoints)
-        return found
-
-    @cached_property
-    def _part_points(self) -> tuple[np.ndarray, np.ndarray]:
-        path = self._annotation("part_3d")
-        points, labels = read_npz(path, "pts"), read_npz(path, "labels")
-        _expect_points(path, "pts", points, 3)
-        _expect(path, labels.shape == points.shape[:1] and labels.dtype.kind in "iuf", f"labels are {labels.shape}")
-        return points.astype(np.float32), labels.astype(np.int64)
-
-    @cached_property
-    def _keypoint_candidates(self) -> tuple[np.ndarray, np.ndarray]:
-        path = self._annotation("kp_3d")
-        points, labels = read_npz(path, "pts"), read_npz(path, "labels")
-        _expect_points(path, "pts", points, 3)
-        labels = labels.reshape(0, 4) if labels.size == 0 else labels
-        _expect_points(path, "labels", labels, 4)
-        return points.astype(np.float32), labels.astype(np.float32)
+    def _without(self, what: str) -> InputError:
+        return InputError(f"object {self.id} of {self.source} has no {what}: take another task or another data set")
 
 
 @dataclass(frozen=True)
@@ -260,18 +154,9 @@ def open_dataset(
             "with `featurenerf data make`, or give the folder of the official split files with --splits"
         )
     splits = layout.read_split(path)
-    ids = [object_id for object_id in splits.ids(split) if object_id not in _UNUSABLE]
+    from featurenerf.data.release import UNUSABLE, ReleaseObject
+
+    ids = [object_id for object_id in splits.ids(split) if object_id not in UNUSABLE]
     if not ids:
         raise InputError(f"the {split} split of {category} in {path} is empty: take another split or make more objects")
-    return Dataset(root, synset, split, tuple(ObjectViews(root, synset, object_id) for object_id in ids), splits)
-
-
-def _expect(path: Path, right: bool | np.bool_, what: str) -> None:
-    if not right:
-        raise InputError(f"{path} does not fit its object: {what}; make or download it again")
-
-
-def _expect_points(path: Path, name: str, points: np.ndarray, columns: int) -> None:
-    right = points.ndim == 2 and points.shape[1] == columns and points.dtype.kind in "fiu"
-    _expect(path, right, f"{name} are {points.shape}, not (n, {columns}) numbers")
-    _expect(path, np.isfinite(points).all(), f"{name} hold NaN or infinite numbers")
+    return Dataset(root, synset, split, tuple(ReleaseObject(root, synset, object_id) for object_id in ids), splits)

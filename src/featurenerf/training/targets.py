@@ -121,5 +121,5 @@ def fit_projection(
         found.append(cells[cells.abs().sum(1) > 0])
     features = torch.cat(found)
     if len(features) == 0:
-        raise InputError(f"the pictures under {objects[0].root} show no objects: their alpha is 0, make them again")
+        raise InputError(f"the pictures under {objects[0].source} show no objects: their alpha is 0, make them again")
     return Projection.fit(features, components)
