@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -89,11 +90,12 @@ def make_dataset(
     if workers < 1:
         raise InputError(f"{workers} workers make nothing: give 1 or more")
     try:
-        _claim(out, recipe)
-        split = _split_objects(recipe)
+        claim(out, recipe.synset, asdict(recipe))
+        ids = [recipe.object_id(index) for index in range(objects)]
+        split = with_pairs(split_objects(ids, recipe.generator(2)), views, recipe.generator)
         todo = [index for index in range(objects) if not _is_finished(out, recipe, index)]
         work = partial(_make_object, out, recipe, frozenset(split.train))
-        with _mapper(min(workers, len(todo))) as mapped:
+        with mapper(min(workers, len(todo))) as mapped:
             done = mapped(work, todo)
             label = f"{category}: objects"
             for _ in tqdm(done, label, objects, initial=objects - len(todo), disable=not progress):
@@ -164,22 +166,26 @@ def _is_finished(out: Path, recipe: Recipe, index: int) -> bool:
     return all(path.exists() for path in reversed(files))
 
 
-def _claim(out: Path, recipe: Recipe) -> None:
-    """Notes down the recipe in ``out``; refuses where the category is there already, by another recipe."""
-    path = out / "made" / f"{recipe.synset}.json"
+def claim(out: Path, synset: str, settings: dict[str, Any]) -> None:
+    """Notes down in ``out`` what decides every byte of a category's files.
+
+    Raises:
+        InputError: the category is there already, from other settings or another source.
+    """
+    path, name = out / "made" / f"{synset}.json", layout.category_name(synset)
     if path.exists():
         made = layout.read_json(path)
-        if made != asdict(recipe):
-            settings = ", ".join(f"{key}={value}" for key, value in made.items()) if isinstance(made, dict) else "?"
-            raise InputError(f"{out} holds {recipe.category} made with other settings ({settings}): give another --out")
-    elif (out / "camera" / recipe.synset).exists():
-        raise InputError(f"{out} holds {recipe.category} from another source: give another --out")
+        if made != settings:
+            there = ", ".join(f"{key}={value}" for key, value in made.items()) if isinstance(made, dict) else "?"
+            raise InputError(f"{out} holds {name} made with other settings ({there}): give another --out")
+    elif (out / "camera" / synset).exists():
+        raise InputError(f"{out} holds {name} from another source: give another --out")
     else:
-        layout.write_json(path, asdict(recipe))
+        layout.write_json(path, settings)
 
 
 @contextmanager
-def _mapper(workers: int) -> Iterator:
+def mapper(workers: int) -> Iterator:
     """A function like ``map`` whose work is done by so many processes, in any order."""
     if workers <= 1:
         yield map
@@ -191,32 +197,43 @@ def _mapper(workers: int) -> Iterator:
 # ---------------------------------------------------------------------- split and pairs
 
 
-def _split_objects(recipe: Recipe) -> Split:
-    """70 % for training, 10 % for validation, 20 % and at least two objects for testing, and pairs of the latter."""
-    order = [recipe.object_id(int(index)) for index in recipe.generator(2).permutation(recipe.objects)]
-    tests = max(2, round(0.2 * recipe.objects))
-    validations = max(int(recipe.objects > 3), round(0.1 * recipe.objects))
-    test = tuple(sorted(order[:tests]))
+def split_objects(ids: Sequence[str], generator: np.random.Generator) -> Split:
+    """70 % for training, 10 % for validation, 20 % and at least two objects for testing; no pairs yet."""
+    order = [ids[int(index)] for index in generator.permutation(len(ids))]
+    tests = max(2, round(0.2 * len(ids)))
+    validations = max(int(len(ids) > 3), round(0.1 * len(ids)))
     return Split(
         train=tuple(sorted(order[tests + validations :])),
         val=tuple(sorted(order[tests : tests + validations])),
-        test=test,
+        test=tuple(sorted(order[:tests])),
+    )
+
+
+def with_pairs(split: Split, views: int, generator: Callable[[int], np.random.Generator]) -> Split:
+    """A split with up to ``PAIRS`` pairs of each kind drawn among its test objects.
+
+    Args:
+        views: the number of views of each object.
+        generator: random numbers of streams 3, 4 and 5.
+    """
+    test = split.test
+    tests = len(test)
+    return replace(
+        split,
         cross_inst_pairs=tuple(
-            InstancePair(test[a], test[b], view)
-            for (a, b), view in _distinct(recipe, 3, (tests, True), (recipe.views,))
+            InstancePair(test[a], test[b], view) for (a, b), view in _distinct(generator(3), (tests, True), (views,))
         ),
         cross_view_pairs=tuple(
-            ViewPair(test[a], *views) for a, views in _distinct(recipe, 4, (tests,), (recipe.views, True))
+            ViewPair(test[a], *pair) for a, pair in _distinct(generator(4), (tests,), (views, True))
         ),
         cross_pose_pairs=tuple(
-            PosePair(test[a], test[b], *views)
-            for (a, b), views in _distinct(recipe, 5, (tests, True), (recipe.views, True))
+            PosePair(test[a], test[b], *pair) for (a, b), pair in _distinct(generator(5), (tests, True), (views, True))
         ),
         valid_flags_for_test=dict.fromkeys(test, True),
     )
 
 
-def _distinct(recipe: Recipe, stream: int, first: tuple, second: tuple) -> Iterator[tuple]:
+def _distinct(generator: np.random.Generator, first: tuple, second: tuple) -> Iterator[tuple]:
     """Up to ``PAIRS`` different draws of two things. A thing is (count,): a number below count; or (count, True): an
     ordered pair of different numbers below count.
     """
@@ -231,6 +248,6 @@ def _distinct(recipe: Recipe, stream: int, first: tuple, second: tuple) -> Itera
         return a, b + (b >= a)
 
     total = ways(first) * ways(second)
-    for code in recipe.generator(stream).choice(total, min(PAIRS, total), replace=False):
+    for code in generator.choice(total, min(PAIRS, total), replace=False):
         one, two = divmod(int(code), ways(second))
         yield decoded(first, one), decoded(second, two)
