@@ -30,8 +30,8 @@ _OBJECTS_KEPT = 16  # an object's annotations are 1 to 3 MB
 class EvalConfig:
     """Transfer parts and keypoints between pairs of views and compare with the annotations."""
 
-    data: Path
-    """The data set's folder (``featurenerf data make`` makes one; the authors' release is another)."""
+    data: str | Path
+    """The data set: a folder (``featurenerf data make`` makes one), a pack, or the address of a pack."""
     category: str
     """A category of it, such as chair, or its synset."""
     out: Path

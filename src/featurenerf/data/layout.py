@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 import numpy as np
 import torch
@@ -27,7 +27,10 @@ from jaxtyping import Float, Int, UInt8
 from PIL import Image
 
 from featurenerf.cameras import Camera
+from featurenerf.data.sources import DataPath, read_file
 from featurenerf.errors import InputError
+
+Root = TypeVar("Root", Path, DataPath)
 
 SYNSETS = {
     "airplane": "02691156",
@@ -43,7 +46,7 @@ OPENGL_TO_OPENCV = torch.tensor([1.0, -1.0, -1.0, 1.0])
 """Multiplies the columns of a pose; its own inverse."""
 
 
-def synset_of(root: Path, category: str) -> str:
+def synset_of(root: DataPath, category: str) -> str:
     """The folder name of a category given by its name or by its synset.
 
     Raises:
@@ -62,20 +65,20 @@ def category_name(synset: str) -> str:
     return next((name for name, known in SYNSETS.items() if known == synset), synset)
 
 
-def picture_folder(root: Path, synset: str, object_id: str) -> Path:
+def picture_folder(root: Root, synset: str, object_id: str) -> Root:
     return root / "img" / synset / object_id
 
 
-def camera_file(root: Path, synset: str, object_id: str) -> Path:
+def camera_file(root: Root, synset: str, object_id: str) -> Root:
     return root / "camera" / synset / f"{object_id}.json"
 
 
-def annotation_file(root: Path, kind: str, synset: str, object_id: str) -> Path:
+def annotation_file(root: Root, kind: str, synset: str, object_id: str) -> Root:
     """``kind`` is part_2d, kp_2d, part_3d or kp_3d."""
     return root / f"{kind}_anno" / synset / f"{object_id}.npz"
 
 
-def split_file(root: Path, synset: str, splits_dir: Path | None = None) -> Path:
+def split_file(root: Root, synset: str, splits_dir: Root | None = None) -> Root:
     return (root / "splits" if splits_dir is None else splits_dir) / f"{synset}.json"
 
 
@@ -186,13 +189,12 @@ def _png(picture: np.ndarray) -> bytes:
 # ---------------------------------------------------------------------- reading
 
 
-def read_json(path: Path) -> Any:
+def read_json(path: DataPath) -> Any:
     """Raises InputError where the file is missing or is not JSON."""
+    content = read_file(path)
     try:
-        return json.loads(path.read_bytes())
-    except FileNotFoundError:
-        raise InputError(f"{path} is missing: make or download it again") from None
-    except (OSError, ValueError) as error:
+        return json.loads(content)
+    except ValueError as error:
         raise InputError(f"{path} cannot be read ({error}): make or download it again") from error
 
 
@@ -251,7 +253,7 @@ def write_split(path: Path, split: Split) -> None:
     write_json(path, content)
 
 
-def read_split(path: Path) -> Split:
+def read_split(path: DataPath) -> Split:
     """Raises InputError where the file is missing, is not JSON or lacks what a split file has."""
     content = read_json(path)
     try:
