@@ -165,7 +165,9 @@ def _geometries(path: Path) -> dict[str, Any]:
         raise InputError(f"there is no mesh file {path}")
     options: dict[str, Any] = {"split_objects": True, "split_groups": True, "group_material": True}
     try:
-        scene = trimesh.load_scene(path, process=False, **(options if path.suffix.lower() == ".obj" else {}))
+        scene = trimesh.load_scene(
+            path, process=False, resolver=_Beside(path.parent), **(options if path.suffix.lower() == ".obj" else {})
+        )
         found = {}
         for node in scene.graph.nodes_geometry:
             transform, name = scene.graph[node]
@@ -180,6 +182,26 @@ def _geometries(path: Path) -> dict[str, Any]:
         raise InputError(f"{path} holds no triangles: give a mesh file with a surface")
     seen = {name: geometry for name, geometry in found.items() if _opacity(geometry) >= _LEAST_OPACITY}
     return seen or found
+
+
+class _Beside:
+    """The files that a mesh file names: in its folder, or in one beside it (ShapeNet's pictures are in ``../images``).
+
+    It is what trimesh calls a resolver. Names may be written for Windows: with backslashes, and in any case.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def get(self, name: str) -> bytes:
+        path = (self._folder / name.strip().replace("\\", "/")).resolve()
+        if not path.is_relative_to(self._folder.resolve().parent):
+            raise ValueError(f"{name} lies outside of the mesh's folder")
+        if not path.is_file() and path.parent.is_dir():
+            path = next((other for other in path.parent.iterdir() if other.name.lower() == path.name.lower()), path)
+        return path.read_bytes()
+
+    __getitem__ = get
 
 
 def _opacity(geometry: Any) -> float:
