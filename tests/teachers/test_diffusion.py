@@ -67,7 +67,7 @@ def write_pipeline(folder: Path, kind: str, latents: str = "AutoencoderKL") -> P
     unet.save_pretrained(folder / "unet")
     vae.save_pretrained(folder / names["vae"])
     text.save_pretrained(folder / names["text"])
-    schedule = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
+    schedule = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "steps_offset": 1}
     (diffusers.PNDMScheduler if stable else diffusers.DDIMScheduler)(**schedule).save_pretrained(folder / "scheduler")
     letters = [chr(ord("a") + k) for k in range(26)]
     tokenizer = folder / "tokenizer"

@@ -82,8 +82,8 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
 class TrainConfig:
     """Train a field on a data set in the layout that ``featurenerf data make`` writes."""
 
-    data: Path
-    """Folder of the data set."""
+    data: str | Path
+    """The data set: a folder, a pack, or the address of a pack."""
     category: tuple[str, ...]
     """One category, or several for one model of all of them."""
     out: Path
@@ -102,6 +102,8 @@ class TrainConfig:
     """Go on from the last checkpoint in --out."""
     feature_dim: int = 64
     """Principal components of the teacher's feature that are distilled."""
+    cache: Path | None = None
+    """Folder of teacher features that outlive the run (see featurenerf teachers cache); filled where it lacks any."""
     steps: int | None = None
     """Overrides the preset's number of steps."""
     minutes: float | None = None

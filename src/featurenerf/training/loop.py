@@ -31,7 +31,7 @@ from featurenerf.teachers import load_teacher
 from featurenerf.training.batches import Batch, batches, make_batch, to_device
 from featurenerf.training.config import Budget, TrainConfig
 from featurenerf.training.losses import correspondence_loss, hull_loss, ray_losses, weighted
-from featurenerf.training.targets import Projection, TeacherTargets, fit_projection
+from featurenerf.training.targets import Projection, TeacherTargets, fit_projection, open_cache
 
 CHANNELS = ("rgb", "feature", "coordinate", "descriptor")
 VALIDATION_BATCHES = 8
@@ -53,11 +53,16 @@ def train(config: TrainConfig) -> Path:
     trained = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=budget.learning_rate, weight_decay=1e-4)
     progress, projection = run.last_state(model, optimizer)
+    cache = None
+    if config.cache is not None:
+        cache, projection = open_cache(
+            config.cache, teacher, config.teacher, objects, config.feature_dim, budget.bf16, projection
+        )
     if projection is None:
-        projection = fit_projection(teacher, objects, config.feature_dim, config.seed)
+        projection = fit_projection(teacher, objects, config.feature_dim)
     run.start(progress["step"])
-    targets = TeacherTargets(teacher, projection, device, budget.bf16)
-    held_out = TeacherTargets(teacher, projection, device, budget.bf16)
+    targets = TeacherTargets(teacher, projection, device, budget.bf16, cache)
+    held_out = TeacherTargets(teacher, projection, device, budget.bf16, cache)
     run.about["teacher_variance_explained"] = round(projection.explained, 4)
 
     total = budget.steps if budget.minutes is None else None
@@ -90,6 +95,8 @@ def train(config: TrainConfig) -> Path:
             if (step + 1) % budget.validate_every == 0:
                 run.validate_and_save(model, optimizer, progress, validation, held_out, projection)
     run.validate_and_save(model, optimizer, progress, validation, held_out, projection)
+    if cache is not None:
+        cache.flush()
     run.close()
     return run.checkpoint
 
@@ -151,7 +158,7 @@ class Run:
         self.config, self.folder = config, config.out
         self.checkpoint = self.folder / "checkpoint"
         self.about: dict[str, Any] = {"train": _plain(config), "budget": asdict(config.budget)}
-        may_differ = ("resume", "out", "workers", "device")
+        may_differ = ("resume", "out", "workers", "device", "cache")
         self.settings = {k: v for k, v in self.about["train"].items() if k not in may_differ}
         path = self.folder / "config.json"
         if path.is_file():
