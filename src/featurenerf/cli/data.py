@@ -1,4 +1,4 @@
-"""``featurenerf data``: make a data set, check one."""
+"""``featurenerf data``: make a data set, pack one, check one."""
 
 from __future__ import annotations
 
@@ -45,11 +45,36 @@ def make(
         )
 
 
-def check(root: Annotated[Path, tyro.conf.Positional], category: str | None = None, splits: Path | None = None) -> None:
+def pack(
+    root: Annotated[Path, tyro.conf.Positional],
+    out: Path,
+    category: str | None = None,
+    shard_size: int = 64,
+    splits: Path | None = None,
+) -> None:
+    """Pack a data set into tar shards that every verb reads from disk, from the web or from object storage.
+
+    Stopped half-way, the same command takes the work up again.
+
+    Args:
+        root: folder of the data set, as `featurenerf data make` makes it.
+        out: folder of the pack.
+        category: name or synset; by default all that are there.
+        shard_size: megabytes of a shard; the files of one object are never apart.
+        splits: folder of the split files; by default ``splits`` of the data set.
+    """
+    from featurenerf.data.pack import pack_dataset
+
+    packed = pack_dataset(root, out, category, shard_size * 10**6, splits)
+    objects, size = (sum(shard[key] for shard in packed.shards) for key in ("nsamples", "filesize"))
+    print(f"{out}: {objects} objects in {len(packed.shards)} shards, {size / 1e6:.1f} MB")
+
+
+def check(root: Annotated[str, tyro.conf.Positional], category: str | None = None, splits: Path | None = None) -> None:
     """Read every file of a data set and name those that are missing or broken; the exit code is 2 where there are any.
 
     Args:
-        root: folder of the data set.
+        root: folder of the data set, a pack, or the address of a pack.
         category: name or synset; by default all that are there.
         splits: folder of the split files; by default ``splits`` of the data set.
     """
@@ -65,6 +90,6 @@ def check(root: Annotated[Path, tyro.conf.Positional], category: str | None = No
 
 def main(argv: list[str]) -> None:
     """Runs ``featurenerf data ARGV``."""
-    verbs = {"make": postponed(make), "check": postponed(check)}
+    verbs = {"make": postponed(make), "pack": postponed(pack), "check": postponed(check)}
     parse = tyro.extras.subcommand_cli_from_dict
     read(parse, verbs, prog="featurenerf data", description=__doc__, args=argv)()

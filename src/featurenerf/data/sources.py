@@ -80,7 +80,7 @@ class RemoteStorage(Storage):
         path = f"{self._root.rstrip('/')}/{name}"
         for pause in (*_PAUSES, None):
             try:
-                return self._files.cat_file(path, start=start, end=None if size is None else start + size)
+                return self._files.cat_file(path) if size is None else self._files.cat_file(path, start, start + size)
             except FileNotFoundError:
                 raise
             except Exception as error:  # each protocol has exceptions of its own
@@ -165,7 +165,8 @@ class Pack:
     def children(self, parts: tuple[str, ...]) -> list[str]:
         """Names of the files and folders in a folder, in order."""
         depth = len(parts)
-        found = {name.split("/")[depth] for name in self.files if tuple(name.split("/")[:depth]) == parts}
+        others = [tuple(name.split("/")) for name in self.files]
+        found = {path[depth] for path in others if len(path) > depth and path[:depth] == parts}
         if depth == 0:
             return sorted({*found, "img", "camera", *(f"{kind}_anno" for kind in _ANNOTATIONS)} - set(self.synsets))
         if depth == 1 and (parts[0] in ("img", "camera") or parts[0].endswith("_anno")):
@@ -174,7 +175,7 @@ class Pack:
             objects = self.objects(parts[1])
             chosen = objects.items() if depth == 2 else [(parts[2], objects.get(parts[2], {"files": {}}))]
             every = (path_of(parts[1], name, extension) for name, known in chosen for extension in known["files"])
-            found |= {path[depth] for path in every if path[:depth] == parts}
+            found |= {path[depth] for path in every if len(path) > depth and path[:depth] == parts}
         return sorted(found)
 
     def _read(self, name: str, start: int, size: int) -> bytes:
