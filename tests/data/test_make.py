@@ -117,6 +117,15 @@ def test_other_settings_are_refused(made: Path, tmp_path: Path) -> None:
         make_dataset(tmp_path / "file", "chair", **SETTINGS)  # type: ignore[arg-type]
 
 
+def test_another_version_is_refused_and_families_are_noted(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    noted = layout.read_json(made / "made" / "03001627.json")
+    families = {f"chair-0-{index:05d}": generate("chair", 0, index).family for index in range(4)}
+    assert noted["families"] == families
+    monkeypatch.setattr(make, "RENDERER_VERSION", 999)
+    with pytest.raises(InputError, match=rf"chair made by version {noted['version']} of the generator, .* \d+\.999"):
+        make_dataset(made, "chair", **SETTINGS)  # type: ignore[arg-type]
+
+
 def test_split_and_pairs() -> None:
     def drawn(objects: int, views: int) -> layout.Split:
         recipe = make.Recipe("chair", objects, views)

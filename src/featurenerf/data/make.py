@@ -18,10 +18,12 @@ from featurenerf.cameras import PICTURE_SIZE, Camera
 from featurenerf.data import layout
 from featurenerf.data.layout import InstancePair, ObjectRecord, PosePair, Split, ViewPair
 from featurenerf.data.mesh_renderer import Lighting, Scene, render_view
-from featurenerf.data.synthesis import CATEGORIES, generate
+from featurenerf.data.synthesis import CATEGORIES, family_of, generate
 from featurenerf.data.synthesis.objects import LabelledMesh
 from featurenerf.errors import InputError
 
+RENDERER_VERSION = 1
+"""To be raised whenever the same object gives other files than before."""
 PART_POINTS = KEYPOINT_CANDIDATES = 2048
 PAIRS = 1000
 CANDIDATE_DISTANCE = 0.01
@@ -53,6 +55,11 @@ class Recipe:
     @property
     def synset(self) -> str:
         return CATEGORIES[self.category].synset
+
+    @property
+    def version(self) -> str:
+        """Of the program, as far as it decides the files too."""
+        return f"{CATEGORIES[self.category].version}.{RENDERER_VERSION}"
 
     def object_id(self, index: int) -> str:
         return f"{self.category}-{self.seed}-{index:05d}"
@@ -90,8 +97,9 @@ def make_dataset(
     if workers < 1:
         raise InputError(f"{workers} workers make nothing: give 1 or more")
     try:
-        claim(out, recipe.synset, asdict(recipe))
         ids = [recipe.object_id(index) for index in range(objects)]
+        families = {name: family_of(category, seed, index) for index, name in enumerate(ids)}
+        claim(out, recipe.synset, {**asdict(recipe), "version": recipe.version, "families": families})
         split = with_pairs(split_objects(ids, recipe.generator(2)), views, recipe.generator)
         todo = [index for index in range(objects) if not _is_finished(out, recipe, index)]
         work = partial(_make_object, out, recipe, frozenset(split.train))
@@ -167,16 +175,23 @@ def _is_finished(out: Path, recipe: Recipe, index: int) -> bool:
 
 
 def claim(out: Path, synset: str, settings: dict[str, Any]) -> None:
-    """Notes down in ``out`` what decides every byte of a category's files.
+    """Notes down in ``out`` what decides every byte of a category's files, with the "version" of what makes them.
 
     Raises:
-        InputError: the category is there already, from other settings or another source.
+        InputError: the category is there already, from other settings, another version or another source.
     """
     path, name = out / "made" / f"{synset}.json", layout.category_name(synset)
     if path.exists():
         made = layout.read_json(path)
         if made != settings:
-            there = ", ".join(f"{key}={value}" for key, value in made.items()) if isinstance(made, dict) else "?"
+            known = made if isinstance(made, dict) else {}
+            if known.get("version") != settings.get("version"):
+                before, now = (s.get("version", "0") for s in (known, settings))
+                raise InputError(
+                    f"{out} holds {name} made by version {before} of the generator, and this is version {now}: give "
+                    "another --out"
+                )
+            there = ", ".join(f"{key}={value}" for key, value in known.items() if not isinstance(value, dict))
             raise InputError(f"{out} holds {name} made with other settings ({there}): give another --out")
     elif (out / "camera" / synset).exists():
         raise InputError(f"{out} holds {name} from another source: give another --out")

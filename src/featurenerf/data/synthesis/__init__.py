@@ -32,7 +32,11 @@ def generate(category: str, seed: int, index: int) -> LabelledMesh:
     if category not in _MAKERS:
         raise InputError(f"no generator for category {category!r}; there is one for: {', '.join(_MAKERS)}")
     record, make = _MAKERS[category]
-    synset = int(record.synset)
-    lot = (np.random.default_rng([seed, synset]).random() + index * _GOLDEN) % 1.0
-    which = int(np.searchsorted(np.cumsum(record.shares)[:-1], lot, side="right"))
-    return make(np.random.default_rng([seed, index, synset]), record.families[which])
+    return make(np.random.default_rng([seed, index, int(record.synset)]), family_of(category, seed, index))
+
+
+def family_of(category: str, seed: int, index: int) -> str:
+    """The family of the object that ``generate`` makes, without making it."""
+    record = CATEGORIES[category]
+    lot = (np.random.default_rng([seed, int(record.synset)]).random() + index * _GOLDEN) % 1.0
+    return record.families[int(np.searchsorted(np.cumsum(record.shares)[:-1], lot, side="right"))]
