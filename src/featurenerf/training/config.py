@@ -96,6 +96,8 @@ class TrainConfig:
     """quick is about ten minutes on two CPU cores."""
     splits: Path | None = None
     """Folder of the split files; by default splits/ of the data set."""
+    skip_broken: bool = False
+    """Leave objects with a missing or broken file out, and count them; every file is read beforehand."""
     seed: int = 0
     device: str = "cpu"
     resume: bool = False

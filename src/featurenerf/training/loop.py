@@ -27,7 +27,7 @@ from featurenerf.errors import InputError, MissingExtraError
 from featurenerf.evaluation.report import peak_memory_mib
 from featurenerf.fields import FastConfig, FastModel, Model, PaperConfig, PaperModel
 from featurenerf.fields.base import Field
-from featurenerf.teachers import load_teacher
+from featurenerf.teachers import load_teacher, with_prompt
 from featurenerf.training.batches import Batch, batches, make_batch, to_device
 from featurenerf.training.config import Budget, TrainConfig
 from featurenerf.training.losses import correspondence_loss, hull_loss, ray_losses, weighted
@@ -48,16 +48,14 @@ def train(config: TrainConfig) -> Path:
     objects = _objects(config, "train")
     validation = _objects(config, "val")
     run = Run(config)
-    teacher = load_teacher(config.teacher).to(device)
+    teacher = load_teacher(with_prompt(config.teacher, config.category)).to(device)
     model = new_model(config).to(device)
     trained = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=budget.learning_rate, weight_decay=1e-4)
     progress, projection = run.last_state(model, optimizer)
     cache = None
     if config.cache is not None:
-        cache, projection = open_cache(
-            config.cache, teacher, config.teacher, objects, config.feature_dim, budget.bf16, projection
-        )
+        cache, projection = open_cache(config.cache, teacher, objects, config.feature_dim, budget.bf16, projection)
     if projection is None:
         projection = fit_projection(teacher, objects, config.feature_dim)
     run.start(progress["step"])
@@ -281,7 +279,11 @@ def validate(model: Model, objects: list[ObjectViews], targets: TeacherTargets, 
 
 
 def _objects(config: TrainConfig, split: str) -> list[ObjectViews]:
-    return [views for name in config.category for views in open_dataset(config.data, name, split, config.splits)]
+    return [
+        views
+        for name in config.category
+        for views in open_dataset(config.data, name, split, config.splits, skip_broken=config.skip_broken)
+    ]
 
 
 def _psnr(model: Model, loss: float) -> float:
