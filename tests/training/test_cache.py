@@ -48,13 +48,13 @@ class Small(Teacher):
 
 
 def opened(folder: Path, objects: Dataset, teacher: Teacher | None = None, **changes: object) -> FeatureCache:
-    settings = {"about": "small", "components": 8, "bf16": False, **changes}
+    settings = {"components": 8, "bf16": False, **changes}
     return open_cache(folder, teacher or Small(), objects=list(objects), **settings)[0]  # type: ignore[arg-type]
 
 
 def targets(folder: Path, objects: Dataset, teacher: Teacher | None = None) -> TeacherTargets:
     teacher = teacher or Small()
-    cache, projection = open_cache(folder, teacher, "small", list(objects), 8, False)
+    cache, projection = open_cache(folder, teacher, list(objects), 8, False)
     return TeacherTargets(teacher, projection, CPU, False, cache)
 
 
@@ -105,7 +105,7 @@ def test_only_the_objects_cells_are_stored(objects: Dataset, tmp_path: Path) -> 
 
 def _whole(folder: Path, objects: Dataset) -> tuple[Teacher, object, torch.device, bool, FeatureCache]:
     teacher = Small()
-    cache, projection = open_cache(folder, teacher, "small", list(objects), teacher.dim, False)
+    cache, projection = open_cache(folder, teacher, list(objects), teacher.dim, False)
     return teacher, projection, CPU, False, cache
 
 
@@ -165,9 +165,11 @@ def test_foreign_and_stale_caches_are_refused(objects: Dataset, tmp_path: Path) 
     opened(folder, objects)
     other = Small()
     other.layer.weight.data.mul_(1.01)
+    renamed = Small()
+    renamed.about = "small@layers=3"
     cases = (
         ({"teacher": other}, "weights"),
-        ({"about": "small@layers=3"}, "teacher"),
+        ({"teacher": renamed}, "teacher"),
         ({"components": 4}, "components"),
         ({"bf16": True}, "bfloat16"),
     )
@@ -176,9 +178,8 @@ def test_foreign_and_stale_caches_are_refused(objects: Dataset, tmp_path: Path) 
             opened(folder, objects, **changes)  # type: ignore[arg-type]
         assert "\n" not in str(caught.value)
     with pytest.raises(InputError, match=r"made otherwise \(pictures\)"):
-        open_cache(folder, Small(), "small", list(objects)[:1], 8, False)
+        open_cache(folder, Small(), list(objects)[:1], 8, False)
     opened(folder, objects)
-    opened(folder, objects, about="small:/other/place/of/the/same/weights")
 
 
 def test_damaged_caches_are_refused(objects: Dataset, tmp_path: Path) -> None:

@@ -199,7 +199,6 @@ def fill_cache(
 def open_cache(
     folder: Path,
     teacher: Teacher,
-    about: str,
     objects: Sequence[ObjectViews],
     components: int,
     bf16: bool,
@@ -208,7 +207,6 @@ def open_cache(
     """The cache in a folder, and the projection of its features; both are made if the folder is not there yet.
 
     Args:
-        about: the teacher and its settings, as in the registry; where its weights lie (after a colon) does not count.
         objects: the training objects, which the projection is fitted to.
         fitted: the projection of a run that is resumed, which the cache must have.
     Raises:
@@ -219,7 +217,7 @@ def open_cache(
         for picture in batch:
             pictures.update(picture_key(picture).encode())
     recipe = {
-        "teacher": about.partition(":")[0],
+        "teacher": teacher.about or teacher.name,
         "weights": teacher.fingerprint(),
         "components": components,
         "bfloat16": bf16,
