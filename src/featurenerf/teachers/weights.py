@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import pickle
+import re
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -40,15 +41,12 @@ def in_wheel(package: str) -> Callable[[Card], bool]:
 
 
 def check_file(card: Card, path: Path) -> None:
-    """Refuse a weights file that is not what the card says, or (in the hub's cache) not what the hub said.
+    """Refuse a weights file that is not what the card says, or (where it is kept) what the hub said.
 
     Raises:
         InputError: when the SHA-256 is another.
     """
-    expected = card.sha256.get(path.name)
-    blob = path.resolve()
-    if expected is None and blob.parent.name == "blobs" and len(blob.name) == 64:  # the hub names large files by it
-        expected = blob.name
+    expected = card.sha256.get(path.name) or _said_by_hub(path)
     if expected is None:
         return
     with path.open("rb") as file:
@@ -135,6 +133,14 @@ def transformers(name: str) -> Any:
 
 def first_line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+
+
+def _said_by_hub(path: Path) -> str | None:
+    """The SHA-256 that the hub gave with a large file: its name in the cache; beside a ``--local-dir``, a note."""
+    note = path.parent / ".cache" / "huggingface" / "download" / f"{path.name}.metadata"
+    told = note.read_text().split() if note.is_file() else []
+    candidates = [path.resolve().name, *told[1:2]]
+    return next((name for name in candidates if re.fullmatch(r"[0-9a-f]{64}", name)), None)
 
 
 def _fetched(card: Card) -> Path:

@@ -131,6 +131,7 @@ CARDS = (
         dim=768,
         mean=(0.5,) * 3,
         std=(0.5,) * 3,
+        sha256={"model.safetensors": "2c63cb7d1f2e95ba501893cbb8faeb4ea9a3af295498d35097126228659c2af8"},
         extra="hub",
         here=on_hub_cache,
     ),
