@@ -12,7 +12,7 @@ from box_mesh import make_box
 
 from featurenerf import Camera
 from featurenerf.data.annotations.base import AnnotatedMesh, closest_point
-from featurenerf.data.annotations.table import AnnotationTable, cut_faces
+from featurenerf.data.annotations.table import AnnotationTable, TableAnnotation, cut_faces
 from featurenerf.data.mesh_files import Placement
 from featurenerf.data.mesh_renderer import Scene, render_view
 from featurenerf.errors import InputError
@@ -35,6 +35,16 @@ def table(folder: Path, record: dict[str, Any], **more: Any) -> AnnotationTable:
     return AnnotationTable(path)
 
 
+def got(known: AnnotationTable) -> TableAnnotation:
+    annotation = known.get("a")
+    assert annotation is not None
+    return annotation
+
+
+def annotated(known: AnnotationTable) -> AnnotatedMesh:
+    return got(known).apply(box())
+
+
 def areas(mesh: AnnotatedMesh) -> dict[int, float]:
     a, b, c = np.moveaxis(mesh.mesh.vertices[mesh.mesh.faces], 1, 0)
     area = np.linalg.norm(np.cross(b - a, c - a), axis=1) / 2
@@ -44,9 +54,9 @@ def areas(mesh: AnnotatedMesh) -> dict[int, float]:
 def test_rules_are_tried_in_order_and_cut_faces(tmp_path: Path) -> None:
     rules = [{"part": "end", "groups": ["end?"]}, {"part": "high", "groups": ["wall|*"], "z": [0.1, None]}]
     known = table(tmp_path, {"parts": [*rules, {"part": "low"}]})
-    assert known.kinds("a") == {"parts"}
-    assert known.kinds("b") == set()
-    labelled = known.annotate("a", box())
+    assert known.get("b") is None
+    labelled = annotated(known)
+    assert labelled.kinds == got(known).kinds == {"parts"}
     walls = 2 * 0.6  # of the two sides +-y, per height
     assert areas(labelled) == pytest.approx(
         {1: 2 * 0.48 * 0.64, 2: walls * 0.42 + 0.6 * 0.48, 3: walls * 0.22 + 0.6 * 0.48}
@@ -59,11 +69,11 @@ def test_rules_are_tried_in_order_and_cut_faces(tmp_path: Path) -> None:
 
 def test_whole_pieces_absolute_values_and_planes(tmp_path: Path) -> None:
     known = table(tmp_path, {"parts": [{"part": "high", "whole": True, "z": [0.01, None]}, {"part": "low"}]})
-    assert set(areas(known.annotate("a", box()))) == {2}  # one piece, its middle is at 0
+    assert set(areas(annotated(known))) == {2}  # one piece, its middle is at 0
     known = table(tmp_path, {"parts": [{"part": "high", "|y|": [None, 0.1], "x": [-1, 0]}, {"part": "low"}]})
-    assert areas(known.annotate("a", box()))[3] == pytest.approx(0.2 * 0.64 + 2 * 0.3 * 0.2)
+    assert areas(annotated(known))[3] == pytest.approx(0.2 * 0.64 + 2 * 0.3 * 0.2)
     known = table(tmp_path, {"parts": [{"part": "end", "planes": [[1, 0, 1, 0]]}, {"part": "low"}]})
-    labelled = known.annotate("a", box())
+    labelled = annotated(known)
     centres = labelled.mesh.vertices[labelled.mesh.faces].mean(1)
     np.testing.assert_array_equal(labelled.mesh.face_parts == 1, centres[:, 0] + centres[:, 2] > 0)
     assert sum(areas(labelled).values()) == pytest.approx(areas(box())[1] * 2 + 2 * 0.6 * (0.48 + 0.64))
@@ -89,13 +99,13 @@ def test_cutting_changes_neither_surface_nor_texture(normal: tuple[float, float,
 
 def test_keypoints_are_moved_onto_the_surface(tmp_path: Path) -> None:
     known = table(tmp_path, {"keypoints": {"top": [0.1, 0, 0.33]}, "mirrored": {"side": [0.1, -0.23, 0]}})
-    found = known.annotate("a", box())
+    found = annotated(known)
     assert found.kinds == {"keypoints"}
     np.testing.assert_allclose(found.mesh.keypoints[0], [0.1, 0, 0.32])
     np.testing.assert_allclose(found.mesh.keypoints[1], [0.1, 0.24, 0], atol=1e-12)
     np.testing.assert_allclose(found.mesh.keypoints[2], [0.1, -0.24, 0], atol=1e-12)
     with pytest.raises(InputError, match=r"a: keypoint 0 is 0\.050 of the object's diagonal away"):
-        table(tmp_path, {"keypoints": {"top": [0.1, 0, 0.37]}}).annotate("a", box())
+        annotated(table(tmp_path, {"keypoints": {"top": [0.1, 0, 0.37]}}))
 
 
 def test_closest_point_against_a_dense_search() -> None:
@@ -128,9 +138,9 @@ def test_mistakes_are_named(tmp_path: Path, record: dict[str, Any], said: str) -
 
 def test_rules_that_do_not_fit_the_mesh(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no group is called 'oak'; there are ends, wall\|oak"):
-        table(tmp_path, {"parts": [{"part": "low", "groups": ["oak"]}]}).annotate("a", box())
+        annotated(table(tmp_path, {"parts": [{"part": "low", "groups": ["oak"]}]}))
     with pytest.raises(InputError, match=r"faces of the groups ends, wall\|oak are left without a part"):
-        table(tmp_path, {"parts": [{"part": "low", "z": [0, None]}]}).annotate("a", box())
+        annotated(table(tmp_path, {"parts": [{"part": "low", "z": [0, None]}]}))
     with pytest.raises(InputError, match="is for box, not for chair"):
         AnnotationTable(tmp_path / "table.json", "chair")
 

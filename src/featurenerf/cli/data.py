@@ -1,4 +1,4 @@
-"""``featurenerf data``: make a data set, pack one, check one."""
+"""``featurenerf data``: make a data set, render one from meshes, pack one, check one."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated
 import tyro
 
 from featurenerf.cli.arguments import postponed, read
+from featurenerf.cli.data_render import render
 from featurenerf.errors import InputError
 
 
@@ -90,6 +91,6 @@ def check(root: Annotated[str, tyro.conf.Positional], category: str | None = Non
 
 def main(argv: list[str]) -> None:
     """Runs ``featurenerf data ARGV``."""
-    verbs = {"make": postponed(make), "pack": postponed(pack), "check": postponed(check)}
+    verbs = {"make": postponed(make), "render": postponed(render), "pack": postponed(pack), "check": postponed(check)}
     parse = tyro.extras.subcommand_cli_from_dict
     read(parse, verbs, prog="featurenerf data", description=__doc__, args=argv)()

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float, Int
 from tqdm import tqdm
 
 from featurenerf.cameras import PICTURE_SIZE, Camera
@@ -22,7 +23,7 @@ from featurenerf.data.synthesis import CATEGORIES, family_of, generate
 from featurenerf.data.synthesis.objects import LabelledMesh
 from featurenerf.errors import InputError
 
-RENDERER_VERSION = 1
+RENDERER_VERSION = 2
 """To be raised whenever the same object gives other files than before."""
 PART_POINTS = KEYPOINT_CANDIDATES = 2048
 PAIRS = 1000
@@ -45,12 +46,7 @@ class Recipe:
             raise InputError(f"no generator for category {self.category!r}; there is one for: {', '.join(CATEGORIES)}")
         if self.objects < 3:
             raise InputError(f"{self.objects} objects cannot be split: two are for testing, so make 3 or more")
-        if self.views < 2:
-            raise InputError(f"{self.views} views are too few: pairs of views need 2 or more")
-        if self.seed < 0:
-            raise InputError(f"the seed is {self.seed}: give 0 or a positive number")
-        if not 8 <= self.size <= 2048:
-            raise InputError(f"pictures of {self.size} pixels are not made: give a size from 8 to 2048")
+        check_settings(self.views, self.seed, self.size)
 
     @property
     def synset(self) -> str:
@@ -116,6 +112,16 @@ def make_dataset(
     return split
 
 
+def check_settings(views: int, seed: int, size: int) -> None:
+    """Raises InputError where no pictures can be taken so."""
+    if views < 2:
+        raise InputError(f"{views} views are too few: pairs of views need 2 or more")
+    if seed < 0:
+        raise InputError(f"the seed is {seed}: give 0 or a positive number")
+    if not 8 <= size <= 2048:
+        raise InputError(f"pictures of {size} pixels are not made: give a size from 8 to 2048")
+
+
 def training_cameras(count: int, size: int, generator: np.random.Generator) -> Camera:
     """Random cameras, spread evenly over the upper hemisphere up to 80 degrees of elevation."""
     azimuths = generator.uniform(0, 360, count)
@@ -131,11 +137,28 @@ def fixed_cameras(count: int, size: int = PICTURE_SIZE) -> Camera:
     return Camera.look_at(azimuths.tolist(), elevations.tolist(), size, size)
 
 
-def record_object(mesh: LabelledMesh, cameras: Camera, generator: np.random.Generator) -> ObjectRecord:
-    """Renders a mesh from a batch of cameras under random light, and annotates it."""
+PartOf = Callable[[Float[np.ndarray, "n 3"]], Int[np.ndarray, " n"]]
+"""The part label of places of a surface."""
+
+
+def record_object(
+    mesh: LabelledMesh, cameras: Camera, generator: np.random.Generator, part_of: PartOf | None = None
+) -> ObjectRecord:
+    """Renders a mesh from a batch of cameras under random light, and annotates it.
+
+    Args:
+        part_of: decides the part of each place, instead of the mesh's faces.
+    """
     scene = Scene(mesh, Lighting.random(generator))
     views = [render_view(scene, cameras[view]) for view in range(cameras.pose.shape[0])]
     part_points, faces = scene.sample_outside(PART_POINTS, generator)
+    parts, part_labels = np.stack([view.parts for view in views]), mesh.face_parts[faces]
+    if part_of is not None:
+        depth = torch.from_numpy(np.stack([view.depth for view in views]))
+        seen = (depth > 0).numpy()
+        places = cameras.unproject(cameras.pixels().expand(*depth.shape, 2), depth)
+        parts[seen] = part_of(places.numpy()[seen].astype(np.float64))
+        part_labels = part_of(part_points)
     ids = sorted(mesh.keypoints)
     points = np.stack([mesh.keypoints[i] for i in ids]) if ids else np.empty((0, 3))
     candidates, _ = scene.sample_outside(KEYPOINT_CANDIDATES - len(ids), generator)
@@ -143,10 +166,10 @@ def record_object(mesh: LabelledMesh, cameras: Camera, generator: np.random.Gene
     return ObjectRecord(
         cameras=cameras,
         pictures=np.stack([view.picture for view in views]),
-        parts=np.stack([view.parts for view in views]),
+        parts=parts,
         keypoints=[view.keypoints for view in views],
         part_points=part_points,
-        part_labels=mesh.face_parts[faces],
+        part_labels=part_labels,
         candidates=np.concatenate([candidates, *(_neighbour(point, near) for point in points)]),
         keypoint_labels=np.concatenate([points, np.array(ids, np.float64).reshape(-1, 1)], 1),
     )

@@ -61,6 +61,22 @@ class AnnotatedMesh:
 
 
 @runtime_checkable
+class Annotation(Protocol):
+    """What a source knows of one object: small, since it is sent to other processes."""
+
+    @property
+    def kinds(self) -> frozenset[Kind]: ...
+
+    def apply(self, mesh: AnnotatedMesh) -> AnnotatedMesh:
+        """The mesh with what is known added.
+
+        Raises:
+            InputError: a file is missing or broken, or does not fit the mesh.
+        """
+        ...
+
+
+@runtime_checkable
 class AnnotationSource(Protocol):
     """A collection of annotations, by object.
 
@@ -72,16 +88,8 @@ class AnnotationSource(Protocol):
     part_names: tuple[str, ...]
     keypoint_names: tuple[str, ...]
 
-    def kinds(self, object_id: str) -> frozenset[Kind]:
-        """What the source knows of an object; reads nothing large."""
-        ...
-
-    def annotate(self, object_id: str, mesh: AnnotatedMesh) -> AnnotatedMesh:
-        """The mesh with what the source knows of it added.
-
-        Raises:
-            InputError: a file is broken, or does not fit the mesh.
-        """
+    def get(self, object_id: str) -> Annotation | None:
+        """What is known of an object, if anything."""
         ...
 
 

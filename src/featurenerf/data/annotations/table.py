@@ -85,8 +85,27 @@ class PartRule:
         return held
 
 
+@dataclass(frozen=True, eq=False)
+class TableAnnotation:
+    """What a table says of one object; ``origin`` is for messages."""
+
+    rules: tuple[PartRule, ...] | None
+    keypoints: dict[int, Float[np.ndarray, " 3"]] | None
+    origin: str
+
+    @property
+    def kinds(self) -> frozenset[Kind]:
+        known: dict[Kind, object] = {"parts": self.rules, "keypoints": self.keypoints}
+        return frozenset(kind for kind, value in known.items() if value is not None)
+
+    def apply(self, mesh: AnnotatedMesh) -> AnnotatedMesh:
+        if self.rules is not None:
+            mesh = apply_rules(mesh, self.rules, self.origin)
+        return mesh if self.keypoints is None else mesh.with_keypoints(self.keypoints, self.origin)
+
+
 class AnnotationTable:
-    """The annotations of a table; ``base.AnnotationSource`` says what can be asked.
+    """The annotations of a table, a ``base.AnnotationSource``.
 
     Raises:
         InputError: the file is missing or is not such a table; unknown parts, keypoints and settings are named.
@@ -118,20 +137,11 @@ class AnnotationTable:
     def __len__(self) -> int:
         return len({*self._rules, *self._keypoints})
 
-    def kinds(self, object_id: str) -> frozenset[Kind]:
-        found: list[Kind] = []
-        if object_id in self._rules:
-            found.append("parts")
-        if object_id in self._keypoints:
-            found.append("keypoints")
-        return frozenset(found)
-
-    def annotate(self, object_id: str, mesh: AnnotatedMesh) -> AnnotatedMesh:
-        if object_id in self._rules:
-            mesh = apply_rules(mesh, self._rules[object_id], f"{self.path}: {object_id}")
-        if object_id in self._keypoints:
-            mesh = mesh.with_keypoints(self._keypoints[object_id], f"{self.path}: {object_id}")
-        return mesh
+    def get(self, object_id: str) -> TableAnnotation | None:
+        rules, keypoints = self._rules.get(object_id), self._keypoints.get(object_id)
+        if rules is None and keypoints is None:
+            return None
+        return TableAnnotation(rules, keypoints, f"{self.path}: {object_id}")
 
     # ------------------------------------------------------------------ reading
 
