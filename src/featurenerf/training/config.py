@@ -91,7 +91,7 @@ class TrainConfig:
     field: Literal["fast", "paper"] = "fast"
     """Which model."""
     teacher: str = "efficientnet-lite0"
-    """Whose features are distilled (see featurenerf.teachers)."""
+    """Whose features are distilled: NAME[@SETTING=VALUE,...][:PATH], see ``featurenerf teachers list``."""
     preset: Literal["quick", "full"] = "quick"
     """quick is about ten minutes on two CPU cores."""
     splits: Path | None = None

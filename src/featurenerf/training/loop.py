@@ -27,7 +27,7 @@ from featurenerf.errors import InputError, MissingExtraError
 from featurenerf.evaluation.report import peak_memory_mib
 from featurenerf.fields import FastConfig, FastModel, Model, PaperConfig, PaperModel
 from featurenerf.fields.base import Field
-from featurenerf.teachers import load_teacher, with_prompt
+from featurenerf.teachers import canonical, load_teacher, with_prompt
 from featurenerf.training.batches import Batch, batches, make_batch, to_device
 from featurenerf.training.config import Budget, TrainConfig
 from featurenerf.training.losses import correspondence_loss, hull_loss, ray_losses, weighted
@@ -48,7 +48,8 @@ def train(config: TrainConfig) -> Path:
     objects = _objects(config, "train")
     validation = _objects(config, "val")
     run = Run(config)
-    teacher = load_teacher(with_prompt(config.teacher, config.category)).to(device)
+    named = with_prompt(config.teacher, config.category)
+    teacher = load_teacher(named).to(device)
     model = new_model(config).to(device)
     trained = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=budget.learning_rate, weight_decay=1e-4)
@@ -61,6 +62,7 @@ def train(config: TrainConfig) -> Path:
     run.start(progress["step"])
     targets = TeacherTargets(teacher, projection, device, budget.bf16, cache)
     held_out = TeacherTargets(teacher, projection, device, budget.bf16, cache)
+    run.about["teacher"] = {"name": canonical(named), "weights": teacher.fingerprint()}
     run.about["teacher_variance_explained"] = round(projection.explained, 4)
 
     total = budget.steps if budget.minutes is None else None
