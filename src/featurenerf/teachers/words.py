@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from featurenerf.errors import InputError
 from featurenerf.teachers.base import Card
 from featurenerf.teachers.vit import ViTSettings, ViTTeacher, norm_before, part, projection
-from featurenerf.teachers.weights import first_line, folder_of, on_hub_cache, pretrained, transformers
+from featurenerf.teachers.weights import first_line, folder_of, hub_name, on_hub_cache, pretrained, transformers
 
 
 class WordsTeacher(ViTTeacher):
@@ -100,10 +100,14 @@ def make(teacher: type[WordsTeacher], model: str, card: Card, settings: ViTSetti
     whole = pretrained(kind, card, folder)
     tokenizer = None
     if settings.facet == "words":
+        if not any((folder / name).is_file() for name in ("tokenizer.json", "vocab.json", "spiece.model")):
+            raise InputError(f"{folder} holds no tokenizer: copy {hub_name(card)} again, whole")
         try:
             tokenizer = tokenizers.from_pretrained(str(folder), local_files_only=True)
         except (OSError, ValueError, ImportError) as error:
-            raise InputError(f"{folder} holds no tokenizer ({first_line(error)}): copy the whole model") from error
+            raise InputError(
+                f"the tokenizer in {folder} is damaged ({first_line(error)}): copy {hub_name(card)} again"
+            ) from error
     return teacher(card, settings, whole, tokenizer)
 
 
