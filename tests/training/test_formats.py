@@ -12,6 +12,7 @@ from featurenerf.cli.eval import main as evaluate_command
 from featurenerf.errors import InputError
 from featurenerf.training.config import TrainConfig
 from featurenerf.training.loop import train
+from published.co3d import write_category
 from published.srn import write_object
 
 
@@ -46,6 +47,18 @@ def test_srn_trains_and_is_scored_by_its_one_view_protocol(
     ):
         with pytest.raises(InputError, match=sentence):
             evaluate_command([*arguments, *more])
+
+
+def test_co3d_trains_and_its_novel_views_are_scored(tiny: Callable[..., TrainConfig], tmp_path: Path) -> None:
+    data = tmp_path / "co3d"
+    write_category(data, {"a": "train", "b": "val", "c": "test"}, views=4)
+    checkpoint = train(tiny(data=data, steps=1))
+    out = tmp_path / "report.json"
+    arguments = ["--data", str(data), "--category", "chair", "--checkpoint", str(checkpoint), "--task", "view"]
+    evaluate_command([*arguments, "--no-progress", "--pairs", "2", "--out", str(out)])
+    report = json.loads(out.read_text())
+    assert (report["pairs"], report["pair_list"], report["background"]) == (2, "drawn, seed 0", "black")
+    assert 0 < report["psnr"] < 100
 
 
 def test_broken_objects_are_left_out_of_both_when_asked(
