@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,6 +15,7 @@ import numpy as np
 from jaxtyping import Float, Float32, Int
 from PIL import Image
 
+from featurenerf.data.obj_palette import material_library
 from featurenerf.data.synthesis.objects import LabelledMesh, Material
 from featurenerf.data.synthesis.shapes import corner_normals
 from featurenerf.errors import InputError, MissingExtraError
@@ -23,6 +25,8 @@ Axis = Literal["x", "y", "z", "-x", "-y", "-z"]
 _LARGEST_TEXTURE = 512
 _LEAST_OPACITY = 0.05
 """Surfaces more transparent than this are not there; all others are opaque (glass shows its own colour)."""
+
+_PALETTE = "the usual colours.mtl"
 
 _WELD = 1e-5
 """Corners nearer than this (in bounding-box diagonals) are one vertex."""
@@ -128,7 +132,10 @@ def read_mesh(path: Path | str, rotation: Float[np.ndarray, "3 3"]) -> PlacedMes
         vertices.append(own_vertices @ rotation.T)
         uv.append(_texture_coordinates(geometry)[own_faces])
         face_groups.append(np.full(len(own_faces), group))
-        own_materials, numbers = _materials(geometry, path.parent)
+        try:
+            own_materials, numbers = _materials(geometry, path.parent)
+        except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+            raise InputError(f"a picture of {path} cannot be read ({error}): get it again") from error
         face_materials.append(numbers + len(materials))
         materials += own_materials
     all_faces = np.concatenate(faces)
@@ -163,11 +170,16 @@ def _geometries(path: Path) -> dict[str, Any]:
         raise MissingExtraError("trimesh", "data") from error
     if not path.is_file():
         raise InputError(f"there is no mesh file {path}")
-    options: dict[str, Any] = {"split_objects": True, "split_groups": True, "group_material": True}
+    resolver: Any = _Beside(path.parent)
     try:
-        scene = trimesh.load_scene(
-            path, process=False, resolver=_Beside(path.parent), **(options if path.suffix.lower() == ".obj" else {})
-        )
+        if path.suffix.lower() == ".obj":
+            content = path.read_bytes()
+            if b"mtllib" not in content:
+                content = b"mtllib %s\n%s" % (_PALETTE.encode(), content)
+            options: dict[str, Any] = {"split_objects": True, "split_groups": True, "group_material": True}
+            scene = trimesh.load_scene(BytesIO(content), file_type="obj", process=False, resolver=resolver, **options)
+        else:
+            scene = trimesh.load_scene(path, process=False, resolver=resolver)
         found = {}
         for node in scene.graph.nodes_geometry:
             transform, name = scene.graph[node]
@@ -194,6 +206,8 @@ class _Beside:
         self._folder = folder
 
     def get(self, name: str) -> bytes:
+        if name == _PALETTE:
+            return material_library()
         path = (self._folder / name.strip().replace("\\", "/")).resolve()
         if not path.is_relative_to(self._folder.resolve().parent):
             raise ValueError(f"{name} lies outside of the mesh's folder")
