@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
@@ -71,6 +72,55 @@ def pack(
     print(f"{out}: {objects} objects in {len(packed.shards)} shards, {size / 1e6:.1f} MB")
 
 
+def info(root: Annotated[str, tyro.conf.Positional], category: str | None = None, splits: Path | None = None) -> None:
+    """Print what a data set holds: families, parts, keypoints, objects, views, bytes.
+
+    Args:
+        root: folder of the data set, a pack, or the address of a pack.
+        category: name or synset; by default all that are there.
+        splits: folder of the split files; by default ``splits`` of the data set.
+    """
+    from featurenerf.data.overview import describe, info_table
+
+    print(info_table(describe(root, category, splits)))
+
+
+def view(
+    root: Annotated[str, tyro.conf.Positional],
+    out: Path,
+    category: str | None = None,
+    objects: int = 6,
+    views: int = 6,
+    split: Literal["train", "val", "test"] | None = None,
+    seed: int = 0,
+    splits: Path | None = None,
+) -> None:
+    """Draw a sheet of random objects and views, with their parts and keypoints.
+
+    Args:
+        root: folder of the data set, a pack, or the address of a pack.
+        out: the picture to write (PNG).
+        category: name or synset; may be left out where there is only one.
+        objects: how many objects.
+        views: how many views of each.
+        split: where the objects are drawn from; by default all splits.
+        seed: another seed draws others.
+        splits: folder of the split files; by default ``splits`` of the data set.
+    """
+    from featurenerf.data.layout import replace_file
+    from featurenerf.data.overview import contact_sheet
+
+    if out.is_dir():
+        raise InputError(f"--out {out} is a folder: name the picture that is to be written")
+    page = BytesIO()
+    contact_sheet(root, category, objects, views, split, seed, splits).save(page, "PNG")
+    try:
+        replace_file(out, page.getvalue())
+    except OSError as error:
+        raise InputError(f"{out} cannot be written ({error}): give another --out") from error
+    print(out)
+
+
 def check(root: Annotated[str, tyro.conf.Positional], category: str | None = None, splits: Path | None = None) -> None:
     """Read every file of a data set and name those that are missing or broken; the exit code is 2 where there are any.
 
@@ -91,6 +141,13 @@ def check(root: Annotated[str, tyro.conf.Positional], category: str | None = Non
 
 def main(argv: list[str]) -> None:
     """Runs ``featurenerf data ARGV``."""
-    verbs = {"make": postponed(make), "render": postponed(render), "pack": postponed(pack), "check": postponed(check)}
+    verbs = {
+        "make": postponed(make),
+        "render": postponed(render),
+        "pack": postponed(pack),
+        "info": postponed(info),
+        "view": postponed(view),
+        "check": postponed(check),
+    }
     parse = tyro.extras.subcommand_cli_from_dict
     read(parse, verbs, prog="featurenerf data", description=__doc__, args=argv)()

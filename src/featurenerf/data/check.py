@@ -33,8 +33,7 @@ def check_dataset(
     if category is not None:
         synsets = [layout.synset_of(root, category)]
     else:
-        folders = {path.name for path in (root / "camera").glob("*") if path.is_dir()}
-        synsets = sorted(folders | {path.stem for path in (root / "splits").glob("*.json")})
+        synsets = layout.synsets_in(root)
         if not synsets:
             raise InputError(f"{root} holds no category: it has neither camera/<synset>/ nor splits/<synset>.json")
     problems = list(check_pack(root.pack, progress)) if isinstance(root, PackPath) else []

@@ -60,6 +60,12 @@ def synset_of(root: DataPath, category: str) -> str:
     raise InputError(f"there is no category {category!r}; the known ones are: {known}")
 
 
+def synsets_in(root: DataPath) -> list[str]:
+    """The categories of a data set that have cameras or a split file."""
+    folders = {path.name for path in (root / "camera").glob("*") if path.is_dir()}
+    return sorted(folders | {path.stem for path in (root / "splits").glob("*.json")})
+
+
 def category_name(synset: str) -> str:
     """The name of a synset, or the synset itself where it has none."""
     return next((name for name, known in SYNSETS.items() if known == synset), synset)

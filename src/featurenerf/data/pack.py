@@ -260,7 +260,7 @@ def _sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def folder_bytes(root: DataPath, synset: str) -> int:
+def category_bytes(root: DataPath, synset: str) -> int:
     """Bytes of a category's files, whether in a folder or packed (without the padding of tar)."""
     if isinstance(root, PackPath):
         return sum(size for known in root.pack.objects(synset).values() for _, size in known["files"].values())
