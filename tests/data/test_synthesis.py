@@ -102,6 +102,8 @@ def test_front_and_top_are_where_the_frame_says(category: str) -> None:
                 ("headlight left", "taillight left", 0)],
         "table": [("top front left", "top back left", 0), ("leg tip front left", "leg tip back left", 0),
                   ("top back left", "leg tip front left", 2)],
+        "bottle": [("bottom front", "bottom back", 0), ("neck foot front", "neck foot back", 0),
+                   ("cap rim front", "shoulder left", 2), ("shoulder left", "bottom left", 2)],
         "airplane": [("nose", "tail end", 0), ("wing root front left", "wing root back left", 0), ("fin top", "nose", 2)],
     }[category]  # fmt: skip
     for index in range(SAMPLES):
