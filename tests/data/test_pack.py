@@ -207,6 +207,7 @@ def test_what_is_broken_is_named(pack: Path) -> None:
     assert sum("000000.tar is missing" in problem for problem in problems) == 2
     members = pack / CHAIR / "members.json"
     members.write_text("{")
+    assert any("members.json cannot be read" in problem for problem in check_dataset(pack, progress=False))
     with pytest.raises(InputError, match=r"members\.json cannot be read"):
         open_dataset(pack, "chair", "train")[0].picture(0)
     (pack / INDEX).write_text('{"format": "featurenerf-pack", "version": 7}')
@@ -304,3 +305,20 @@ def test_command_line(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "no problems" in capsys.readouterr().out
     assert isinstance(data_root(str(out)), PackPath)
     assert isinstance(data_root(str(out)).pack, Pack)  # type: ignore[union-attr]
+
+
+def test_evaluation_and_training_take_a_pack(root: Path, pack: Path, tmp_path: Path) -> None:  # noqa: F811
+    from featurenerf.cli import eval as evaluation
+    from featurenerf.training.config import TrainConfig
+    from featurenerf.training.loop import _objects
+
+    reports = []
+    for number, data in enumerate((root, pack)):
+        out = tmp_path / f"{number}.json"
+        evaluation.main(f"--data {data} --category chair --method same-pixel --out {out} --no-progress".split())
+        report = json.loads(out.read_text())
+        reports.append([report[key] for key in ("pairs", "part_miou", "keypoint_accuracy", "config")])
+    assert reports[0] == reports[1]
+    assert reports[0][0] == 1
+    config = TrainConfig(f"file://{pack}", ("chair",), tmp_path / "run")
+    np.testing.assert_array_equal(_objects(config, "train")[0].picture(1), open_dataset(root, "chair")[0].picture(1))

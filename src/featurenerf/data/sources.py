@@ -270,7 +270,9 @@ class PackPath:
         return self.pack.find(self.parts) is not None
 
     def is_dir(self) -> bool:
-        return not self.parts or bool(self.pack.children(self.parts))
+        if len(self.parts) <= 2:  # no need to know the objects
+            return not self.parts or (self.name in self.pack.children(self.parts[:-1]) and not self.is_file())
+        return bool(self.pack.children(self.parts))
 
     def exists(self) -> bool:
         return self.is_file() or self.is_dir()
