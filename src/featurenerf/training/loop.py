@@ -27,6 +27,7 @@ from featurenerf.errors import InputError, MissingExtraError
 from featurenerf.evaluation.report import peak_memory_mib
 from featurenerf.fields import FastConfig, FastModel, Model, PaperConfig, PaperModel
 from featurenerf.fields.base import Field
+from featurenerf.fields.fast import trilinear
 from featurenerf.teachers import load_teacher
 from featurenerf.training.batches import Batch, batches, make_batch, to_device
 from featurenerf.training.config import Budget, TrainConfig
@@ -51,7 +52,7 @@ def train(config: TrainConfig) -> Path:
     teacher = load_teacher(config.teacher).to(device)
     model = new_model(config).to(device)
     trained = [p for p in model.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(trained, lr=budget.learning_rate, weight_decay=1e-4)
+    optimizer = torch.optim.AdamW(trained, lr=budget.learning_rate, weight_decay=1e-4, fused=True)
     progress, projection = run.last_state(model, optimizer)
     if projection is None:
         projection = fit_projection(teacher, objects, config.feature_dim, config.seed)
@@ -126,13 +127,12 @@ def step_losses(
     if density is not None:
         losses["hull"] = hull_loss(density, batch.in_hull.repeat_interleave(v, 0))
     if v > 1:
-        depth = (seen.channels["depth"] / seen.channels["alpha"].clamp(min=1e-3)).detach().unflatten(0, (o, v)).mean(1)
-        surely = seen.channels["alpha"].detach().unflatten(0, (o, v)).amin(1) > 0.5
-        points = (batch.origins + batch.directions * depth - batch.box[:, :1]) / batch.box[:, 1:]
+        in_box = (batch.surface - batch.box[:, :1]) / batch.box[:, 1:]
+        places = torch.cat([in_box, trilinear(batch.shape, batch.surface.flip(-1) * 2)], -1)
         # what corresponds is no reason to move a surface: the weights are not trained by it
         descriptors = torch.einsum("brs,brsc->brc", seen.weights.detach(), seen.samples["descriptor"])
         losses["correspondence"] = correspondence_loss(
-            descriptors.unflatten(0, (o, v)), points, feature[::v], present[::v] * surely
+            descriptors.unflatten(0, (o, v)), places, feature[::v], present[::v] * batch.met
         )
     return losses
 
