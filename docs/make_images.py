@@ -1,6 +1,6 @@
 """Make the pictures of the documentation: the conventions, and a contact sheet of each generated category.
 
-    python docs/make_images.py          # needs the extra `data`; writes docs/images/{conventions,chair,car}.png
+    python docs/make_images.py          # needs the extra `data`; writes docs/images/
 
 Nothing is drawn by eye: every point of the first panel goes through ``Camera.project``, so that the picture shows the
 convention that the package follows.
@@ -268,7 +268,7 @@ def _of_family(category: str, family: str, seed: int = 0) -> LabelledMesh:
 def main() -> None:
     IMAGES.mkdir(exist_ok=True)
     _save(conventions(), "conventions")
-    for category, columns, cell in (("chair", 7, 136), ("car", 5, 176)):
+    for category, columns, cell in (("chair", 7, 136), ("car", 5, 176), ("table", 7, 136)):
         _save(contact_sheet(category, columns, cell), category)
 
 

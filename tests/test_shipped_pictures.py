@@ -65,7 +65,7 @@ def test_left_and_right_keypoints_lie_on_their_sides_of_a_chair_seen_from_its_fr
 
 
 def test_both_categories_have_an_annotated_source_and_a_target() -> None:
-    for category in CATEGORIES:
+    for category in ("chair", "car"):
         names = [name for name, record in RECORDS.items() if record["category"] == category]
         assert set(names) & set(ANNOTATED)
         assert set(names) - set(ANNOTATED)

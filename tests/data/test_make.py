@@ -117,8 +117,22 @@ def test_other_settings_are_refused(made: Path, tmp_path: Path) -> None:
         make_dataset(tmp_path / "file", "chair", **SETTINGS)  # type: ignore[arg-type]
 
 
+def test_another_version_is_refused_and_families_are_noted(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    noted = layout.read_json(made / "made" / "03001627.json")
+    families = {f"chair-0-{index:05d}": generate("chair", 0, index).family for index in range(4)}
+    assert noted["families"] == families
+    monkeypatch.setattr(make, "RENDERER_VERSION", 999)
+    with pytest.raises(InputError, match=rf"chair made by version {noted['version']} of the generator, .* \d+\.999"):
+        make_dataset(made, "chair", **SETTINGS)  # type: ignore[arg-type]
+
+
 def test_split_and_pairs() -> None:
-    split = make._split_objects(make.Recipe("chair", objects=200, views=50))
+    def drawn(objects: int, views: int) -> layout.Split:
+        recipe = make.Recipe("chair", objects, views)
+        ids = [recipe.object_id(index) for index in range(objects)]
+        return make.with_pairs(make.split_objects(ids, recipe.generator(2)), views, recipe.generator)
+
+    split = drawn(200, 50)
     assert (len(split.train), len(split.val), len(split.test)) == (140, 20, 40)
     assert len({*split.train, *split.val, *split.test}) == 200
     assert (
@@ -133,7 +147,7 @@ def test_split_and_pairs() -> None:
     assert all(p.model_id in test and p.src_view != p.trg_view for p in split.cross_view_pairs)
     assert all(p.src != p.trg and p.src_view != p.trg_view for p in split.cross_pose_pairs)
     assert {pair.view for pair in split.cross_inst_pairs} == set(range(50))
-    small = make._split_objects(make.Recipe("chair", objects=3, views=2))
+    small = drawn(3, 2)
     assert (len(small.train), len(small.val), len(small.test)) == (1, 0, 2)
     assert len(set(small.cross_inst_pairs)) == len(small.cross_inst_pairs) == 4
 

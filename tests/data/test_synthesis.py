@@ -23,6 +23,8 @@ from featurenerf.data.synthesis.shapes import (
 from featurenerf.errors import InputError
 
 SAMPLES = 10
+LOPSIDED = {("table", "desk"), ("table", "corner")}
+"""Families with something on one side only."""
 CASES = [(category, index) for category in CATEGORIES for index in range(SAMPLES)]
 
 
@@ -79,9 +81,11 @@ def test_keypoints_lie_on_the_surface_and_left_mirrors_right(category: str, inde
         assert np.linalg.norm(nearest_on_triangles(point, triangles) - point) < 1e-6
         partner = record.mirror[key]
         assert record.mirror[partner] == key
-        assert partner in mesh.keypoints, record.keypoint_names[key]
         if "left" in record.keypoint_names[key]:
             assert point[1] > 0.005
+        if (category, mesh.family) in LOPSIDED:
+            continue
+        assert partner in mesh.keypoints, record.keypoint_names[key]
         if partner == key:
             assert abs(point[1]) < 0.05  # beside the middle where that falls between two slats
         else:
@@ -96,6 +100,11 @@ def test_front_and_top_are_where_the_frame_says(category: str) -> None:
         "chair": [("seat front left", "seat back left", 0), ("back top left", "seat front left", 2)],
         "car": [("wheel front left", "wheel back left", 0), ("roof front left", "wheel front left", 2),
                 ("headlight left", "taillight left", 0)],
+        "table": [("top front left", "top back left", 0), ("leg tip front left", "leg tip back left", 0),
+                  ("top back left", "leg tip front left", 2)],
+        "bottle": [("bottom front", "bottom back", 0), ("neck foot front", "neck foot back", 0),
+                   ("cap rim front", "shoulder left", 2), ("shoulder left", "bottom left", 2)],
+        "airplane": [("nose", "tail end", 0), ("wing root front left", "wing root back left", 0), ("fin top", "nose", 2)],
     }[category]  # fmt: skip
     for index in range(SAMPLES):
         keypoints = sample(category, index).keypoints

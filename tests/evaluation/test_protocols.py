@@ -15,8 +15,8 @@ from torch import Tensor
 from featurenerf.cameras import Camera
 from featurenerf.errors import InputError
 from featurenerf.evaluation import METHODS, TASKS, Method, Pair, evaluate
-from featurenerf.evaluation.methods import FIELD_METHODS, Embedder, End, on_black, point_directions
-from featurenerf.evaluation.protocols import draw_pairs
+from featurenerf.evaluation.methods import FIELD_METHODS, Embedder, End, composite, point_directions
+from featurenerf.evaluation.protocols import draw_pairs, novel_view_pairs
 
 SIZE = 16
 CODES = 64  # a code is part + 8 * (keypoint id + 1)
@@ -35,6 +35,9 @@ class FakeObject:
 
     def camera(self, view: int) -> Camera:
         return self.cameras[view]
+
+    def has(self, kind: str) -> bool:
+        return True
 
     def parts(self, view: int) -> np.ndarray:
         labels = np.zeros((SIZE, SIZE), np.int64)
@@ -96,7 +99,7 @@ class FakeField:
         view = next(v for v in range(len(self.known)) if torch.equal(self.known.camera(v).pose, camera.pose))
         codes = torch.from_numpy(self.known.codes(view))
         alpha = torch.full((SIZE, SIZE, 1), 1 / (1 + 4 * view + 3 * self.known.seed))
-        picture = torch.from_numpy(on_black(self.known.picture(view)))
+        picture = torch.from_numpy(composite(self.known.picture(view)))
         whole = {
             "descriptor": one_hot(codes) * alpha,
             "feature": one_hot(codes) * 7,
@@ -329,7 +332,89 @@ def test_mistakes_are_said(call, sentence: str) -> None:
         call()
 
 
+class Unlabelled(FakeObject):
+    """Some kinds of annotation are missing; a blank view shows nothing."""
+
+    def __init__(self, seed: int, kinds: tuple[str, ...] = (), blank: int | None = None) -> None:
+        super().__init__(seed)
+        self.kinds, self.blank = kinds, blank
+
+    def has(self, kind: str) -> bool:
+        return kind in self.kinds
+
+    def picture(self, view: int) -> np.ndarray:
+        return super().picture(view) * np.array([1, 1, 1, view != self.blank], np.uint8)
+
+
+def test_novel_views_are_compared_without_any_annotation() -> None:
+    def run_unlabelled(task: str, method: Method, *pairs: Pair, blank: int | None = None):
+        return evaluate(task, pairs, lambda n: Unlabelled(int(n), (), blank), method, FakeModel(), progress=False)
+
+    result = run_unlabelled("view", "descriptor", VIEWS)
+    assert (result.mean("psnr"), result.mean("ssim"), result.mean("part_iou")) == (100.0, 1.0, None)
+    assert result.keypoint_accuracy() is None
+    result = run_unlabelled("view", "descriptor", Pair("2", 0, "2", 1), VIEWS, blank=1)
+    assert (len(result.scores), result.skipped) == (1, 1)
+    with pytest.raises(InputError, match="shows an object"):
+        run_unlabelled("view", "descriptor", Pair("2", 0, "2", 1), blank=0)
+    for task, method, pair in (("2d", "descriptor", ACROSS), ("view", "same-pixel", VIEWS), ("3d", "feature", ACROSS)):
+        with pytest.raises(InputError, match="neither parts nor keypoints"):
+            run_unlabelled(task, method, pair)
+
+
+@pytest.mark.parametrize("task", ["2d", "view", "3d"])
+def test_the_kind_that_is_annotated_is_scored(task: str) -> None:
+    pair = VIEWS if task == "view" else ACROSS
+    for kinds, other in ((("part_2d", "part_3d"), False), (("kp_2d", "kp_3d"), True)):
+        result = evaluate(task, [pair], lambda n, k=kinds: Unlabelled(int(n), k), "descriptor", FakeModel(), None, {})
+        assert (result.mean("part_iou"), result.keypoint_accuracy() is None) == (None if other else 1.0, not other)
+
+
+@pytest.mark.parametrize("task", ["2d", "3d"])
+def test_an_end_that_lacks_what_the_other_has_is_named(task: str) -> None:
+    class Lacking(Unlabelled):
+        def keypoints(self, view: int) -> np.ndarray:
+            raise InputError("no keypoints here")
+
+        def keypoint_candidates(self) -> tuple[np.ndarray, np.ndarray]:
+            raise InputError("no keypoints here")
+
+    mixed = {"0": FakeObject(0), "3": Lacking(3, ("part_2d", "part_3d"))}
+    with pytest.raises(InputError, match="no keypoints here"):
+        evaluate(task, [ACROSS], mixed.__getitem__, "descriptor", FakeModel(), progress=False)
+
+
+def test_on_white_what_is_transparent_is_white() -> None:
+    """The fake field renders on black: seen on white it is brighter by what its alpha lacks."""
+    on_black, on_white = (
+        evaluate("view", [VIEWS], objects, "descriptor", FakeModel(), progress=False, background=b).mean("psnr")
+        for b in ("black", "white")
+    )
+    assert on_black == 100.0
+    assert on_white < 20
+    rgba = np.array([[[255, 101, 3, 128], [7, 8, 9, 255], [7, 8, 9, 0]]], np.uint8)
+    assert composite(rgba, "white").tolist() == [[[255, 177, 128], [7, 8, 9], [255, 255, 255]]]
+
+
+def test_several_pictures_are_encoded_together() -> None:
+    class Several(FakeModel):
+        def encode(self, picture, camera):
+            fields = [super(Several, self).encode(p, c) for p, c in zip(picture, camera, strict=True)]
+            return fields[0]
+
+    model = Several()
+    pairs = novel_view_pairs({"1": 5, "2": 4}, (1, 0))
+    assert set(pairs) == {Pair(n, 1, n, v, (0,)) for n, count in (("1", 5), ("2", 4)) for v in range(2, count)}
+    assert {pair.source_id for pair in pairs[:2]} == {"1", "2"}
+    evaluate("view", [Pair("2", 1, "2", 2, (0,))], objects, "descriptor", model, progress=False)
+    assert model.encoded == [(2, 1), (2, 0)]
+    with pytest.raises(InputError, match="object 2 has 4 views, not view 4"):
+        novel_view_pairs({"1": 5, "2": 4}, (0, 4))
+    with pytest.raises(InputError, match="names view 9 of object 2"):
+        evaluate("view", [Pair("2", 1, "2", 2, (9,))], objects, "descriptor", model, progress=False)
+
+
 def test_pictures_go_on_black_truncated() -> None:
     rgba = np.array([[[255, 101, 3, 128], [7, 8, 9, 255], [7, 8, 9, 0]]], np.uint8)
-    assert on_black(rgba).tolist() == [[[128, 50, 1], [7, 8, 9], [0, 0, 0]]]
-    assert on_black(rgba[..., :3]).tolist() == rgba[..., :3].tolist()
+    assert composite(rgba).tolist() == [[[128, 50, 1], [7, 8, 9], [0, 0, 0]]]
+    assert composite(rgba[..., :3]).tolist() == rgba[..., :3].tolist()

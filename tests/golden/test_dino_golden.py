@@ -13,13 +13,15 @@ from featurenerf.errors import InputError
 
 pytest.importorskip("transformers")
 
+from featurenerf.teachers import Teacher, load_teacher
 from featurenerf.teachers import dino as teacher
 
 GOLDEN = Path(__file__).parents[3] / "shared" / "golden"
+FILE = f"dino-vits8:{GOLDEN / 'dino_vit_weights.safetensors'}"
 needs_golden = pytest.mark.skipif(not GOLDEN.is_dir(), reason=f"the golden numbers are not at {GOLDEN}")
 
 
-def difference(dino: teacher.Dino) -> float:
+def difference(dino: Teacher) -> float:
     expected = load_file(GOLDEN / "dino_vit_layer9_keys.safetensors")
     keys = dino(expected["images"].float() / 255)
     theirs = expected["layer9_keys"]
@@ -29,7 +31,7 @@ def difference(dino: teacher.Dino) -> float:
 
 @needs_golden
 def test_keys() -> None:
-    assert difference(teacher.dino(GOLDEN / "dino_vit_weights.safetensors")) < 1e-5
+    assert difference(load_teacher(FILE)) < 1e-5
 
 
 @needs_golden
@@ -37,7 +39,7 @@ def test_keys_of_a_saved_hub_model(tmp_path: Path) -> None:
     """The way of those who download the hub's directory."""
     weights = load_file(GOLDEN / "dino_vit_weights.safetensors")
     teacher.vit_from_dino(weights, heads=6).save_pretrained(tmp_path)
-    assert difference(teacher.dino(tmp_path)) < 1e-5
+    assert difference(load_teacher(f"dino-vits8:{tmp_path}")) < 1e-5
 
 
 @needs_golden
@@ -48,12 +50,12 @@ def test_dinos_own_interpolation_matters(monkeypatch: pytest.MonkeyPatch) -> Non
         return torch.nn.functional.interpolate(square, (cells, cells), mode="bicubic").flatten(2).transpose(1, 2)
 
     monkeypatch.setattr(teacher, "interpolate_positions", plain)
-    assert difference(teacher.dino(GOLDEN / "dino_vit_weights.safetensors")) > 1e-3
+    assert difference(load_teacher(FILE)) > 1e-3
 
 
 @needs_golden
 def test_background_is_zero_and_nothing_is_kept() -> None:
-    dino = teacher.dino(GOLDEN / "dino_vit_weights.safetensors")
+    dino = load_teacher(FILE)
     before = {name: value.clone() for name, value in dino.state_dict().items()}
     pictures = torch.rand(2, 4, 128, 128)
     pictures[:, 3] = 0
@@ -68,23 +70,8 @@ def test_background_is_zero_and_nothing_is_kept() -> None:
     assert all(torch.equal(before[name], value) for name, value in dino.state_dict().items())
 
 
-def test_unreachable_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from transformers import ViTModel
-
-    def offline(*_: object, **__: object) -> None:
-        raise OSError("We couldn't connect to 'https://huggingface.co'")
-
-    monkeypatch.setattr(ViTModel, "from_pretrained", offline)
-    with pytest.raises(
-        InputError, match=r"hf download facebook/dino-vits8.*models--facebook--dino-vits8 from its cache to /"
-    ):
-        teacher.dino()
-    with pytest.raises(InputError, match="does not hold a ViT"):
-        teacher.dino(tmp_path)
-
-
 def test_other_weights(tmp_path: Path) -> None:
     path = tmp_path / "other.safetensors"
     save_file({"conv1.weight": torch.zeros(1)}, path)
     with pytest.raises(InputError, match="not those of a DINO ViT"):
-        teacher.dino(path)
+        load_teacher(f"dino-vits8:{path}")

@@ -39,6 +39,9 @@ class Recorded:
     def camera(self, view: int) -> Camera:
         return Camera.look_at(width=24, height=24)
 
+    def has(self, kind: str) -> bool:
+        return True
+
     def picture(self, view: int) -> np.ndarray:
         return np.full((24, 24, 4), 200 if self.side == "src" else 100, np.uint8)
 
@@ -171,7 +174,7 @@ def test_the_golden_cases_notice_a_change(expected: dict[str, dict], monkeypatch
     with monkeypatch.context() as patch:  # unlabelled pixels take part in the picture
         original = protocols.pixels_of
 
-        def all_pixels(objects, end: End) -> protocols.Places:
+        def all_pixels(objects, end: End, kinds) -> protocols.Places:
             places, parts = original(objects, end), torch.as_tensor(objects(end.object_id).parts(0))
             pixels = torch.ones_like(parts).nonzero().flip(-1)
             return protocols.Places(pixels, parts.flatten(), places.keypoints, pixels)

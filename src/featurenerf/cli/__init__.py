@@ -12,6 +12,7 @@ VERBS = {
     "lift": "one picture to a turntable, a sheet, a point cloud and a mesh",
     "data": "make and check data sets",
     "train": "train a field on a data set",
+    "teachers": "the networks that a field can be distilled from",
     "eval": "score a checkpoint: keypoint and part transfer, novel views",
     "import-official": "turn a checkpoint of the authors' program into one of ours",
 }

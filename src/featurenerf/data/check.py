@@ -10,36 +10,39 @@ from tqdm import tqdm
 
 from featurenerf.data import layout
 from featurenerf.data.layout import Split
+from featurenerf.data.pack import check_pack
 from featurenerf.data.release import ReleaseObject
+from featurenerf.data.sources import DataPath, PackPath, data_root
 from featurenerf.errors import InputError
 
 
 def check_dataset(
-    root: Path | str, category: str | None = None, splits_dir: Path | str | None = None, progress: bool = True
+    where: DataPath | str, category: str | None = None, splits_dir: Path | str | None = None, progress: bool = True
 ) -> list[str]:
     """Reads every file of a data set and says, one sentence each, what is wrong with it; prints how much there is.
 
     Args:
+        where: a folder, a pack, or the address of one.
         category: name or synset; by default every category that has cameras or a split file.
         splits_dir: folder of the split files; by default ``splits`` of the data set.
     Raises:
-        InputError: there is no data set at ``root``.
+        InputError: there is no data set at ``where``.
     """
-    root = Path(root)
-    if not root.is_dir():
-        raise InputError(f"there is no data set at {root}: give its folder, or make one with `featurenerf data make`")
+    root = data_root(where)
     splits = None if splits_dir is None else Path(splits_dir)
     if category is not None:
         synsets = [layout.synset_of(root, category)]
     else:
-        folders = {path.name for path in (root / "camera").glob("*") if path.is_dir()}
-        synsets = sorted(folders | {path.stem for path in (root / "splits").glob("*.json")})
+        synsets = layout.synsets_in(root)
         if not synsets:
             raise InputError(f"{root} holds no category: it has neither camera/<synset>/ nor splits/<synset>.json")
-    return [problem for synset in synsets for problem in _check_category(root, synset, splits, progress)]
+    problems = list(check_pack(root.pack, progress)) if isinstance(root, PackPath) else []
+    for synset in synsets:
+        problems += _check_category(root, synset, splits, progress)
+    return list(dict.fromkeys(problems))  # what a broken shard holds is broken in one way
 
 
-def _check_category(root: Path, synset: str, splits_dir: Path | None, progress: bool) -> list[str]:
+def _check_category(root: DataPath, synset: str, splits_dir: Path | None, progress: bool) -> list[str]:
     problems: list[str] = []
     present = {path.stem for path in (root / "camera" / synset).glob("*.json")}
     split = None
@@ -67,7 +70,7 @@ def _check_category(root: Path, synset: str, splits_dir: Path | None, progress: 
     return problems
 
 
-def _split_problems(path: Path, split: Split, present: set[str]) -> Iterator[str]:
+def _split_problems(path: DataPath, split: Split, present: set[str]) -> Iterator[str]:
     where = {name: split.ids(name) for name in ("train", "val", "test")}
     if not any(where.values()):
         yield f"{path} names no object"
@@ -82,7 +85,7 @@ def _split_problems(path: Path, split: Split, present: set[str]) -> Iterator[str
             yield f"{path} names object {object_id} in both {one} and {other}"
 
 
-def _pair_problems(path: Path, split: Split, root: Path, synset: str, present: set[str]) -> Iterator[str]:
+def _pair_problems(path: DataPath, split: Split, root: DataPath, synset: str, present: set[str]) -> Iterator[str]:
     lengths: dict[str, int] = {}
 
     def wrong(object_id: str, view: int) -> bool:

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 import numpy as np
 import torch
@@ -27,7 +27,10 @@ from jaxtyping import Float, Int, UInt8
 from PIL import Image
 
 from featurenerf.cameras import Camera
+from featurenerf.data.sources import DataPath, read_file
 from featurenerf.errors import InputError
+
+Root = TypeVar("Root", Path, DataPath)
 
 SYNSETS = {
     "airplane": "02691156",
@@ -43,7 +46,7 @@ OPENGL_TO_OPENCV = torch.tensor([1.0, -1.0, -1.0, 1.0])
 """Multiplies the columns of a pose; its own inverse."""
 
 
-def synset_of(root: Path, category: str) -> str:
+def synset_of(root: DataPath, category: str) -> str:
     """The folder name of a category given by its name or by its synset.
 
     Raises:
@@ -57,25 +60,31 @@ def synset_of(root: Path, category: str) -> str:
     raise InputError(f"there is no category {category!r}; the known ones are: {known}")
 
 
+def synsets_in(root: DataPath) -> list[str]:
+    """The categories of a data set that have cameras or a split file."""
+    folders = {path.name for path in (root / "camera").glob("*") if path.is_dir()}
+    return sorted(folders | {path.stem for path in (root / "splits").glob("*.json")})
+
+
 def category_name(synset: str) -> str:
     """The name of a synset, or the synset itself where it has none."""
     return next((name for name, known in SYNSETS.items() if known == synset), synset)
 
 
-def picture_folder(root: Path, synset: str, object_id: str) -> Path:
+def picture_folder(root: Root, synset: str, object_id: str) -> Root:
     return root / "img" / synset / object_id
 
 
-def camera_file(root: Path, synset: str, object_id: str) -> Path:
+def camera_file(root: Root, synset: str, object_id: str) -> Root:
     return root / "camera" / synset / f"{object_id}.json"
 
 
-def annotation_file(root: Path, kind: str, synset: str, object_id: str) -> Path:
+def annotation_file(root: Root, kind: str, synset: str, object_id: str) -> Root:
     """``kind`` is part_2d, kp_2d, part_3d or kp_3d."""
     return root / f"{kind}_anno" / synset / f"{object_id}.npz"
 
 
-def split_file(root: Path, synset: str, splits_dir: Path | None = None) -> Path:
+def split_file(root: Root, synset: str, splits_dir: Root | None = None) -> Root:
     return (root / "splits" if splits_dir is None else splits_dir) / f"{synset}.json"
 
 
@@ -84,12 +93,14 @@ Annotation = Literal["part_2d", "kp_2d", "part_3d", "kp_3d"]
 ANNOTATIONS: tuple[Annotation, ...] = get_args(Annotation)
 
 
-def object_files(root: Path, synset: str, object_id: str, views: int) -> list[Path]:
+def object_files(
+    root: Path, synset: str, object_id: str, views: int, annotations: Sequence[Annotation] = ANNOTATIONS
+) -> list[Path]:
     """Every file of an object as ``write_object`` writes it, in the order of writing."""
     folder = picture_folder(root, synset, object_id)
     return [
         *(folder / picture_name(view) for view in range(views)),
-        *(annotation_file(root, kind, synset, object_id) for kind in ANNOTATIONS),
+        *(annotation_file(root, kind, synset, object_id) for kind in annotations),
         camera_file(root, synset, object_id),
     ]
 
@@ -103,7 +114,7 @@ def picture_name(view: int) -> str:
 
 @dataclass(frozen=True, eq=False)
 class ObjectRecord:
-    """All that is written of one object.
+    """All that is written of one object; None where it has no such annotation.
 
     Attributes:
         cameras: one camera a view (a batch), OpenGL axes; one focal length for all of them.
@@ -117,12 +128,12 @@ class ObjectRecord:
 
     cameras: Camera
     pictures: UInt8[np.ndarray, "v h w 4"]
-    parts: Int[np.ndarray, "v h w"]
-    keypoints: Sequence[Int[np.ndarray, "_ 3"]]
-    part_points: Float[np.ndarray, "n 3"]
-    part_labels: Int[np.ndarray, " n"]
-    candidates: Float[np.ndarray, "m 3"]
-    keypoint_labels: Float[np.ndarray, "k 4"]
+    parts: Int[np.ndarray, "v h w"] | None = None
+    keypoints: Sequence[Int[np.ndarray, "_ 3"]] | None = None
+    part_points: Float[np.ndarray, "n 3"] | None = None
+    part_labels: Int[np.ndarray, " n"] | None = None
+    candidates: Float[np.ndarray, "m 3"] | None = None
+    keypoint_labels: Float[np.ndarray, "k 4"] | None = None
 
 
 def write_object(root: Path, synset: str, object_id: str, record: ObjectRecord) -> None:
@@ -130,27 +141,37 @@ def write_object(root: Path, synset: str, object_id: str, record: ObjectRecord) 
     folder = picture_folder(root, synset, object_id)
     for view, picture in enumerate(record.pictures):
         replace_file(folder / picture_name(view), _png(picture))
-    by_view = np.empty(len(record.keypoints), object)  # never (views, K, 3), even where every K is the same
-    for view, keypoints in enumerate(record.keypoints):
-        by_view[view] = np.asarray(keypoints, np.int64)
-    arrays: dict[str, dict[str, np.ndarray]] = {
-        "part_2d": {"labels": record.parts.astype(np.int16)},
-        "kp_2d": {"labels": by_view},
-        "part_3d": {"pts": record.part_points.astype(np.float32), "labels": record.part_labels.astype(np.int64)},
-        "kp_3d": {
-            "pts": record.candidates.astype(np.float32),
-            "labels": record.keypoint_labels.astype(np.float32),
-        },
-    }
-    for kind in ANNOTATIONS:
+    for kind, arrays in _annotation_arrays(record).items():
         buffer = BytesIO()
-        np.savez_compressed(buffer, **arrays[kind])  # type: ignore[arg-type]
+        np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
         replace_file(annotation_file(root, kind, synset, object_id), buffer.getvalue())
     camera = record.cameras
     poses = (camera.pose * OPENGL_TO_OPENCV).double().tolist()
     angle = 2 * np.arctan(camera.width / 2 / float(camera.focal[0, 0]))
     frames = [{"file_path": picture_name(view), "transform_matrix": pose} for view, pose in enumerate(poses)]
     write_json(camera_file(root, synset, object_id), {"camera_angle_x": float(angle), "frames": frames})
+
+
+def _annotation_arrays(record: ObjectRecord) -> dict[Annotation, dict[str, np.ndarray]]:
+    arrays: dict[Annotation, dict[str, np.ndarray]] = {}
+    if record.parts is not None:
+        arrays["part_2d"] = {"labels": record.parts.astype(np.int16)}
+    if record.keypoints is not None:
+        by_view = np.empty(len(record.keypoints), object)  # never (views, K, 3), even where every K is the same
+        for view, keypoints in enumerate(record.keypoints):
+            by_view[view] = np.asarray(keypoints, np.int64)
+        arrays["kp_2d"] = {"labels": by_view}
+    if record.part_points is not None and record.part_labels is not None:
+        arrays["part_3d"] = {
+            "pts": record.part_points.astype(np.float32),
+            "labels": record.part_labels.astype(np.int64),
+        }
+    if record.candidates is not None and record.keypoint_labels is not None:
+        arrays["kp_3d"] = {
+            "pts": record.candidates.astype(np.float32),
+            "labels": record.keypoint_labels.astype(np.float32),
+        }
+    return arrays
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -174,13 +195,12 @@ def _png(picture: np.ndarray) -> bytes:
 # ---------------------------------------------------------------------- reading
 
 
-def read_json(path: Path) -> Any:
+def read_json(path: DataPath) -> Any:
     """Raises InputError where the file is missing or is not JSON."""
+    content = read_file(path)
     try:
-        return json.loads(path.read_bytes())
-    except FileNotFoundError:
-        raise InputError(f"{path} is missing: make or download it again") from None
-    except (OSError, ValueError) as error:
+        return json.loads(content)
+    except ValueError as error:
         raise InputError(f"{path} cannot be read ({error}): make or download it again") from error
 
 
@@ -239,7 +259,7 @@ def write_split(path: Path, split: Split) -> None:
     write_json(path, content)
 
 
-def read_split(path: Path) -> Split:
+def read_split(path: DataPath) -> Split:
     """Raises InputError where the file is missing, is not JSON or lacks what a split file has."""
     content = read_json(path)
     try:

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float, Int
 from tqdm import tqdm
 
 from featurenerf.cameras import PICTURE_SIZE, Camera
 from featurenerf.data import layout
 from featurenerf.data.layout import InstancePair, ObjectRecord, PosePair, Split, ViewPair
 from featurenerf.data.mesh_renderer import Lighting, Scene, render_view
-from featurenerf.data.synthesis import CATEGORIES, generate
+from featurenerf.data.synthesis import CATEGORIES, family_of, generate
 from featurenerf.data.synthesis.objects import LabelledMesh
 from featurenerf.errors import InputError
 
+RENDERER_VERSION = 2
+"""To be raised whenever the same object gives other files than before."""
 PART_POINTS = KEYPOINT_CANDIDATES = 2048
 PAIRS = 1000
 CANDIDATE_DISTANCE = 0.01
@@ -42,16 +46,16 @@ class Recipe:
             raise InputError(f"no generator for category {self.category!r}; there is one for: {', '.join(CATEGORIES)}")
         if self.objects < 3:
             raise InputError(f"{self.objects} objects cannot be split: two are for testing, so make 3 or more")
-        if self.views < 2:
-            raise InputError(f"{self.views} views are too few: pairs of views need 2 or more")
-        if self.seed < 0:
-            raise InputError(f"the seed is {self.seed}: give 0 or a positive number")
-        if not 8 <= self.size <= 2048:
-            raise InputError(f"pictures of {self.size} pixels are not made: give a size from 8 to 2048")
+        check_settings(self.views, self.seed, self.size)
 
     @property
     def synset(self) -> str:
         return CATEGORIES[self.category].synset
+
+    @property
+    def version(self) -> str:
+        """Of the program, as far as it decides the files too."""
+        return f"{CATEGORIES[self.category].version}.{RENDERER_VERSION}"
 
     def object_id(self, index: int) -> str:
         return f"{self.category}-{self.seed}-{index:05d}"
@@ -89,11 +93,13 @@ def make_dataset(
     if workers < 1:
         raise InputError(f"{workers} workers make nothing: give 1 or more")
     try:
-        _claim(out, recipe)
-        split = _split_objects(recipe)
+        ids = [recipe.object_id(index) for index in range(objects)]
+        families = {name: family_of(category, seed, index) for index, name in enumerate(ids)}
+        claim(out, recipe.synset, {**asdict(recipe), "version": recipe.version, "families": families})
+        split = with_pairs(split_objects(ids, recipe.generator(2)), views, recipe.generator)
         todo = [index for index in range(objects) if not _is_finished(out, recipe, index)]
         work = partial(_make_object, out, recipe, frozenset(split.train))
-        with _mapper(min(workers, len(todo))) as mapped:
+        with mapper(min(workers, len(todo))) as mapped:
             done = mapped(work, todo)
             label = f"{category}: objects"
             for _ in tqdm(done, label, objects, initial=objects - len(todo), disable=not progress):
@@ -104,6 +110,16 @@ def make_dataset(
     except OSError as error:
         raise InputError(f"{out} cannot be written ({error}): free some space or give another --out") from error
     return split
+
+
+def check_settings(views: int, seed: int, size: int) -> None:
+    """Raises InputError where no pictures can be taken so."""
+    if views < 2:
+        raise InputError(f"{views} views are too few: pairs of views need 2 or more")
+    if seed < 0:
+        raise InputError(f"the seed is {seed}: give 0 or a positive number")
+    if not 8 <= size <= 2048:
+        raise InputError(f"pictures of {size} pixels are not made: give a size from 8 to 2048")
 
 
 def training_cameras(count: int, size: int, generator: np.random.Generator) -> Camera:
@@ -121,11 +137,28 @@ def fixed_cameras(count: int, size: int = PICTURE_SIZE) -> Camera:
     return Camera.look_at(azimuths.tolist(), elevations.tolist(), size, size)
 
 
-def record_object(mesh: LabelledMesh, cameras: Camera, generator: np.random.Generator) -> ObjectRecord:
-    """Renders a mesh from a batch of cameras under random light, and annotates it."""
+PartOf = Callable[[Float[np.ndarray, "n 3"]], Int[np.ndarray, " n"]]
+"""The part label of places of a surface."""
+
+
+def record_object(
+    mesh: LabelledMesh, cameras: Camera, generator: np.random.Generator, part_of: PartOf | None = None
+) -> ObjectRecord:
+    """Renders a mesh from a batch of cameras under random light, and annotates it.
+
+    Args:
+        part_of: decides the part of each place, instead of the mesh's faces.
+    """
     scene = Scene(mesh, Lighting.random(generator))
     views = [render_view(scene, cameras[view]) for view in range(cameras.pose.shape[0])]
     part_points, faces = scene.sample_outside(PART_POINTS, generator)
+    parts, part_labels = np.stack([view.parts for view in views]), mesh.face_parts[faces]
+    if part_of is not None:
+        depth = torch.from_numpy(np.stack([view.depth for view in views]))
+        seen = (depth > 0).numpy()
+        places = cameras.unproject(cameras.pixels().expand(*depth.shape, 2), depth)
+        parts[seen] = part_of(places.numpy()[seen].astype(np.float64))
+        part_labels = part_of(part_points)
     ids = sorted(mesh.keypoints)
     points = np.stack([mesh.keypoints[i] for i in ids]) if ids else np.empty((0, 3))
     candidates, _ = scene.sample_outside(KEYPOINT_CANDIDATES - len(ids), generator)
@@ -133,10 +166,10 @@ def record_object(mesh: LabelledMesh, cameras: Camera, generator: np.random.Gene
     return ObjectRecord(
         cameras=cameras,
         pictures=np.stack([view.picture for view in views]),
-        parts=np.stack([view.parts for view in views]),
+        parts=parts,
         keypoints=[view.keypoints for view in views],
         part_points=part_points,
-        part_labels=mesh.face_parts[faces],
+        part_labels=part_labels,
         candidates=np.concatenate([candidates, *(_neighbour(point, near) for point in points)]),
         keypoint_labels=np.concatenate([points, np.array(ids, np.float64).reshape(-1, 1)], 1),
     )
@@ -164,22 +197,33 @@ def _is_finished(out: Path, recipe: Recipe, index: int) -> bool:
     return all(path.exists() for path in reversed(files))
 
 
-def _claim(out: Path, recipe: Recipe) -> None:
-    """Notes down the recipe in ``out``; refuses where the category is there already, by another recipe."""
-    path = out / "made" / f"{recipe.synset}.json"
+def claim(out: Path, synset: str, settings: dict[str, Any]) -> None:
+    """Notes down in ``out`` what decides every byte of a category's files, with the "version" of what makes them.
+
+    Raises:
+        InputError: the category is there already, from other settings, another version or another source.
+    """
+    path, name = out / "made" / f"{synset}.json", layout.category_name(synset)
     if path.exists():
         made = layout.read_json(path)
-        if made != asdict(recipe):
-            settings = ", ".join(f"{key}={value}" for key, value in made.items()) if isinstance(made, dict) else "?"
-            raise InputError(f"{out} holds {recipe.category} made with other settings ({settings}): give another --out")
-    elif (out / "camera" / recipe.synset).exists():
-        raise InputError(f"{out} holds {recipe.category} from another source: give another --out")
+        if made != settings:
+            known = made if isinstance(made, dict) else {}
+            if known.get("version") != settings.get("version"):
+                before, now = (s.get("version", "0") for s in (known, settings))
+                raise InputError(
+                    f"{out} holds {name} made by version {before} of the generator, and this is version {now}: give "
+                    "another --out"
+                )
+            there = ", ".join(f"{key}={value}" for key, value in known.items() if not isinstance(value, dict))
+            raise InputError(f"{out} holds {name} made with other settings ({there}): give another --out")
+    elif (out / "camera" / synset).exists():
+        raise InputError(f"{out} holds {name} from another source: give another --out")
     else:
-        layout.write_json(path, asdict(recipe))
+        layout.write_json(path, settings)
 
 
 @contextmanager
-def _mapper(workers: int) -> Iterator:
+def mapper(workers: int) -> Iterator:
     """A function like ``map`` whose work is done by so many processes, in any order."""
     if workers <= 1:
         yield map
@@ -191,32 +235,43 @@ def _mapper(workers: int) -> Iterator:
 # ---------------------------------------------------------------------- split and pairs
 
 
-def _split_objects(recipe: Recipe) -> Split:
-    """70 % for training, 10 % for validation, 20 % and at least two objects for testing, and pairs of the latter."""
-    order = [recipe.object_id(int(index)) for index in recipe.generator(2).permutation(recipe.objects)]
-    tests = max(2, round(0.2 * recipe.objects))
-    validations = max(int(recipe.objects > 3), round(0.1 * recipe.objects))
-    test = tuple(sorted(order[:tests]))
+def split_objects(ids: Sequence[str], generator: np.random.Generator) -> Split:
+    """70 % for training, 10 % for validation, 20 % and at least two objects for testing; no pairs yet."""
+    order = [ids[int(index)] for index in generator.permutation(len(ids))]
+    tests = max(2, round(0.2 * len(ids)))
+    validations = max(int(len(ids) > 3), round(0.1 * len(ids)))
     return Split(
         train=tuple(sorted(order[tests + validations :])),
         val=tuple(sorted(order[tests : tests + validations])),
-        test=test,
+        test=tuple(sorted(order[:tests])),
+    )
+
+
+def with_pairs(split: Split, views: int, generator: Callable[[int], np.random.Generator]) -> Split:
+    """A split with up to ``PAIRS`` pairs of each kind drawn among its test objects.
+
+    Args:
+        views: the number of views of each object.
+        generator: random numbers of streams 3, 4 and 5.
+    """
+    test = split.test
+    tests = len(test)
+    return replace(
+        split,
         cross_inst_pairs=tuple(
-            InstancePair(test[a], test[b], view)
-            for (a, b), view in _distinct(recipe, 3, (tests, True), (recipe.views,))
+            InstancePair(test[a], test[b], view) for (a, b), view in _distinct(generator(3), (tests, True), (views,))
         ),
         cross_view_pairs=tuple(
-            ViewPair(test[a], *views) for a, views in _distinct(recipe, 4, (tests,), (recipe.views, True))
+            ViewPair(test[a], *pair) for a, pair in _distinct(generator(4), (tests,), (views, True))
         ),
         cross_pose_pairs=tuple(
-            PosePair(test[a], test[b], *views)
-            for (a, b), views in _distinct(recipe, 5, (tests, True), (recipe.views, True))
+            PosePair(test[a], test[b], *pair) for (a, b), pair in _distinct(generator(5), (tests, True), (views, True))
         ),
         valid_flags_for_test=dict.fromkeys(test, True),
     )
 
 
-def _distinct(recipe: Recipe, stream: int, first: tuple, second: tuple) -> Iterator[tuple]:
+def _distinct(generator: np.random.Generator, first: tuple, second: tuple) -> Iterator[tuple]:
     """Up to ``PAIRS`` different draws of two things. A thing is (count,): a number below count; or (count, True): an
     ordered pair of different numbers below count.
     """
@@ -231,6 +286,6 @@ def _distinct(recipe: Recipe, stream: int, first: tuple, second: tuple) -> Itera
         return a, b + (b >= a)
 
     total = ways(first) * ways(second)
-    for code in recipe.generator(stream).choice(total, min(PAIRS, total), replace=False):
+    for code in generator.choice(total, min(PAIRS, total), replace=False):
         one, two = divmod(int(code), ways(second))
         yield decoded(first, one), decoded(second, two)

@@ -6,6 +6,8 @@ The mesh is turned to the package's frame (z up, +x front), centred, and scaled 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,6 +15,7 @@ import numpy as np
 from jaxtyping import Float, Float32, Int
 from PIL import Image
 
+from featurenerf.data.obj_palette import material_library
 from featurenerf.data.synthesis.objects import LabelledMesh, Material
 from featurenerf.data.synthesis.shapes import corner_normals
 from featurenerf.errors import InputError, MissingExtraError
@@ -20,8 +23,58 @@ from featurenerf.errors import InputError, MissingExtraError
 Axis = Literal["x", "y", "z", "-x", "-y", "-z"]
 
 _LARGEST_TEXTURE = 512
+_LEAST_OPACITY = 0.05
+"""Surfaces more transparent than this are not there; all others are opaque (glass shows its own colour)."""
+
+_PALETTE = "the usual colours.mtl"
+
 _WELD = 1e-5
 """Corners nearer than this (in bounding-box diagonals) are one vertex."""
+
+
+@dataclass(frozen=True, eq=False)
+class Placement:
+    """The way from a file's frame to the package's: ``(rotation @ x - centre) / size``."""
+
+    rotation: Float[np.ndarray, "3 3"]
+    centre: Float[np.ndarray, " 3"]
+    size: float
+
+    def apply(self, points: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "n 3"]:
+        return (points @ self.rotation.T - self.centre) / self.size
+
+
+@dataclass(frozen=True, eq=False)
+class PlacedMesh:
+    """A mesh as its file has it, in the package's frame.
+
+    Attributes:
+        mesh: every face is part 1; no keypoints.
+        groups: the names of the file's groups.
+        face_groups: index into ``groups`` of each face.
+        placement: the way from the file's frame to the mesh's.
+    """
+
+    mesh: LabelledMesh
+    groups: tuple[str, ...]
+    face_groups: Int[np.ndarray, " f"]
+    placement: Placement
+
+
+def axes_rotation(up: Axis, front: Axis) -> Float[np.ndarray, "3 3"]:
+    """The rotation that turns a file's axes ``up`` and ``front`` to +z and +x.
+
+    Raises:
+        InputError: up and front are the same axis.
+    """
+
+    def vector(axis: Axis) -> np.ndarray:
+        return np.eye(3)["xyz".index(axis[-1])] * (-1 if axis.startswith("-") else 1)
+
+    z, x = vector(up), vector(front)
+    if abs(z @ x) > 0:
+        raise InputError(f"up ({up}) and front ({front}) must be different axes")
+    return np.stack([x, np.cross(z, x), z])
 
 
 def load_mesh(
@@ -42,43 +95,66 @@ def load_mesh(
         InputError: the file is missing, cannot be read, holds no triangles, or has a group without a part.
         MissingExtraError: where trimesh is not installed.
     """
-    path = Path(path)
-    geometries = _geometries(path)
+    placed = read_mesh(path, axes_rotation(up, front))
+    labels = np.ones(len(placed.groups), np.int32)
     if parts is not None:
-        left = [name for name in geometries if name not in parts and "*" not in parts]
+        left = [name for name in placed.groups if name not in parts and "*" not in parts]
         if left:
             raise InputError(
                 f'{path}: no part is given for the groups {", ".join(left)}; name them, or "*" for the rest'
             )
-    turn = _rotation(up, front)
+        labels = np.array([parts.get(name, parts.get("*", 1)) for name in placed.groups], np.int32)
+    return replace(
+        placed.mesh,
+        face_parts=labels[placed.face_groups],
+        keypoints={int(i): np.asarray(point, np.float64) for i, point in (keypoints or {}).items()},
+    )
+
+
+def read_mesh(path: Path | str, rotation: Float[np.ndarray, "3 3"]) -> PlacedMesh:
+    """A mesh file, turned, centred and scaled; faces that are there twice or cannot be seen at all are left out.
+
+    Args:
+        rotation: from the file's frame to the package's (see ``axes_rotation``).
+    Raises:
+        InputError: the file is missing, cannot be read or holds no triangles.
+        MissingExtraError: where trimesh is not installed.
+    """
+    path = Path(path)
+    geometries = _geometries(path)
     vertices: list[np.ndarray] = []
     faces, uv = [], []
-    face_parts, face_materials = [], []
+    face_groups, face_materials = [], []
     materials: list[Material] = []
-    for name, geometry in geometries.items():
+    for group, geometry in enumerate(geometries.values()):
         own_vertices, own_faces = np.asarray(geometry.vertices, np.float64), np.asarray(geometry.faces, np.int64)
         faces.append(own_faces + sum(len(others) for others in vertices))
-        vertices.append(own_vertices @ turn.T)
+        vertices.append(own_vertices @ rotation.T)
         uv.append(_texture_coordinates(geometry)[own_faces])
-        face_parts.append(np.full(len(own_faces), 1 if parts is None else parts.get(name, parts.get("*", 1)), np.int32))
-        own_materials, numbers = _materials(geometry)
+        face_groups.append(np.full(len(own_faces), group))
+        try:
+            own_materials, numbers = _materials(geometry, path.parent)
+        except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+            raise InputError(f"a picture of {path} cannot be read ({error}): get it again") from error
         face_materials.append(numbers + len(materials))
         materials += own_materials
     all_faces = np.concatenate(faces)
-    points, triangles = _weld(_normalised(np.concatenate(vertices), all_faces, path), all_faces)
+    placed, placement = _place(np.concatenate(vertices), all_faces, rotation, path)
+    points, triangles = _weld(placed, all_faces)
     kept = _distinct_triangles(points, triangles)
     triangles = triangles[kept].astype(np.int32)
-    return LabelledMesh(
+    mesh = LabelledMesh(
         vertices=points,
         faces=triangles,
-        face_parts=np.concatenate(face_parts)[kept],
+        face_parts=np.ones(len(kept), np.int32),
         face_materials=np.concatenate(face_materials)[kept].astype(np.int32),
         materials=tuple(materials),
         corner_normals=corner_normals(points, triangles),
         uv=np.concatenate(uv)[kept] if any(m.texture is not None for m in materials) else None,
-        keypoints={int(i): np.asarray(point, np.float64) for i, point in (keypoints or {}).items()},
+        keypoints={},
         family=path.stem,
     )
+    return PlacedMesh(mesh, tuple(geometries), np.concatenate(face_groups)[kept], placement)
 
 
 def group_names(path: Path | str) -> list[str]:
@@ -94,9 +170,16 @@ def _geometries(path: Path) -> dict[str, Any]:
         raise MissingExtraError("trimesh", "data") from error
     if not path.is_file():
         raise InputError(f"there is no mesh file {path}")
-    options: dict[str, Any] = {"split_objects": True, "split_groups": True, "group_material": True}
+    resolver: Any = _Beside(path.parent)
     try:
-        scene = trimesh.load_scene(path, process=False, **(options if path.suffix.lower() == ".obj" else {}))
+        if path.suffix.lower() == ".obj":
+            content = path.read_bytes()
+            if b"mtllib" not in content:
+                content = b"mtllib %s\n%s" % (_PALETTE.encode(), content)
+            options: dict[str, Any] = {"split_objects": True, "split_groups": True, "group_material": True}
+            scene = trimesh.load_scene(BytesIO(content), file_type="obj", process=False, resolver=resolver, **options)
+        else:
+            scene = trimesh.load_scene(path, process=False, resolver=resolver)
         found = {}
         for node in scene.graph.nodes_geometry:
             transform, name = scene.graph[node]
@@ -109,10 +192,42 @@ def _geometries(path: Path) -> dict[str, Any]:
         raise InputError(f"{path} cannot be read as a mesh ({error}): give an OBJ, GLB, PLY or OFF file") from error
     if not found:
         raise InputError(f"{path} holds no triangles: give a mesh file with a surface")
-    return found
+    seen = {name: geometry for name, geometry in found.items() if _opacity(geometry) >= _LEAST_OPACITY}
+    return seen or found
 
 
-def _materials(geometry: Any) -> tuple[list[Material], Int[np.ndarray, " f"]]:
+class _Beside:
+    """The files that a mesh file names: in its folder, or in one beside it (ShapeNet's pictures are in ``../images``).
+
+    It is what trimesh calls a resolver. Names may be written for Windows: with backslashes, and in any case.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def get(self, name: str) -> bytes:
+        if name == _PALETTE:
+            return material_library()
+        path = (self._folder / name.strip().replace("\\", "/")).resolve()
+        if not path.is_relative_to(self._folder.resolve().parent):
+            raise ValueError(f"{name} lies outside of the mesh's folder")
+        if not path.is_file() and path.parent.is_dir():
+            path = next((other for other in path.parent.iterdir() if other.name.lower() == path.name.lower()), path)
+        return path.read_bytes()
+
+    __getitem__ = get
+
+
+def _opacity(geometry: Any) -> float:
+    """What an MTL file says of a material's opacity; 1 where it says nothing."""
+    settings = getattr(getattr(geometry.visual, "material", None), "kwargs", None) or {}
+    try:
+        return float(settings["d"][0])
+    except (KeyError, ValueError, IndexError):
+        return 1.0
+
+
+def _materials(geometry: Any, folder: Path) -> tuple[list[Material], Int[np.ndarray, " f"]]:
     """Materials of a mesh and the number of each face's material."""
     material = getattr(geometry.visual, "material", None)
     if material is None:  # colours of faces or vertices: one material for those that are nearly alike
@@ -123,9 +238,34 @@ def _materials(geometry: Any) -> tuple[list[Material], Int[np.ndarray, " f"]]:
     factor = _color(getattr(material, "baseColorFactor", None))
     picture = getattr(material, "image", None) or getattr(material, "baseColorTexture", None)
     if picture is not None:  # an MTL file's Kd does not colour its picture: it is often meaningless there
-        return [Material(np.ones(3) if factor is None else factor, texture=_texture(picture))], numbers
+        holes = _has_alpha(picture) and not _is_opaque(material)
+        texture = _with_cut_out(_texture(picture, holes), material, folder)
+        return [Material(np.ones(3) if factor is None else factor, texture=texture)], numbers
     color = _color(getattr(material, "main_color", None)) if factor is None else factor
     return [Material(np.full(3, 0.7) if color is None else color)], numbers
+
+
+def _has_alpha(picture: Image.Image) -> bool:
+    return picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info
+
+
+def _is_opaque(material: Any) -> bool:
+    """Whether the alpha of the picture means nothing: in glTF it does only where the material says so."""
+    return hasattr(material, "alphaMode") and material.alphaMode not in ("MASK", "BLEND")
+
+
+def _with_cut_out(texture: np.ndarray, material: Any, folder: Path) -> np.ndarray:
+    """The texture with the alpha of an MTL file's ``map_d``; as it is where there is none or it cannot be read."""
+    named = (getattr(material, "kwargs", None) or {}).get("map_d")
+    if not named:
+        return texture
+    try:
+        with Image.open(folder / " ".join(named).replace("\\", "/")) as picture:
+            alpha = picture.convert("RGBA").getchannel("A") if _has_alpha(picture) else picture.convert("L")
+    except (OSError, ValueError):
+        return texture
+    size = (texture.shape[1], texture.shape[0])
+    return np.concatenate([texture[..., :3], np.asarray(alpha.resize(size))[::-1, :, None]], 2)
 
 
 def _texture_coordinates(geometry: Any) -> Float32[np.ndarray, "v 2"]:
@@ -143,9 +283,8 @@ def _color(value: Any) -> np.ndarray | None:
     return np.clip(array[:3] / (255 if array.dtype.kind in "iu" else 1.0), 0, 1).astype(np.float64)
 
 
-def _texture(picture: Image.Image) -> np.ndarray:
+def _texture(picture: Image.Image, holes: bool) -> np.ndarray:
     """Rows from v = 0 up, as ``Material`` has them; RGBA where there are holes."""
-    holes = picture.mode in ("RGBA", "LA") or "transparency" in picture.info
     picture = picture.convert("RGBA" if holes else "RGB")
     scale = _LARGEST_TEXTURE / max(picture.size)
     if scale < 1:
@@ -154,25 +293,17 @@ def _texture(picture: Image.Image) -> np.ndarray:
     return np.ascontiguousarray(np.asarray(picture)[::-1])
 
 
-def _rotation(up: Axis, front: Axis) -> Float[np.ndarray, "3 3"]:
-    def vector(axis: Axis) -> np.ndarray:
-        return np.eye(3)["xyz".index(axis[-1])] * (-1 if axis.startswith("-") else 1)
-
-    z, x = vector(up), vector(front)
-    if abs(z @ x) > 0:
-        raise InputError(f"up ({up}) and front ({front}) must be different axes")
-    return np.stack([x, np.cross(z, x), z])
-
-
-def _normalised(
-    vertices: Float[np.ndarray, "v 3"], faces: Int[np.ndarray, "f 3"], path: Path
-) -> Float[np.ndarray, "v 3"]:
+def _place(
+    vertices: Float[np.ndarray, "v 3"], faces: Int[np.ndarray, "f 3"], rotation: Float[np.ndarray, "3 3"], path: Path
+) -> tuple[Float[np.ndarray, "v 3"], Placement]:
+    """Vertices (turned already) centred and scaled."""
     used = vertices[np.unique(faces)]
     low, high = used.min(0), used.max(0)
     size = float(np.linalg.norm(high - low))
     if not np.isfinite(size) or size == 0:
         raise InputError(f"the mesh {path} has no extent, or NaN among its vertices: give another file")
-    return (vertices - (low + high) / 2) / size
+    centre = (low + high) / 2
+    return (vertices - centre) / size, Placement(rotation, centre, size)
 
 
 def _weld(

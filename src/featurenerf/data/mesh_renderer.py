@@ -1,8 +1,9 @@
 """Pictures of meshes with exact labels: ray casting by Embree, shading in NumPy.
 
-A picture has five samples a pixel: the pixel's centre, which also gives its depth and its part, and four on a rotated
-grid. Light is added up in linear space (gamma 2) and covered samples only, so that colour is not darkened at the
-silhouette: alpha holds the coverage and colour is not multiplied by it.
+Every pixel is sampled at its centre, which also gives its depth and its part. Where that colour or the coverage differs
+from a neighbour's (outlines, edges, textures, shadows), four samples on a rotated grid are added. Light is added up in
+linear space (gamma 2) and over covered samples only, so that colour is not darkened at the silhouette: alpha holds the
+coverage and colour is not multiplied by it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Float32, Int, Int32, UInt8
+from torch import Tensor
 
 from featurenerf.cameras import Camera
 from featurenerf.data.synthesis.objects import LabelledMesh, Material
@@ -22,7 +24,10 @@ from featurenerf.errors import MissingExtraError
 KEYPOINT_TOLERANCE = 0.02
 """A keypoint is visible where nothing is nearer to the camera than the keypoint less this distance."""
 
-_SAMPLES = np.array([[0.5, 0.5], [0.375, 0.125], [0.875, 0.375], [0.625, 0.875], [0.125, 0.625]], np.float32)
+_CENTRE = np.array([[0.5, 0.5]], np.float32)
+_FURTHER = np.array([[0.375, 0.125], [0.875, 0.375], [0.625, 0.875], [0.125, 0.625]], np.float32)
+_CONTRAST = 0.05
+"""Neighbours that differ by more (of 1, in the colours of the picture) are sampled more densely."""
 _SURFACE_OFFSET = 1e-4
 _SHADOW_OFFSET = 5e-4
 _MOST_LAYERS = 32
@@ -159,6 +164,12 @@ class Scene:
         return None if self.mesh.uv is None else _interpolate(self.mesh.uv, faces, u, v)
 
     @cached_property
+    def corners(self) -> Float32[Tensor, "8 3"]:
+        """Of the mesh's bounding box."""
+        low, high = self.mesh.vertices.min(0), self.mesh.vertices.max(0)
+        return torch.from_numpy(np.stack(np.meshgrid(*np.stack([low, high], 1)), -1).reshape(-1, 3)).float()
+
+    @cached_property
     def _triangles(self) -> np.ndarray:
         return self.mesh.vertices[self.mesh.faces]
 
@@ -233,14 +244,14 @@ class Scene:
         A point counts as seen where nothing stands before it in at least one of ``directions`` fixed directions.
         """
         points, faces = self.sample_surface(4 * count, generator)
-        towards = sphere_directions(directions).astype(np.float32)
+        normals = self._face_normals[faces]
         seen = np.zeros(len(points), bool)
-        for direction in towards:
-            # starting 1e-4 above the side of the face that this direction looks at
-            side = np.where(self._face_normals[faces] @ direction > 0, 1.0, -1.0)[:, None] * self._face_normals[faces]
-            starts = (points + side * _SURFACE_OFFSET).astype(np.float32)
+        for towards in sphere_directions(directions).astype(np.float32):
             left = np.flatnonzero(~seen)
-            seen[left] = ~self.occluded(starts[left], np.broadcast_to(direction, (len(left), 3)))
+            # starting 1e-4 above the side of the face that this direction looks at
+            side = np.where(normals[left] @ towards > 0, 1.0, -1.0)[:, None] * normals[left]
+            starts = (points[left] + side * _SURFACE_OFFSET).astype(np.float32)
+            seen[left] = ~self.occluded(starts, np.broadcast_to(towards, (len(left), 3)))
         order = np.concatenate([np.flatnonzero(seen), np.flatnonzero(~seen)])[:count]
         return points[order], faces[order]
 
@@ -248,31 +259,53 @@ class Scene:
 def render_view(scene: Scene, camera: Camera) -> RenderedView:
     """What one camera (not a batch) sees of a scene.
 
-    Takes about 10 ms for a picture of 128 x 128 pixels on one core.
+    Takes about 8 ms for a picture of 128 x 128 pixels on one core.
     """
     width, height = camera.width, camera.height
-    left, top, right, bottom = _bounds(scene.mesh, camera)
+    left, top, right, bottom = _bounds(scene, camera)
     columns, rows = max(right - left, 0), max(bottom - top, 0)
-    corner = np.stack(np.meshgrid(np.arange(left, right), np.arange(top, bottom)), -1).reshape(-1, 1, 2)
-    xy = (corner + _SAMPLES).astype(np.float32).reshape(-1, 2)
-    origins, directions = (np.ascontiguousarray(r.numpy()) for r in camera.rays_through(torch.from_numpy(xy)))
-    hits = scene.cast(origins, directions)
+    corners = np.stack(np.meshgrid(np.arange(left, right), np.arange(top, bottom)), -1).reshape(-1, 2)
+    hits, samples = _sampled(scene, camera, corners, _CENTRE)
+    varied = _varied(np.sqrt(samples.reshape(rows, columns, 4))).ravel()
+    samples[varied] += _sampled(scene, camera, corners[varied], _FURTHER)[1]
 
-    covered = np.flatnonzero(hits.faces >= 0)
-    colours = np.zeros((len(xy), 3), np.float32)
-    chosen = Hits(hits.faces[covered], hits.u[covered], hits.v[covered], hits.distances[covered])
-    colours[covered] = scene.shade(chosen, origins[covered], directions[covered])
-    coverage = (hits.faces >= 0).reshape(rows, columns, -1).mean(-1, dtype=np.float32)
-    linear = colours.reshape(rows, columns, -1, 3).mean(2) / np.maximum(coverage, 1e-6)[..., None]
+    light, covered = samples[:, :3], samples[:, 3:]
+    count = np.where(varied, len(_CENTRE) + len(_FURTHER), len(_CENTRE))[:, None].astype(np.float32)
+    rgba = np.concatenate([np.sqrt(light / np.maximum(covered, 1)), covered / count], -1)
     picture = np.zeros((height, width, 4), np.uint8)
     window = (slice(top, top + rows), slice(left, left + columns))
-    picture[window] = np.rint(255 * np.concatenate([np.sqrt(linear), coverage[..., None]], -1)).astype(np.uint8)
+    picture[window] = np.rint(255 * rgba).astype(np.uint8).reshape(rows, columns, 4)
 
-    centre_faces = hits.faces.reshape(rows, columns, -1)[..., 0]
     depth, parts = np.zeros((height, width), np.float32), np.zeros((height, width), np.int32)
-    depth[window] = np.where(centre_faces >= 0, hits.distances.reshape(rows, columns, -1)[..., 0], 0)
-    parts[window] = np.where(centre_faces >= 0, scene.mesh.face_parts[centre_faces], 0)
+    seen = hits.faces >= 0
+    depth[window] = np.where(seen, hits.distances, 0).reshape(rows, columns)
+    parts[window] = np.where(seen, scene.mesh.face_parts[hits.faces], 0).reshape(rows, columns)
     return RenderedView(picture, depth, parts, visible_keypoints(scene, camera, picture[..., 3] > 0))
+
+
+def _sampled(scene: Scene, camera: Camera, corners: np.ndarray, places: np.ndarray) -> tuple[Hits, np.ndarray]:
+    """Hits at some places of each pixel (n, 2), and for each pixel the sums of light and of covered samples (n, 4)."""
+    xy = (corners[:, None] + places).astype(np.float32).reshape(-1, 2)
+    origins, directions = (np.ascontiguousarray(r.numpy()) for r in camera.rays_through(torch.from_numpy(xy)))
+    hits = scene.cast(origins, directions)
+    covered = np.flatnonzero(hits.faces >= 0)
+    chosen = Hits(hits.faces[covered], hits.u[covered], hits.v[covered], hits.distances[covered])
+    samples = np.zeros((len(xy), 4), np.float32)
+    samples[covered, :3] = scene.shade(chosen, origins[covered], directions[covered])
+    samples[covered, 3] = 1
+    return hits, samples.reshape(len(corners), len(places), 4).sum(1)
+
+
+def _varied(values: np.ndarray) -> np.ndarray:
+    """Which pixels (h, w) of an array (h, w, c) differ from one of their four neighbours."""
+    varied = np.zeros(values.shape[:2], bool)
+    down = (np.abs(values[1:] - values[:-1]) > _CONTRAST).any(-1)
+    across = (np.abs(values[:, 1:] - values[:, :-1]) > _CONTRAST).any(-1)
+    varied[1:] |= down
+    varied[:-1] |= down
+    varied[:, 1:] |= across
+    varied[:, :-1] |= across
+    return varied
 
 
 def visible_keypoints(
@@ -361,11 +394,9 @@ def _texture_rgba(texture: np.ndarray | None) -> np.ndarray:
     return np.concatenate([texture, np.full((*texture.shape[:2], 1), 255, np.uint8)], 2)
 
 
-def _bounds(mesh: LabelledMesh, camera: Camera) -> tuple[int, int, int, int]:
+def _bounds(scene: Scene, camera: Camera) -> tuple[int, int, int, int]:
     """Left, top, right, bottom (exclusive) of the pixels that the mesh can fall in."""
-    low, high = mesh.vertices.min(0), mesh.vertices.max(0)
-    corners = np.stack(np.meshgrid(*np.stack([low, high], 1)), -1).reshape(-1, 3)
-    xy, depth = camera.project(torch.from_numpy(corners).float())
+    xy, depth = camera.project(scene.corners)
     if (depth <= 1e-3).any():
         return 0, 0, camera.width, camera.height
     (left, top), (right, bottom) = xy.numpy().min(0), xy.numpy().max(0)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from functools import cached_property
-from pathlib import Path, PurePosixPath
+from io import BytesIO
+from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from PIL import Image
 from featurenerf.cameras import Camera
 from featurenerf.data import layout
 from featurenerf.data.layout import Annotation
+from featurenerf.data.sources import DataPath, read_file
 from featurenerf.data.unpickle import read_npz
 from featurenerf.data.views import ObjectViews
 from featurenerf.errors import InputError
@@ -25,7 +27,7 @@ UNUSABLE = {"f9c1d7748c15499c6f2bd1c4e9adb41"}
 class ReleaseObject(ObjectViews):
     """One object under ``root``; cameras and annotations are kept once they have been read."""
 
-    def __init__(self, root: Path, synset: str, object_id: str) -> None:
+    def __init__(self, root: DataPath, synset: str, object_id: str) -> None:
         super().__init__(synset, object_id, root)
         self.root = root
 
@@ -37,7 +39,7 @@ class ReleaseObject(ObjectViews):
     def cameras(self) -> Camera:
         return self._all_cameras
 
-    def picture_path(self, view: int) -> Path:
+    def picture_path(self, view: int) -> DataPath:
         name = PurePosixPath(str(self._frames[view]["file_path"]).replace("\\", "/")).name
         if not name.lower().endswith(".png"):
             name += ".png"
@@ -45,13 +47,12 @@ class ReleaseObject(ObjectViews):
 
     def picture(self, view: int) -> UInt8[np.ndarray, "h w 4"]:
         path = self.picture_path(view)
+        content = read_file(path)
         try:
-            with Image.open(path) as image:
+            with Image.open(BytesIO(content)) as image:
                 if image.mode not in ("RGBA", "LA") and "transparency" not in image.info:
                     raise InputError(f"{path} has no alpha channel: pictures must be RGBA, the object's mask in alpha")
                 return np.array(image if image.mode == "RGBA" else image.convert("RGBA"))
-        except FileNotFoundError:
-            raise InputError(f"{path} is missing: make or download it again") from None
         except InputError:
             raise
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
@@ -97,8 +98,9 @@ class ReleaseObject(ObjectViews):
     @cached_property
     def _picture_size(self) -> tuple[int, int]:
         path = self.picture_path(0)
+        content = read_file(path)
         try:
-            with Image.open(path) as image:
+            with Image.open(BytesIO(content)) as image:
                 return image.size
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             raise InputError(f"{path} cannot be read ({error}): make or download it again") from error
@@ -120,7 +122,7 @@ class ReleaseObject(ObjectViews):
     def keypoint_candidates(self) -> tuple[Float[np.ndarray, "m 3"], Float[np.ndarray, "k 4"]]:
         return self._keypoint_candidates
 
-    def _annotation(self, kind: str) -> Path:
+    def _annotation(self, kind: str) -> DataPath:
         return layout.annotation_file(self.root, kind, self.synset, self.id)
 
     @cached_property
@@ -167,12 +169,12 @@ class ReleaseObject(ObjectViews):
         return points.astype(np.float32), labels.astype(np.float32)
 
 
-def _expect(path: Path, right: bool | np.bool_, what: str) -> None:
+def _expect(path: DataPath, right: bool | np.bool_, what: str) -> None:
     if not right:
         raise InputError(f"{path} does not fit its object: {what}; make or download it again")
 
 
-def _expect_points(path: Path, name: str, points: np.ndarray, columns: int) -> None:
+def _expect_points(path: DataPath, name: str, points: np.ndarray, columns: int) -> None:
     right = points.ndim == 2 and points.shape[1] == columns and points.dtype.kind in "fiu"
     _expect(path, right, f"{name} are {points.shape}, not (n, {columns}) numbers")
     _expect(path, np.isfinite(points).all(), f"{name} hold NaN or infinite numbers")

@@ -4,28 +4,30 @@ from __future__ import annotations
 
 import pickle
 import zipfile
-from pathlib import Path
+from io import BytesIO
 from typing import Any
 
 import numpy as np
 
+from featurenerf.data.sources import DataPath, read_file
 from featurenerf.errors import InputError
 
 
-def read_npz(path: Path, key: str) -> np.ndarray:
+def read_npz(path: DataPath, key: str) -> np.ndarray:
     """One array of an .npz file; arrays of objects are admitted where they hold arrays, lists and numbers only.
 
     Raises:
         InputError: the file is missing or broken, lacks the key, or holds a pickle that asks for anything else.
     """
+    content = read_file(path)
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(BytesIO(content)) as archive:
             if f"{key}.npy" not in archive.namelist():
                 raise InputError(f"{path} holds no array {key!r}: make or download the file again")
             with archive.open(f"{key}.npy") as member:
                 return _read_array(member)
-    except FileNotFoundError:
-        raise InputError(f"{path} is missing: make or download it again") from None
+    except InputError:
+        raise
     except _RefusedError as refusal:
         raise InputError(
             f"{path} asks for {refusal} when it is read, which only a program has a use for: do not use this file"

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import sys
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
-from typing import overload
+from typing import Literal, Protocol, cast, overload
 
 import numpy as np
 from jaxtyping import Float, Int, UInt8
+from tqdm import tqdm
 
 from featurenerf.cameras import Camera
 from featurenerf.data import layout
 from featurenerf.data.layout import Annotation, InstancePair, PosePair, Split, ViewPair
+from featurenerf.data.sources import DataPath, data_root
 from featurenerf.errors import InputError
 
 
@@ -28,10 +33,10 @@ class ObjectViews(ABC):
     Attributes:
         synset: the category's WordNet offset, or its name where a data set has no synsets.
         id: the object's name, unique in its category.
-        source: the file or folder that it is read from, for messages.
+        source: the file, folder or pack that it is read from, for messages.
     """
 
-    def __init__(self, synset: str, object_id: str, source: Path) -> None:
+    def __init__(self, synset: str, object_id: str, source: DataPath) -> None:
         self.synset, self.id, self.source = synset, object_id, source
 
     def __repr__(self) -> str:
@@ -73,6 +78,30 @@ class ObjectViews(ABC):
         """Points of the surface among which keypoints are looked for, and x, y, z, id of the object's keypoints."""
         raise self._without("keypoints")
 
+    def verify(self) -> None:
+        """Read all that there is of the object.
+
+        Raises:
+            InputError: naming the first file that is missing or broken.
+        """
+        cameras = self.cameras()
+        size = (cameras.height, cameras.width)
+        for view in range(len(self)):
+            if (shape := self.picture(view).shape[:2]) != size:
+                raise InputError(
+                    f"view {view} of object {self.id} of {self.source} is {shape[1]} x {shape[0]}, unlike its camera: "
+                    "make or download it again"
+                )
+        for view in range(len(self)):
+            if self.has("part_2d"):
+                self.parts(view)
+            if self.has("kp_2d"):
+                self.keypoints(view)
+        if self.has("part_3d"):
+            self.part_points()
+        if self.has("kp_3d"):
+            self.keypoint_candidates()
+
     def _without(self, what: str) -> InputError:
         return InputError(f"object {self.id} of {self.source} has no {what}: take another task or another data set")
 
@@ -82,13 +111,24 @@ class Dataset(Sequence[ObjectViews]):
     """The objects of one split of one category, and the category's split file.
 
     ``dataset[number]`` and ``dataset[object_id]`` are objects: the same one each time, with what it has read.
+
+    Attributes:
+        splits: the split file, or what stands for one; it may name objects that are not among ``objects``.
+        pairs_listed: whether ``splits`` says which pairs are evaluated; where it does not, they are drawn.
+        source_views: the views that the data set's own novel-view protocol encodes, all others being its targets.
+        background: what novel views are compared on.
+        broken: objects that were left out, and why, by id.
     """
 
-    root: Path
+    root: DataPath
     synset: str
     split: str
     objects: tuple[ObjectViews, ...]
     splits: Split
+    pairs_listed: bool = True
+    source_views: tuple[int, ...] = ()
+    background: Literal["black", "white"] = "black"
+    broken: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def category(self) -> str:
@@ -119,8 +159,8 @@ class Dataset(Sequence[ObjectViews]):
     def __getitem__(self, index: int | str | slice) -> ObjectViews | Sequence[ObjectViews]:
         if isinstance(index, str):
             if index not in self._by_id:
-                path = layout.split_file(self.root, self.synset)
-                raise InputError(f"object {index} is not in the {self.split} split of {self.category}: see {path}")
+                why = self.broken.get(index, f"see the splits of {self.root}")
+                raise InputError(f"object {index} is not in the {self.split} split of {self.category}: {why}")
             return self._by_id[index]
         return self.objects[index]
 
@@ -128,25 +168,89 @@ class Dataset(Sequence[ObjectViews]):
     def _by_id(self) -> dict[str, ObjectViews]:
         return {views.id: views for views in self.objects}
 
+    def without_broken(self, progress: bool = True) -> Dataset:
+        """The data set without the objects that cannot be read, which takes reading all of them.
+
+        How many they are, and what is wrong with the first of them, is printed to the standard error.
+
+        Raises:
+            InputError: no object can be read.
+        """
+        whole, broken = [], {}
+        for views in tqdm(self.objects, f"{self.category}: looking for broken objects", disable=not progress):
+            try:
+                copy(views).verify()  # the copy keeps what it reads, and goes
+                whole.append(views)
+            except InputError as error:
+                broken[views.id] = str(error)
+        if not whole:
+            raise InputError(
+                f"no object of the {self.split} split of {self.category} can be read: {broken.popitem()[1]}"
+            )
+        if broken:
+            first = next(iter(broken.values()))
+            print(
+                f"skipped {len(broken)} of {len(self.objects)} objects of the {self.split} split of {self.category}, "
+                f"which are broken; the first: {first}",
+                file=sys.stderr,
+            )
+        return replace(self, objects=tuple(whole), broken=broken)
+
+
+# ---------------------------------------------------------------------- opening one
+
+
+class Reader(Protocol):
+    """A module that reads a published format other than that of the FeatureNeRF release."""
+
+    def recognises(self, root: Path) -> bool:
+        """Whether a folder holds such a data set; looks at names only."""
+
+    def open_split(self, root: Path, category: str, split: str, splits: Path | None) -> Dataset:
+        """The objects of a split, as ``open_dataset``."""
+
+
+READERS: tuple[str, ...] = ("featurenerf.data.readers.srn", "featurenerf.data.readers.co3d")
+"""Modules that are ``Reader``: a folder is read by the first that recognises it, or else as ``layout`` describes."""
+
 
 def open_dataset(
-    root: Path | str, category: str, split: str = "train", splits_dir: Path | str | None = None
+    root: DataPath | str,
+    category: str,
+    split: str = "train",
+    splits_dir: Path | str | None = None,
+    *,
+    skip_broken: bool = False,
+    progress: bool = True,
 ) -> Dataset:
-    """The objects of a split; reads the split file only.
+    """The objects of a split, whatever format they are in; reads what lists them only.
 
     Args:
-        root: the data set's folder, in the layout of ``featurenerf.data.layout``.
+        root: the data set's folder, in the layout of ``featurenerf.data.layout`` or in a format of ``READERS``; a pack
+            of one in that layout, or the address of a pack (https://..., s3://..., anything that fsspec knows).
         category: name ("chair") or synset ("03001627").
         split: "train", "val" or "test".
-        splits_dir: folder of the split files; by default ``splits`` of the data set.
+        splits_dir: folder of the split files; by default the data set's own.
+        skip_broken: read every file of every object first, and leave out those with a broken one.
+        progress: show how far that has come.
     Raises:
         InputError: no such folder, category or split, or an empty split.
     """
-    root = Path(root)
-    if not root.is_dir():
-        raise InputError(f"there is no data set at {root}: give its folder, or make one with `featurenerf data make`")
+    dataset = _open(data_root(root), category, split, None if splits_dir is None else Path(splits_dir))
+    return dataset.without_broken(progress) if skip_broken else dataset
+
+
+def _open(root: DataPath, category: str, split: str, splits_dir: Path | None) -> Dataset:
+    for name in READERS:
+        reader = cast(Reader, import_module(name))
+        if isinstance(root, Path) and reader.recognises(root):
+            return reader.open_split(root, category, split, splits_dir)
+    return _open_release(root, category, split, splits_dir)
+
+
+def _open_release(root: DataPath, category: str, split: str, splits_dir: Path | None) -> Dataset:
     synset = layout.synset_of(root, category)
-    path = layout.split_file(root, synset, None if splits_dir is None else Path(splits_dir))
+    path = layout.split_file(root, synset, splits_dir)
     if not path.exists():
         present = sorted(layout.category_name(p.stem) for p in path.parent.glob("*.json"))
         raise InputError(

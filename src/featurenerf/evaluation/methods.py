@@ -31,6 +31,7 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from featurenerf.cameras import Camera
+from featurenerf.data.layout import Annotation
 from featurenerf.errors import InputError
 from featurenerf.matching import match, nearest
 
@@ -38,6 +39,9 @@ Method = Literal["descriptor", "feature", "teacher", "same-pixel", "coordinate"]
 METHODS: tuple[Method, ...] = ("descriptor", "feature", "teacher", "same-pixel", "coordinate")
 FIELD_METHODS: tuple[Method, ...] = ("descriptor", "feature", "coordinate")
 """The methods that need a model."""
+
+Background = Literal["black", "white"]
+"""What rendered and real pictures are compared on."""
 
 Teacher = Callable[[Tensor], Tensor]
 """(B, 4|3, H, W) pictures in [0, 1] to (B, C, h, w) feature maps."""
@@ -59,6 +63,8 @@ class Views(Protocol):
 
     def picture(self, view: int) -> Any: ...
 
+    def has(self, kind: Annotation) -> bool: ...
+
     def parts(self, view: int) -> Any: ...
 
     def keypoints(self, view: int) -> Any: ...
@@ -77,11 +83,15 @@ class Encoder(Protocol):
 
 @dataclass(frozen=True)
 class End:
-    """One end of a pair: the view a field is made from and the view it is looked at in (the same but in ``view``)."""
+    """One end of a pair: the view a field is made from and the view it is looked at in (the same but in ``view``).
+
+    ``also`` are further views of the object that the field is made from.
+    """
 
     object_id: str
     encoded: int
     shown: int
+    also: tuple[int, ...] = ()
 
 
 class Embedder:
@@ -93,6 +103,7 @@ class Embedder:
         objects: Callable[[str], Views],
         model: Encoder | None = None,
         teacher: Teacher | None = None,
+        background: Background = "black",
     ) -> None:
         """
         Raises:
@@ -107,6 +118,7 @@ class Embedder:
                 "method 'teacher' needs a teacher: name one, or give a checkpoint that was trained with one"
             )
         self.method, self.objects, self.model, self.teacher = method, objects, model, teacher
+        self.background = background
         self.seconds = 0.0
         """Wall time spent on encoding, rendering and teacher maps."""
         self.encoded = self.shown = 0
@@ -159,9 +171,10 @@ class Embedder:
             return torch.cat(samples).float()
 
     def picture(self, end: End) -> UInt8[np.ndarray, "h w 3"]:
-        """The rendered picture, as 8 bits (truncated)."""
-        rgb = self._shown(end)["rgb"].clamp(0, 1) * 255
-        return rgb.to(torch.uint8).cpu().numpy()
+        """The rendered picture on the background, as 8 bits (truncated)."""
+        maps = self._shown(end)
+        rgb = maps["rgb"] if self.background == "black" else maps["rgb"] + (1 - maps["alpha"])
+        return (rgb.clamp(0, 1) * 255).to(torch.uint8).cpu().numpy()
 
     # ------------------------------------------------------------------ made once, kept for a while
 
@@ -171,11 +184,12 @@ class Embedder:
 
     def _rendered(self, end: End) -> dict[str, Tensor]:
         camera = self.objects(end.object_id).camera(end.shown)
-        channels = ("coordinate", "alpha", "rgb") if self.method == "coordinate" else (self.method, "rgb")
+        with_alpha = self.method == "coordinate" or self.background == "white"
+        channels = (self.method, "rgb", "alpha") if with_alpha else (self.method, "rgb")
         with self._clock():
             maps = {name: value.float() for name, value in self._field(end).render(camera, channels=channels).items()}
             if self.method == "coordinate":
-                maps["coordinate"] = maps["coordinate"] / maps.pop("alpha").clamp_min(_ALPHA_FLOOR)
+                maps["coordinate"] = maps["coordinate"] / maps["alpha"].clamp_min(_ALPHA_FLOOR)
         self.shown += 1
         return maps
 
@@ -200,21 +214,25 @@ class Embedder:
         def make() -> Any:
             assert self.model is not None
             views = self.objects(end.object_id)
-            picture = torch.from_numpy(on_black(np.asarray(views.picture(end.encoded)))).permute(2, 0, 1)
+            numbers = (end.encoded, *end.also)
+            pictures = [torch.from_numpy(composite(np.asarray(views.picture(n)))).permute(2, 0, 1) for n in numbers]
+            ready, cameras = [picture.float() / 255 for picture in pictures], [views.camera(n) for n in numbers]
             self.encoded += 1
-            return self.model.encode(picture.float() / 255, views.camera(end.encoded))
+            return self.model.encode(ready, cameras) if end.also else self.model.encode(ready[0], cameras[0])
 
-        return self._fields.get((end.object_id, end.encoded), make)
+        return self._fields.get((end.object_id, end.encoded, end.also), make)
 
     def _clock(self) -> _Clock:
         return _Clock(self)
 
 
-def on_black(picture: UInt8[np.ndarray, "h w c"]) -> UInt8[np.ndarray, "h w 3"]:
-    """An RGB(A) picture composited on black, truncated to 8 bits: what a model is given and a render compared with."""
+def composite(picture: UInt8[np.ndarray, "h w c"], background: Background = "black") -> UInt8[np.ndarray, "h w 3"]:
+    """An RGB(A) picture on a background, truncated to 8 bits: a model is given it on black."""
     if picture.shape[2] == 3:
         return picture.copy()
-    return (picture[..., :3].astype(np.uint16) * picture[..., 3:] // 255).astype(np.uint8)
+    alpha = picture[..., 3:].astype(np.uint16)
+    behind = 0 if background == "black" else 255 * (255 - alpha)
+    return ((picture[..., :3] * alpha + behind) // 255).astype(np.uint8)
 
 
 def point_directions(points: Float[Tensor, "n 3"], camera: Camera, pixel_offset: float) -> Float[Tensor, "n 3"]:

@@ -17,9 +17,10 @@ from jaxtyping import Int, Shaped
 from torch import Tensor
 from tqdm import tqdm
 
+from featurenerf.data.layout import Annotation
 from featurenerf.errors import InputError
 from featurenerf.evaluation import metrics
-from featurenerf.evaluation.methods import Embedder, Encoder, End, Method, Teacher, Views, on_black
+from featurenerf.evaluation.methods import Background, Embedder, Encoder, End, Method, Teacher, Views, composite
 
 TaskName = Literal["2d", "view", "3d"]
 
@@ -53,12 +54,13 @@ TASKS: dict[TaskName, Task] = {
 
 @dataclass(frozen=True)
 class Pair:
-    """Two views, of two objects or of one."""
+    """Two views, of two objects or of one; ``also`` are further views of the source object that are encoded."""
 
     source_id: str
     source_view: int
     target_id: str
     target_view: int
+    also: tuple[int, ...] = ()
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Pair:
@@ -142,8 +144,11 @@ def evaluate(
     teacher: Teacher | None = None,
     mirror: Mapping[int, int] | None = None,
     progress: bool = True,
+    background: Background = "black",
 ) -> Evaluation:
     """Score a method on pairs.
+
+    What is not annotated is not scored; the views that the task ``view`` renders are compared all the same.
 
     Args:
         task: one of ``TASKS``, or its name.
@@ -154,13 +159,14 @@ def evaluate(
         teacher: for the method ``teacher``.
         mirror: left/right counterpart of each keypoint id; None leaves confusions out.
         progress: whether to show a bar.
+        background: what rendered views and real ones are compared on.
     Raises:
-        InputError: if there is no pair, none shares a part or a keypoint, or a ``view`` pair has two objects.
+        InputError: if there is no pair, none has anything to score, or a ``view`` pair has two objects.
     """
     task = TASKS[task] if isinstance(task, str) else task
     if not pairs:
         raise InputError(f"there is no pair to evaluate task {task.name!r} on: the list {task.pairs} is empty")
-    embedder = Embedder(method, objects, model, teacher)
+    embedder = Embedder(method, objects, model, teacher, background)
     scores: list[Scores] = []
     start = time.perf_counter()
     with torch.no_grad():
@@ -169,7 +175,9 @@ def evaluate(
             if score is not None:
                 scores.append(score)
     if not scores:
-        raise InputError(f"none of the {len(pairs)} pairs shares a part or a keypoint: are these their annotations?")
+        raise InputError(
+            f"none of the {len(pairs)} pairs shares a part or a keypoint, or shows an object: are they of this data?"
+        )
     return Evaluation(
         task=task,
         method=method,
@@ -204,21 +212,55 @@ def draw_pairs(
     return pairs
 
 
+def novel_view_pairs(views: Mapping[str, int], sources: Sequence[int]) -> list[Pair]:
+    """Each object's source views against all of its other views; the first N are spread over objects and views.
+
+    Args:
+        views: how many views each object has.
+        sources: the views that are encoded, together.
+    Raises:
+        InputError: if an object lacks a source view.
+    """
+    first, also = sources[0], tuple(sources[1:])
+    for name, count in views.items():
+        if not all(0 <= source < count for source in sources):
+            raise InputError(f"object {name} has {count} views, not view {max(sources)}: give other --source-views")
+    golden = (5**0.5 - 1) / 2
+    spread = sorted(range(max(views.values(), default=0)), key=lambda view: view * golden % 1)
+    return [
+        Pair(name, first, name, view, also)
+        for view in spread
+        for name, count in views.items()
+        if view < count and view not in sources
+    ]
+
+
 def _score(task: Task, pair: Pair, embedder: Embedder, mirror: Mapping[int, int] | None) -> Scores | None:
-    """The scores of a pair; None if its ends share neither a part nor a keypoint."""
+    """The scores of a pair; None if there is nothing to score."""
     if task.one_object and pair.source_id != pair.target_id:
         raise InputError(f"task 'view' compares two views of one object, not {pair.source_id} with {pair.target_id}")
-    source = End(pair.source_id, pair.source_view, pair.source_view)
-    target = End(pair.target_id, pair.source_view if task.one_object else pair.target_view, pair.target_view)
+    source = End(pair.source_id, pair.source_view, pair.source_view, pair.also)
+    encoded = pair.source_view if task.one_object else pair.target_view
+    target = End(pair.target_id, encoded, pair.target_view, pair.also if task.one_object else ())
     for end in (source, target):
         count = len(embedder.objects(end.object_id))
-        if not (0 <= end.encoded < count and 0 <= end.shown < count):
-            raise InputError(f"a pair names view {end.shown} of object {end.object_id}, which has {count} views")
+        for view in (end.shown, end.encoded, *end.also):
+            if not 0 <= view < count:
+                raise InputError(f"a pair names view {view} of object {end.object_id}, which has {count} views")
+    renders = embedder.has_field and not task.in_space
+    kinds = _annotated(task, embedder.objects, source, target)
+    if not kinds and not (task.one_object and renders):
+        raise InputError(
+            f"object {target.object_id} has neither parts nor keypoints: only its novel views can be compared, with "
+            "--task view and a method of the field"
+        )
+    if not kinds and not all(_shows_something(embedder.objects, end) for end in (source, target)):
+        return None
     places = points_of if task.in_space else pixels_of
-    known, wanted = places(embedder.objects, source), places(embedder.objects, target)
+    known, wanted = places(embedder.objects, source, kinds), places(embedder.objects, target, kinds)
     parts = metrics.shared_parts(known.parts, wanted.parts)
     ids = [number for number in known.keypoints if number in wanted.keypoints] if len(wanted.candidates) else []
-    if not parts and not ids:
+    if kinds and not parts and not ids:
         return None
     embed = embedder.points if task.in_space else embedder.pixels
     part_iou = accuracy = left_right = None
@@ -233,35 +275,60 @@ def _score(task: Task, pair: Pair, embedder: Embedder, mirror: Mapping[int, int]
         accuracy = metrics.keypoint_accuracy(metrics.distances(landed, truth), task.thresholds)
         left_right = metrics.left_right_confusion(landed, ids, wanted.keypoints, mirror) if mirror else None
     psnr = foreground = ssim = None
-    if embedder.has_field and not task.in_space:
+    if renders:
         picture = torch.as_tensor(embedder.objects(target.object_id).picture(target.shown)).numpy()
-        rendered, truth_picture = embedder.picture(target), on_black(picture)
+        rendered, truth_picture = embedder.picture(target), composite(picture, embedder.background)
         psnr, ssim = metrics.psnr(rendered, truth_picture), metrics.ssim(rendered, truth_picture)
         foreground = metrics.psnr(rendered, truth_picture, picture[..., 3] > 127) if picture.shape[2] == 4 else None
     return Scores(part_iou, accuracy, left_right, psnr, foreground, ssim)
 
 
-def pixels_of(objects: Callable[[str], Views], end: End) -> Places:
-    """The annotated pixels of the shown view: keypoints go to labelled pixels; their positions are truncated."""
+def _annotated(task: Task, objects: Callable[[str], Views], *ends: End) -> tuple[Annotation, ...]:
+    """The kinds of annotation that an end has: reading them of one that lacks them says what is missing."""
+    needed: tuple[Annotation, ...] = ("part_3d", "kp_3d") if task.in_space else ("part_2d", "kp_2d")
+    return tuple(kind for kind in needed if any(objects(end.object_id).has(kind) for end in ends))
+
+
+def _shows_something(objects: Callable[[str], Views], end: End) -> bool:
+    """Whether neither the encoded pictures nor the shown one are blank."""
     views = objects(end.object_id)
-    parts = torch.as_tensor(views.parts(end.shown)).to(torch.int64)
-    found = torch.as_tensor(views.keypoints(end.shown)).reshape(-1, 3).trunc().to(torch.int64)
+    pictures = [views.picture(view) for view in {end.encoded, end.shown, *end.also}]
+    return all(picture.shape[2] == 3 or picture[..., 3].any() for picture in pictures)
+
+
+def pixels_of(objects: Callable[[str], Views], end: End, kinds: Sequence[Annotation] = ("part_2d", "kp_2d")) -> Places:
+    """The annotated pixels of the shown view: keypoints go to labelled pixels; their positions are truncated.
+
+    Where no part is annotated, keypoints go to the pixels of the object.
+    """
+    views = objects(end.object_id)
+    if "part_2d" in kinds:
+        parts = torch.as_tensor(views.parts(end.shown)).to(torch.int64)
+        on_object = parts > 0
+    else:
+        picture = torch.as_tensor(views.picture(end.shown))
+        on_object = picture[..., 3] > 127 if picture.shape[2] == 4 else torch.ones(picture.shape[:2], dtype=torch.bool)
+        parts = torch.zeros_like(on_object, dtype=torch.int64)
+    keypoints = views.keypoints(end.shown) if "kp_2d" in kinds else torch.zeros(0, 3)
+    found = torch.as_tensor(keypoints).reshape(-1, 3).trunc().to(torch.int64)
     limit = torch.tensor([parts.shape[1], parts.shape[0]])
     if ((found[:, :2] < 0) | (found[:, :2] >= limit)).any():
         raise InputError(
             f"view {end.shown} of object {end.object_id} has a keypoint outside its picture: "
             "its annotation is broken, see featurenerf data check"
         )
-    labelled = (parts > 0).nonzero()
-    pixels = labelled.flip(-1)
-    return Places(pixels, parts[labelled[:, 0], labelled[:, 1]], _by_id(found), pixels)
+    places = on_object.nonzero()
+    pixels = places.flip(-1)
+    return Places(pixels, parts[places[:, 0], places[:, 1]], _by_id(found), pixels)
 
 
-def points_of(objects: Callable[[str], Views], end: End) -> Places:
+def points_of(objects: Callable[[str], Views], end: End, kinds: Sequence[Annotation] = ("part_3d", "kp_3d")) -> Places:
     """The annotated world points of an object: keypoints go to candidate points on its surface."""
     views = objects(end.object_id)
-    points, parts = (torch.as_tensor(array) for array in views.part_points())
-    candidates, found = (torch.as_tensor(array) for array in views.keypoint_candidates())
+    none = (torch.zeros(0, 3), torch.zeros(0))
+    points, parts = (torch.as_tensor(a) for a in (views.part_points() if "part_3d" in kinds else none))
+    none = (torch.zeros(0, 3), torch.zeros(0, 4))
+    candidates, found = (torch.as_tensor(a) for a in (views.keypoint_candidates() if "kp_3d" in kinds else none))
     keypoints = _by_id(found.reshape(-1, 4).float())
     return Places(points.float(), parts.to(torch.int64), keypoints, candidates.float())
 

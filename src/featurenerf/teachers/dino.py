@@ -1,26 +1,29 @@
-"""DINO ViT-S/8 (Caron et al., ICCV 2021), the paper's teacher: keys of a middle block, one for every 8 x 8 pixels."""
+"""DINO (Caron et al., ICCV 2021), the paper's teacher: keys of block 9 of a ViT-S/8, one for every 8 x 8 pixels."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
-from typing import Any
 
-import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from featurenerf.errors import InputError, MissingExtraError
-from featurenerf.teachers.base import Teacher
+from featurenerf.errors import InputError
+from featurenerf.teachers.base import Card
+from featurenerf.teachers.vit import ViTSettings, ViTTeacher
+from featurenerf.teachers.weights import (
+    check_file,
+    first_line,
+    folder_of,
+    loaded,
+    on_hub_cache,
+    pretrained,
+    transformers,
+)
 from featurenerf.weights import read_weights
 
-HUB_NAME = "facebook/dino-vits8"
-BLOCK = 9
-"""The block whose keys are the feature, counted from zero."""
-SIZE = 256
-_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-_LAYER_NORM_EPS = 1e-6  # DINO's; the hub's configuration says 1e-12
+LAYER_NORM_EPS = 1e-6
+"""DINO's; the hub's configuration says 1e-12."""
 
 _NAMES = {  # the DINO repository's to transformers'
     "cls_token": "embeddings.cls_token",
@@ -33,84 +36,29 @@ _NAMES = {  # the DINO repository's to transformers'
     "mlp.fc2": "output.dense",
     "norm": "layernorm",
 }
+_HEADS = {"dino-vits8": 6, "dino-vits16": 6, "dino-vitb8": 12}
 
 
-class Dino(Teacher):
-    """The keys of block 9 of a ViT: 384 x 32 x 32 from 256 x 256 pixels. The class token's is dropped.
+def make(card: Card, settings: ViTSettings, path: Path | None) -> ViTTeacher:
+    """DINO from the hub, from a folder that holds a copy of it, or from a file of the DINO repository
+    (``dino_deitsmall8_pretrain.pth``).
 
-    Holds the parts of a ``transformers`` ViT that the keys depend on: its later blocks are never run.
-    """
-
-    name = "dino-vits8"
-    patches: nn.Conv2d
-    mean: Tensor
-    std: Tensor
-    first_token: Tensor
-    positions: Tensor
-
-    def __init__(self, vit: nn.Module, size: int = SIZE, block: int = BLOCK) -> None:
-        super().__init__()
-        layers = _submodule(vit, ("layers", "encoder.layer"))  # transformers 5, transformers 4
-        if not isinstance(layers, nn.ModuleList) or len(layers) <= block:
-            raise InputError(f"this ViT has no block {block} to take keys from: give DINO's ViT-S/8")
-        self.patches = _submodule(vit, ("embeddings.patch_embeddings.projection",))
-        self.blocks = layers[:block]
-        self.norm = _submodule(layers[block], ("layernorm_before",))
-        self.key = _submodule(layers[block], ("attention.k_proj", "attention.attention.key"))
-        self.size = size
-        self.patch = int(self.patches.kernel_size[0])
-        self.dim = int(self.key.out_features)
-        positions = vit.get_parameter("embeddings.position_embeddings").detach()
-        first_token = vit.get_parameter("embeddings.cls_token").detach() + positions[:, :1]
-        self.register_buffer("first_token", first_token)  # 1 1 c
-        self.register_buffer("positions", interpolate_positions(positions[:, 1:], size // self.patch))  # 1 h*w c
-        self.register_buffer("mean", torch.tensor(_MEAN).reshape(3, 1, 1))
-        self.register_buffer("std", torch.tensor(_STD).reshape(3, 1, 1))
-        self.eval().requires_grad_(False)
-
-    def features(self, pictures: Float[Tensor, "b 3 s s"]) -> Float[Tensor, "b c h w"]:
-        patches = self.patches((pictures - self.mean) / self.std)  # b c h w
-        h, w = patches.shape[2:]
-        tokens = patches.flatten(2).transpose(1, 2) + self.positions  # b h*w c
-        x = torch.cat([self.first_token.expand(len(tokens), -1, -1), tokens], 1)  # b 1+h*w c
-        for block in self.blocks:
-            out = block(x)
-            x = out[0] if isinstance(out, tuple) else out  # b 1+h*w c
-        keys = self.key(self.norm(x))[:, 1:]  # b h*w c, heads side by side
-        return keys.transpose(1, 2).unflatten(2, (h, w))  # b c h w
-
-
-def dino(name_or_path: str | os.PathLike[str] = HUB_NAME, heads: int = 6) -> Dino:
-    """DINO ViT-S/8 from the Hugging Face hub, or from a local copy.
-
-    Args:
-        name_or_path: a model of the hub; a directory that holds one (``config.json`` and weights); or a weights file
-            of the DINO repository (``dino_deitsmall8_pretrain.pth``).
-        heads: attention heads, which such a file does not tell: 6 for ViT-S, 12 for ViT-B.
     Raises:
         InputError: when the weights cannot be had or are not a ViT's.
         MissingExtraError: without ``transformers``.
     """
-    try:
-        from huggingface_hub.constants import HF_HUB_CACHE
-        from transformers import ViTModel
-    except ImportError as error:
-        raise MissingExtraError("transformers", "hub") from error
-    path = Path(name_or_path)
-    if path.is_file():
-        return Dino(vit_from_dino(read_weights(path), heads))
-    try:
-        vit = ViTModel.from_pretrained(str(name_or_path), add_pooling_layer=False, layer_norm_eps=_LAYER_NORM_EPS)
-    except (OSError, ValueError) as error:
-        if path.is_dir():
-            raise InputError(f"{path} does not hold a ViT ({_first_line(error)}): copy {HUB_NAME} again") from error
-        folder = f"models--{str(name_or_path).replace('/', '--')}"
-        raise InputError(
-            f"{name_or_path} could not be fetched from huggingface.co ({_first_line(error)}): where it can be reached "
-            f"run `hf download {name_or_path}` and copy {folder} from its cache to {HF_HUB_CACHE} here; "
-            f"or give the path of a local copy"
-        ) from error
-    return Dino(vit)
+    kind = transformers("ViTModel")
+    if path is not None and path.is_file():
+        if settings.verify:
+            check_file(card, path)
+        vit = vit_from_dino(read_weights(path), _HEADS[card.name])
+    else:
+        folder = folder_of(card, path, settings.verify)
+        vit = pretrained(kind, card, folder, add_pooling_layer=False, layer_norm_eps=LAYER_NORM_EPS)
+    table = vit.get_parameter("embeddings.position_embeddings").detach()
+    teacher = ViTTeacher(card, settings, vit, interpolate_positions(table[:, 1:], settings.size // settings.stride))
+    teacher.prefix += table[:, :1]
+    return teacher
 
 
 def vit_from_dino(weights: dict[str, Tensor], heads: int) -> nn.Module:
@@ -136,7 +84,7 @@ def vit_from_dino(weights: dict[str, Tensor], heads: int) -> nn.Module:
         intermediate_size=hidden,
         patch_size=patch,
         image_size=cells * patch,
-        layer_norm_eps=_LAYER_NORM_EPS,
+        layer_norm_eps=LAYER_NORM_EPS,
     )
     renamed: dict[str, Tensor] = {}
     for name, tensor in weights.items():
@@ -151,15 +99,12 @@ def vit_from_dino(weights: dict[str, Tensor], heads: int) -> nn.Module:
         elif stem in _NAMES:
             renamed[prefix + _NAMES[stem] + (f".{leaf}" if leaf else "")] = tensor.float()
     try:
-        loaded: Any = ViTModel.from_pretrained(
-            None, config=config, state_dict=renamed, add_pooling_layer=False, output_loading_info=True
-        )
+        vit, report = loaded(ViTModel, None, config=config, state_dict=renamed, add_pooling_layer=False)
     except (RuntimeError, ValueError) as error:
-        raise InputError(f"these weights are not those of a DINO ViT: {_first_line(error)}") from error
-    vit, report = loaded
+        raise InputError(f"these weights are not those of a DINO ViT: {first_line(error)}") from error
     if report["missing_keys"]:
         raise InputError(f"these weights are not those of a whole DINO ViT: no {sorted(report['missing_keys'])[0]}")
-    return vit
+    return vit.eval()
 
 
 def interpolate_positions(positions: Float[Tensor, "1 n c"], cells: int) -> Float[Tensor, "1 m c"]:
@@ -176,14 +121,18 @@ def interpolate_positions(positions: Float[Tensor, "1 n c"], cells: int) -> Floa
     return larger.flatten(2).transpose(1, 2)  # 1 cells*cells c
 
 
-def _submodule(module: nn.Module, suffixes: tuple[str, ...]) -> Any:
-    """The module whose name ends in one of the suffixes."""
-    for suffix in suffixes:
-        for name, found in module.named_modules():
-            if name == suffix or name.endswith(f".{suffix}"):
-                return found
-    raise InputError(f"this network has no {' or '.join(suffixes)}: give a ViT")
+def _card(name: str, size: int, patch: int, dim: int) -> Card:
+    return Card(
+        name,
+        make,
+        ViTSettings((9,), size, "key", patch),
+        f"hub facebook/{name}",
+        "Apache-2.0",
+        patch,
+        dim,
+        extra="hub",
+        here=on_hub_cache,
+    )
 
 
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+CARDS = (_card("dino-vits8", 256, 8, 384), _card("dino-vitb8", 256, 8, 768), _card("dino-vits16", 512, 16, 384))

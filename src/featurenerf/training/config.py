@@ -82,8 +82,8 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
 class TrainConfig:
     """Train a field on a data set in the layout that ``featurenerf data make`` writes."""
 
-    data: Path
-    """Folder of the data set."""
+    data: str | Path
+    """The data set: a folder, a pack, or the address of a pack."""
     category: tuple[str, ...]
     """One category, or several for one model of all of them."""
     out: Path
@@ -91,17 +91,21 @@ class TrainConfig:
     field: Literal["fast", "paper"] = "fast"
     """Which model."""
     teacher: str = "efficientnet-lite0"
-    """Whose features are distilled (see featurenerf.teachers)."""
+    """Whose features are distilled: NAME[@SETTING=VALUE,...][:PATH], see ``featurenerf teachers list``."""
     preset: Literal["quick", "full"] = "quick"
     """quick is about ten minutes on two CPU cores."""
     splits: Path | None = None
     """Folder of the split files; by default splits/ of the data set."""
+    skip_broken: bool = False
+    """Leave objects with a missing or broken file out, and count them; every file is read beforehand."""
     seed: int = 0
     device: str = "cpu"
     resume: bool = False
     """Go on from the last checkpoint in --out."""
     feature_dim: int = 64
     """Principal components of the teacher's feature that are distilled."""
+    cache: Path | None = None
+    """Folder of teacher features that outlive the run (see featurenerf teachers cache); filled where it lacks any."""
     steps: int | None = None
     """Overrides the preset's number of steps."""
     minutes: float | None = None

@@ -28,11 +28,11 @@ from featurenerf.evaluation.report import peak_memory_mib
 from featurenerf.fields import FastConfig, FastModel, Model, PaperConfig, PaperModel
 from featurenerf.fields.base import Field
 from featurenerf.fields.fast import trilinear
-from featurenerf.teachers import load_teacher
+from featurenerf.teachers import canonical, load_teacher, with_prompt
 from featurenerf.training.batches import Batch, batches, make_batch, to_device
 from featurenerf.training.config import Budget, TrainConfig
 from featurenerf.training.losses import correspondence_loss, hull_loss, ray_losses, weighted
-from featurenerf.training.targets import Projection, TeacherTargets, fit_projection
+from featurenerf.training.targets import Projection, TeacherTargets, fit_projection, open_cache
 
 CHANNELS = ("rgb", "feature", "coordinate", "descriptor")
 VALIDATION_BATCHES = 8
@@ -49,16 +49,21 @@ def train(config: TrainConfig) -> Path:
     objects = _objects(config, "train")
     validation = _objects(config, "val")
     run = Run(config)
-    teacher = load_teacher(config.teacher).to(device)
+    named = with_prompt(config.teacher, config.category)
+    teacher = load_teacher(named).to(device)
     model = new_model(config).to(device)
     trained = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=budget.learning_rate, weight_decay=1e-4, fused=True)
     progress, projection = run.last_state(model, optimizer)
+    cache = None
+    if config.cache is not None:
+        cache, projection = open_cache(config.cache, teacher, objects, config.feature_dim, budget.bf16, projection)
     if projection is None:
-        projection = fit_projection(teacher, objects, config.feature_dim, config.seed)
+        projection = fit_projection(teacher, objects, config.feature_dim)
     run.start(progress["step"])
-    targets = TeacherTargets(teacher, projection, device, budget.bf16)
-    held_out = TeacherTargets(teacher, projection, device, budget.bf16)
+    targets = TeacherTargets(teacher, projection, device, budget.bf16, cache)
+    held_out = TeacherTargets(teacher, projection, device, budget.bf16, cache)
+    run.about["teacher"] = {"name": canonical(named), "weights": teacher.fingerprint()}
     run.about["teacher_variance_explained"] = round(projection.explained, 4)
 
     total = budget.steps if budget.minutes is None else None
@@ -91,6 +96,8 @@ def train(config: TrainConfig) -> Path:
             if (step + 1) % budget.validate_every == 0:
                 run.validate_and_save(model, optimizer, progress, validation, held_out, projection)
     run.validate_and_save(model, optimizer, progress, validation, held_out, projection)
+    if cache is not None:
+        cache.flush()
     run.close()
     return run.checkpoint
 
@@ -151,7 +158,7 @@ class Run:
         self.config, self.folder = config, config.out
         self.checkpoint = self.folder / "checkpoint"
         self.about: dict[str, Any] = {"train": _plain(config), "budget": asdict(config.budget)}
-        may_differ = ("resume", "out", "workers", "device")
+        may_differ = ("resume", "out", "workers", "device", "cache")
         self.settings = {k: v for k, v in self.about["train"].items() if k not in may_differ}
         path = self.folder / "config.json"
         if path.is_file():
@@ -274,7 +281,11 @@ def validate(model: Model, objects: list[ObjectViews], targets: TeacherTargets, 
 
 
 def _objects(config: TrainConfig, split: str) -> list[ObjectViews]:
-    return [views for name in config.category for views in open_dataset(config.data, name, split, config.splits)]
+    return [
+        views
+        for name in config.category
+        for views in open_dataset(config.data, name, split, config.splits, skip_broken=config.skip_broken)
+    ]
 
 
 def _psnr(model: Model, loss: float) -> float:

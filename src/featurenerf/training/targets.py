@@ -1,21 +1,35 @@
-"""What the teacher says of the rays: features computed when a view is first drawn, kept as principal components."""
+"""What the teacher says of the rays: features computed when a view is first drawn, kept as principal components.
+
+They are kept in memory, or in a cache on disk that later runs read (``open_cache``, ``featurenerf.training.cache``).
+"""
 
 from __future__ import annotations
 
+import hashlib
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Float16, UInt8
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+from tqdm import tqdm
 
 from featurenerf.data.views import ObjectViews
 from featurenerf.errors import InputError
 from featurenerf.teachers import Teacher
 from featurenerf.training.batches import Batch
+from featurenerf.training.cache import FeatureCache, picture_key
+
+FIT_SEED, FIT_PICTURES = 0, 192
+"""Which and how many views the projection is fitted to: the same ones whatever a run's own seed."""
+_GPU_BATCH, _READ_AT_ONCE = 32, 64
 
 
 @dataclass(frozen=True)
@@ -39,10 +53,16 @@ class Projection:
         basis = vectors[:, -components:].flip(1)
         basis = basis * basis.gather(0, basis.abs().argmax(0, keepdim=True)).sign()  # eigenvectors have no sign
         kept = values[-components:].clamp(min=0)
-        return cls(mean, basis.float(), kept.mean().sqrt().float(), float(kept.sum() / values.clamp(min=0).sum()))
+        explained = float(kept.sum() / values.clamp(min=0).sum())
+        basis = basis.float().contiguous()  # in memory as after reading it, or products come out otherwise
+        return cls(mean, basis, kept.mean().sqrt().float(), explained)
 
     def __call__(self, features: Float[Tensor, "*n c"]) -> Float[Tensor, "*n k"]:
         return (features - self.mean) @ self.basis / self.scale
+
+    def back(self, values: Float[Tensor, "*n k"]) -> Float[Tensor, "*n c"]:
+        """The closest feature that has these components."""
+        return values * self.scale @ self.basis.T + self.mean
 
     def write(self, path: Path) -> None:
         share = torch.tensor(self.explained, dtype=torch.float64)
@@ -59,22 +79,26 @@ class Projection:
 
 
 class TeacherTargets:
-    """Projected teacher maps of views, computed once each and kept in half precision."""
+    """Projected teacher maps of views, computed once each and kept in half precision: in memory, or in a cache."""
 
-    def __init__(self, teacher: Teacher, projection: Projection, device: torch.device, bf16: bool) -> None:
+    def __init__(
+        self,
+        teacher: Teacher,
+        projection: Projection,
+        device: torch.device,
+        bf16: bool,
+        cache: FeatureCache | None = None,
+    ) -> None:
         self.teacher, self.projection = teacher, projection.to(device)
-        self.device, self.bf16 = device, bf16
+        self.device, self.bf16, self.cache = device, bf16, cache
         self._maps: dict[tuple[int, int], Tensor] = {}
+        self._keys: dict[tuple[int, int], str] = {}
 
     def of(self, batch: Batch) -> tuple[Float[Tensor, "o r k"], Float[Tensor, "o r 1"]]:
         """Features of the batch's rays, and 1 where there is one (0 on the background)."""
-        keys = [(int(o), int(v)) for o, v in batch.views.reshape(-1, 2)]
-        missing = {key: position for position, key in enumerate(keys) if key not in self._maps}
-        if missing:
-            pictures = batch.targets.flatten(0, 1)[torch.as_tensor(list(missing.values()), device=batch.targets.device)]
-            for key, projected in zip(missing, teacher_maps(self, pictures), strict=True):
-                self._maps[key] = projected
-        maps = torch.stack([self._maps[key] for key in keys]).to(self.device).float()  # (o * t, k + 1, h, w)
+        views = [(int(o), int(v)) for o, v in batch.views.reshape(-1, 2)]
+        drawn = self._from_memory(batch, views) if self.cache is None else self._from_cache(batch, views, self.cache)
+        maps = torch.stack(drawn).to(self.device).float()  # (o * t, k + 1, h, w)
         o, t = batch.views.shape[:2]
         height, width = batch.targets.shape[-2:]
         size = batch.xy.new_tensor([width, height])
@@ -86,18 +110,140 @@ class TeacherTargets:
         present = (weight > 1e-3) & (batch.alpha > 0.5)
         return values[..., :-1] / weight.clamp(min=1e-3), present.float()
 
+    def maps(self, pictures: Float[Tensor, "n 4 h w"]) -> Float16[Tensor, "n k1 hf wf"]:
+        """Projected feature maps with the background zero, and a last channel that is 1 on the object.
 
-def teacher_maps(targets: TeacherTargets, pictures: Float[Tensor, "n 4 h w"]) -> Float[Tensor, "n k1 hf wf"]:
-    """Projected feature maps with the background zero, and a last channel that is 1 on the object."""
-    with torch.no_grad(), torch.autocast(targets.device.type, torch.bfloat16, enabled=targets.bf16):
-        maps = targets.teacher(pictures).float()
-    on_object = (maps.abs().sum(1, keepdim=True) > 0).float()
-    projected = targets.projection(maps.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
-    return torch.cat([projected * on_object, on_object], 1).half()
+        On a CPU a picture at a time, which is faster there, and what a picture gives does not depend on its batch.
+        """
+        return torch.cat([self._projected(self._features(some)) for some in self._portions(pictures)])
+
+    def _portions(self, pictures: Float[Tensor, "n 4 h w"]) -> Sequence[Tensor]:
+        return pictures.to(self.device).split(1 if self.device.type == "cpu" else _GPU_BATCH)
+
+    @torch.no_grad()
+    def _features(self, pictures: Float[Tensor, "n 4 h w"]) -> Float[Tensor, "n c hf wf"]:
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
+            return self.teacher(pictures).float()
+
+    def _projected(self, maps: Float[Tensor, "n c hf wf"]) -> Float16[Tensor, "n k1 hf wf"]:
+        on_object = maps.abs().sum(1, keepdim=True) > 0
+        projected = self.projection(maps.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        return torch.cat([torch.where(on_object, projected, 0.0), on_object], 1).half()
+
+    def _from_memory(self, batch: Batch, views: Sequence[tuple[int, int]]) -> list[Tensor]:
+        missing = {view: number for number, view in enumerate(views) if view not in self._maps}
+        if missing:
+            pictures = batch.targets.flatten(0, 1)[torch.as_tensor(list(missing.values()), device=batch.targets.device)]
+            self._maps.update(zip(missing, self.maps(pictures), strict=True))
+        return [self._maps[view] for view in views]
+
+    def _from_cache(self, batch: Batch, views: Sequence[tuple[int, int]], cache: FeatureCache) -> list[Tensor]:
+        pictures = batch.targets.flatten(0, 1)
+        for number, view in enumerate(views):
+            if view not in self._keys:
+                self._keys[view] = picture_key(_as_bytes(pictures[number]))
+        missing = {self._keys[view]: number for number, view in enumerate(views) if self._keys[view] not in cache}
+        if missing:
+            made = self.maps(pictures[torch.as_tensor(list(missing.values()), device=pictures.device)])
+            for key, features in zip(missing, made, strict=True):
+                cache.add(key, features)
+        return [cache[self._keys[view]] for view in views]
+
+
+@dataclass(frozen=True)
+class Filled:
+    """What filling a cache came to."""
+
+    pictures: int
+    """That had to be made; the others were there."""
+    seconds: float
+    cosine: float | None
+    """Mean similarity of the object's cells, as they are kept, to the teacher's full feature; None if none was made."""
+
+
+def fill_cache(
+    targets: TeacherTargets, objects: Sequence[ObjectViews], views: int | None = None, progress: bool = True
+) -> Filled:
+    """Put the maps of the objects' (first) views into the cache of ``targets``, those that are not there yet."""
+    cache = targets.cache
+    assert cache is not None
+    wanted = [(o, view) for o in objects for view in range(len(o) if views is None else min(views, len(o)))]
+    made, similarity, cells, started = 0, 0.0, 0, time.monotonic()
+    with (
+        ThreadPoolExecutor(2) as pool,
+        tqdm(total=len(wanted), desc="features", unit="picture", disable=not progress) as bar,
+    ):
+        for start in range(0, len(wanted), _READ_AT_ONCE):
+            some = wanted[start : start + _READ_AT_ONCE]
+            pictures = {picture_key(p): p for p in pool.map(lambda one: one[0].picture(one[1]), some)}
+            new = [key for key in pictures if key not in cache]
+            if new:
+                stack = torch.from_numpy(np.stack([pictures[key] for key in new]))
+                given = stack.permute(0, 3, 1, 2).float() / 255
+                number = 0
+                for portion in targets._portions(given):
+                    full = targets._features(portion)
+                    for features, kept in zip(full, targets._projected(full), strict=True):
+                        cache.add(new[number], kept)
+                        number += 1
+                        there = kept[-1] > 0
+                        decoded = targets.projection.back(kept[:-1, there].float().T)
+                        similarity += float(F.cosine_similarity(decoded, features[:, there].T).sum())
+                        cells += int(there.sum())
+            made += len(new)
+            bar.update(len(some))
+    cache.flush()
+    return Filled(made, time.monotonic() - started, similarity / cells if cells else None)
+
+
+def open_cache(
+    folder: Path,
+    teacher: Teacher,
+    objects: Sequence[ObjectViews],
+    components: int,
+    bf16: bool,
+    fitted: Projection | None = None,
+) -> tuple[FeatureCache, Projection]:
+    """The cache in a folder, and the projection of its features; both are made if the folder is not there yet.
+
+    Args:
+        objects: the training objects, which the projection is fitted to.
+        fitted: the projection of a run that is resumed, which the cache must have.
+    Raises:
+        InputError: when the cache is of another teacher, or other settings, objects or pictures; or damaged.
+    """
+    pictures = hashlib.sha256()
+    for batch in _drawn(objects, FIT_SEED, FIT_PICTURES):
+        for picture in batch:
+            pictures.update(picture_key(picture).encode())
+    recipe = {
+        "teacher": teacher.about or teacher.name,
+        "weights": teacher.fingerprint(),
+        "components": components,
+        "bfloat16": bf16,
+        "pictures": pictures.hexdigest(),
+    }
+    if not FeatureCache.exists(folder):
+        projection = fitted or fit_projection(teacher, objects, components)
+        FeatureCache.create(folder, {**recipe, "variance_explained": projection.explained}, projection.write)
+    cache = FeatureCache(folder)
+    cache.expect(recipe)
+    path = folder / "projection.safetensors"
+    try:
+        projection = Projection.read(path)
+    except (OSError, SafetensorError, KeyError) as error:
+        raise InputError(f"{path} is damaged ({error}): delete {folder} and make it again") from error
+    if fitted is not None and not torch.equal(fitted.basis, projection.basis):
+        raise InputError(f"{folder} has another projection than the run: resume without it, or give another folder")
+    return cache, projection
 
 
 def fit_projection(
-    teacher: Teacher, objects: list[ObjectViews], components: int, seed: int, pictures: int = 192
+    teacher: Teacher,
+    objects: Sequence[ObjectViews],
+    components: int,
+    seed: int = FIT_SEED,
+    pictures: int = FIT_PICTURES,
 ) -> Projection:
     """Principal components of the teacher's features on the objects of random training views.
 
@@ -109,17 +255,29 @@ def fit_projection(
             f"--feature-dim is {components}, more than the {teacher.dim} numbers of a feature of {teacher.name}: "
             "lower it"
         )
-    rng = np.random.default_rng([seed, 1])
+    device = next((p.device for p in teacher.parameters()), torch.device("cpu"))
     found = []
-    for _ in range(max(1, pictures // 16)):
-        drawn = []
-        for _ in range(16):
-            views = objects[int(rng.integers(len(objects)))]
-            drawn.append(torch.from_numpy(views.picture(int(rng.integers(len(views))))))
-        maps = teacher(torch.stack(drawn).permute(0, 3, 1, 2).float() / 255)
+    for drawn in _drawn(objects, seed, pictures):
+        maps = teacher(torch.from_numpy(np.stack(drawn)).to(device).permute(0, 3, 1, 2).float() / 255)
         cells = maps.permute(0, 2, 3, 1).flatten(0, 2)
         found.append(cells[cells.abs().sum(1) > 0])
     features = torch.cat(found)
     if len(features) == 0:
         raise InputError(f"the pictures under {objects[0].source} show no objects: their alpha is 0, make them again")
     return Projection.fit(features, components)
+
+
+def _drawn(objects: Sequence[ObjectViews], seed: int, pictures: int) -> Iterator[list[UInt8[np.ndarray, "h w 4"]]]:
+    """Random views, 16 at a time."""
+    rng = np.random.default_rng([seed, 1])
+    for _ in range(max(1, pictures // 16)):
+        drawn = []
+        for _ in range(16):
+            views = objects[int(rng.integers(len(objects)))]
+            drawn.append(views.picture(int(rng.integers(len(views)))))
+        yield drawn
+
+
+def _as_bytes(picture: Float[Tensor, "4 h w"]) -> UInt8[np.ndarray, "h w 4"]:
+    """The picture that was divided by 255."""
+    return (picture * 255).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()

@@ -1,4 +1,4 @@
-"""Procedural objects with exact part labels and keypoints: one file a category."""
+"""Procedural objects with exact part labels and keypoints: one module a category."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Callable
 
 import numpy as np
 
-from featurenerf.data.synthesis import car, chair
+from featurenerf.data.synthesis import airplane, bottle, car, chair, table
 from featurenerf.data.synthesis.objects import Category as Category
 from featurenerf.data.synthesis.objects import LabelledMesh as LabelledMesh
 from featurenerf.data.synthesis.objects import Material as Material
 from featurenerf.errors import InputError
 
 _MAKERS: dict[str, tuple[Category, Callable[[np.random.Generator, str], LabelledMesh]]] = {
-    module.CATEGORY.name: (module.CATEGORY, module.make) for module in (chair, car)
+    module.CATEGORY.name: (module.CATEGORY, module.make) for module in (chair, car, table, airplane, bottle)
 }
 _GOLDEN = (5**0.5 - 1) / 2
 
@@ -32,7 +32,11 @@ def generate(category: str, seed: int, index: int) -> LabelledMesh:
     if category not in _MAKERS:
         raise InputError(f"no generator for category {category!r}; there is one for: {', '.join(_MAKERS)}")
     record, make = _MAKERS[category]
-    synset = int(record.synset)
-    lot = (np.random.default_rng([seed, synset]).random() + index * _GOLDEN) % 1.0
-    which = int(np.searchsorted(np.cumsum(record.shares)[:-1], lot, side="right"))
-    return make(np.random.default_rng([seed, index, synset]), record.families[which])
+    return make(np.random.default_rng([seed, index, int(record.synset)]), family_of(category, seed, index))
+
+
+def family_of(category: str, seed: int, index: int) -> str:
+    """The family of the object that ``generate`` makes, without making it."""
+    record = CATEGORIES[category]
+    lot = (np.random.default_rng([seed, int(record.synset)]).random() + index * _GOLDEN) % 1.0
+    return record.families[int(np.searchsorted(np.cumsum(record.shares)[:-1], lot, side="right"))]

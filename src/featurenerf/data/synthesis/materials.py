@@ -1,6 +1,8 @@
-"""Colours and seamless textures of wood, fabric, leather, metal, plastic, paint, glass and rubber."""
+"""Colours and seamless textures of wood, fabric, leather, metal, plastic, stone, paint and glass."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -34,6 +36,12 @@ def any_color(rng: np.random.Generator) -> Float[np.ndarray, " 3"]:
     if kind < 0.9:
         return _jitter(rng, _HUES[rng.integers(len(_HUES))], 0.08)
     return rng.uniform(0.05, 0.95, 3)
+
+
+def any_of(rng: np.random.Generator, *choices: tuple[Scalar, Callable[[np.random.Generator], Finish]]) -> Finish:
+    """A finish of one of the kinds, drawn by their weights."""
+    weights = np.array([weight for weight, _ in choices])
+    return choices[rng.choice(len(choices), p=weights / weights.sum())][1](rng)
 
 
 def _noise(rng: np.random.Generator, fine_u: Scalar, fine_v: Scalar) -> Float[np.ndarray, "h w"]:
@@ -127,6 +135,26 @@ def metal(rng: np.random.Generator) -> Finish:
 def plastic(rng: np.random.Generator) -> Finish:
     """One even colour with a soft or sharp highlight."""
     return Finish(Material(any_color(rng), rng.uniform(0.1, 0.5), rng.uniform(10, 70)))
+
+
+def marble(rng: np.random.Generator) -> Finish:
+    """Polished stone with veins: white, black, green or beige."""
+    u, v = _coordinates()
+    across = np.sin(2 * np.pi * (u + v) + rng.uniform(0.8, 1.8) * _noise(rng, 2.0, 2.0))
+    vein = np.exp(-np.abs(across) * rng.uniform(5, 14)) * np.clip(0.6 + 0.4 * _noise(rng, 2, 2), 0, 1)
+    grounds = ((0.92, 0.92, 0.9), (0.1, 0.1, 0.11), (0.13, 0.26, 0.2), (0.82, 0.74, 0.62), (0.55, 0.55, 0.56))
+    first = _jitter(rng, grounds[rng.choice(5, p=[0.45, 0.2, 0.08, 0.15, 0.12])], 0.03)
+    second = first * 0.55 + (0.4 if first.mean() < 0.4 else 0.0)
+    texture = _mix(0.8 * vein + 0.05 * _noise(rng, 4, 4) ** 2, first, second)
+    return Finish(Material(np.ones(3), rng.uniform(0.3, 0.7), 60.0, texture), rng.uniform(0.5, 0.9))
+
+
+def glass(rng: np.random.Generator) -> Finish:
+    """Sheet glass, drawn as what it mirrors: pale green, blue or grey, or smoked, with broad soft reflections."""
+    tints = ((0.72, 0.85, 0.82), (0.66, 0.8, 0.86), (0.78, 0.82, 0.82), (0.2, 0.23, 0.24), (0.36, 0.28, 0.22))
+    tint = _jitter(rng, tints[rng.choice(5, p=[0.35, 0.25, 0.15, 0.15, 0.1])], 0.03)
+    texture = _grey(0.86 + 0.07 * _noise(rng, 1.0, 1.5))
+    return Finish(Material(tint, rng.uniform(0.7, 1.0), rng.uniform(80, 180), texture), 1.2)
 
 
 def painted(rng: np.random.Generator) -> Finish:

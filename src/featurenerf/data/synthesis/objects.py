@@ -67,6 +67,7 @@ class Category:
         mirror: id of each keypoint's left/right mirror image, itself where it lies on the plane of symmetry.
         families: the kinds of objects within the category.
         shares: how common each family is, adding up to 1.
+        version: to be raised whenever the same seed makes another object than before.
     """
 
     name: str
@@ -76,3 +77,4 @@ class Category:
     mirror: tuple[int, ...]
     families: tuple[str, ...]
     shares: tuple[float, ...]
+    version: int = 1

@@ -1,0 +1,251 @@
+"""Teacher features on disk: the same to the bit as in memory, whole after a kill, and of one teacher alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from jaxtyping import Float
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from featurenerf.data.views import Dataset
+from featurenerf.errors import InputError
+from featurenerf.teachers import Teacher
+from featurenerf.training import cache as cache_module
+from featurenerf.training import loop
+from featurenerf.training.batches import make_batch
+from featurenerf.training.cache import FeatureCache, picture_key
+from featurenerf.training.config import Budget, TrainConfig
+from featurenerf.training.loop import train
+from featurenerf.training.targets import TeacherTargets, fill_cache, fit_projection, open_cache
+
+BUDGET = Budget(steps=1, objects=2, source_views=1, target_views=2, rays=100, views=4)
+CPU = torch.device("cpu")
+
+
+class Small(Teacher):
+    """A random convolution and its square; counts the pictures that it is asked of."""
+
+    name, dim, size = "small", 12, 32
+    asked = 0
+
+    def __init__(self) -> None:
+        super().__init__()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(5)
+            self.layer = nn.Conv2d(3, self.dim // 2, 4, stride=4)
+        self.requires_grad_(False)
+
+    def features(self, pictures: Float[Tensor, "b 3 s s"]) -> Float[Tensor, "b c h w"]:
+        Small.asked += len(pictures)
+        maps = self.layer(pictures)
+        return torch.cat([maps, maps.square()], 1)
+
+
+def opened(folder: Path, objects: Dataset, teacher: Teacher | None = None, **changes: object) -> FeatureCache:
+    settings = {"components": 8, "bf16": False, **changes}
+    return open_cache(folder, teacher or Small(), objects=list(objects), **settings)[0]  # type: ignore[arg-type]
+
+
+def targets(folder: Path, objects: Dataset, teacher: Teacher | None = None) -> TeacherTargets:
+    teacher = teacher or Small()
+    cache, projection = open_cache(folder, teacher, list(objects), 8, False)
+    return TeacherTargets(teacher, projection, CPU, False, cache)
+
+
+def test_rays_get_the_same_from_disk_and_from_memory(objects: Dataset, tmp_path: Path) -> None:
+    """Written by one run and read by the next; the projection is the one that would be fitted."""
+    projection = fit_projection(Small(), list(objects), 8)
+    memory = TeacherTargets(Small(), projection, CPU, False)
+    first = targets(tmp_path / "cache", objects)
+    assert torch.equal(first.projection.basis, projection.basis)
+    batches = [make_batch(objects, BUDGET, np.random.default_rng(step)) for step in range(5)]
+    expected = [memory.of(batch) for batch in batches]
+    for batch, (feature, present) in zip(batches, expected, strict=True):
+        got = first.of(batch)
+        assert torch.equal(got[0], feature)
+        assert torch.equal(got[1], present)
+    assert first.cache is not None
+    first.cache.flush()
+    Small.asked = 0
+    second = targets(tmp_path / "cache", objects, Small())
+    for batch, (feature, present) in zip(reversed(batches), reversed(expected), strict=True):
+        got = second.of(batch)
+        assert torch.equal(got[0], feature)
+        assert torch.equal(got[1], present)
+    assert Small.asked == 0
+
+
+def test_only_the_objects_cells_are_stored(objects: Dataset, tmp_path: Path) -> None:
+    filled = targets(tmp_path / "cache", objects)
+    done = fill_cache(filled, list(objects), progress=False)
+    assert filled.cache is not None
+    assert done.pictures == len(filled.cache) == sum(len(views) for views in objects)
+    cells = 0
+    for views in objects:
+        for view in range(len(views)):
+            picture = views.picture(view)
+            given = torch.from_numpy(picture).permute(2, 0, 1)[None].float() / 255
+            kept = filled.cache[picture_key(picture)]
+            assert torch.equal(kept, filled.maps(given)[0])
+            cells += int(kept[-1].sum())
+    assert cells * 8 * 2 < filled.cache.bytes < cells * 8 * 2 + 100 * len(filled.cache) + 4096
+    maps = Small()(torch.from_numpy(objects[0].picture(0)).permute(2, 0, 1)[None].float() / 255)
+    assert cells < 0.6 * len(filled.cache) * maps.shape[2] * maps.shape[3]
+    assert done.cosine is not None
+    assert 0.5 < done.cosine < 1
+    everything = TeacherTargets(*_whole(tmp_path / "whole", objects))
+    assert fill_cache(everything, list(objects), views=1, progress=False).cosine == pytest.approx(1, abs=1e-4)
+
+
+def _whole(folder: Path, objects: Dataset) -> tuple[Teacher, object, torch.device, bool, FeatureCache]:
+    teacher = Small()
+    cache, projection = open_cache(folder, teacher, list(objects), teacher.dim, False)
+    return teacher, projection, CPU, False, cache
+
+
+def test_filling_goes_on_after_a_kill(objects: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shards of three pictures; killed at the eighth picture, two shards are there and stay."""
+    monkeypatch.setattr(cache_module, "SHARD_PICTURES", 3)
+    views = list(objects)
+    total = sum(len(one) for one in views)
+    filled = targets(tmp_path / "cache", objects)
+    add, added = FeatureCache.add, []
+
+    def dying(self: FeatureCache, key: str, features: Tensor) -> None:
+        added.append(key)
+        if len(added) == 8:
+            raise KeyboardInterrupt
+        add(self, key, features)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FeatureCache, "add", dying)
+        with pytest.raises(KeyboardInterrupt):
+            fill_cache(filled, views, progress=False)
+    assert len(opened(tmp_path / "cache", objects)) == 6
+    resumed = targets(tmp_path / "cache", objects)
+    assert fill_cache(resumed, views, progress=False).pictures == total - 6
+    straight = targets(tmp_path / "straight", objects)
+    fill_cache(straight, views, progress=False)
+    again = opened(tmp_path / "cache", objects)
+    assert straight.cache is not None
+    assert len(again) == len(straight.cache) == total
+    for one in views:
+        key = picture_key(one.picture(0))
+        assert torch.equal(again[key], straight.cache[key])
+    assert fill_cache(targets(tmp_path / "cache", objects), views, progress=False).pictures == 0
+    assert not [path for path in (tmp_path / "cache").iterdir() if path.name.startswith(".")]
+
+
+def test_shards_are_written_while_a_slow_teacher_works(
+    objects: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cache_module, "SHARD_SECONDS", -1.0)
+    fill_cache(targets(tmp_path / "cache", objects), list(objects)[:1], progress=False)
+    assert len(list((tmp_path / "cache").glob("shard-*"))) == len(objects[0])
+
+
+def test_a_picture_that_changed_is_another_picture(objects: Dataset, tmp_path: Path) -> None:
+    filled = targets(tmp_path / "cache", objects)
+    fill_cache(filled, list(objects), progress=False)
+    picture = objects[0].picture(0).copy()
+    picture[30, 30, 0] ^= 1
+    assert filled.cache is not None
+    assert picture_key(objects[0].picture(0)) in filled.cache
+    assert picture_key(picture) not in filled.cache
+
+
+def test_foreign_and_stale_caches_are_refused(objects: Dataset, tmp_path: Path) -> None:
+    folder = tmp_path / "cache"
+    opened(folder, objects)
+    other = Small()
+    other.layer.weight.data.mul_(1.01)
+    renamed = Small()
+    renamed.about = "small@layers=3"
+    cases = (
+        ({"teacher": other}, "weights"),
+        ({"teacher": renamed}, "teacher"),
+        ({"components": 4}, "components"),
+        ({"bf16": True}, "bfloat16"),
+    )
+    for changes, what in cases:
+        with pytest.raises(InputError, match=rf"made otherwise \({what}\): give another folder") as caught:
+            opened(folder, objects, **changes)  # type: ignore[arg-type]
+        assert "\n" not in str(caught.value)
+    with pytest.raises(InputError, match=r"made otherwise \(pictures\)"):
+        open_cache(folder, Small(), list(objects)[:1], 8, False)
+    opened(folder, objects)
+
+
+def test_damaged_caches_are_refused(objects: Dataset, tmp_path: Path) -> None:
+    folder = tmp_path / "cache"
+    fill_cache(targets(folder, objects), list(objects)[:1], progress=False)
+    shard = next(folder.glob("shard-*"))
+    whole = shard.read_bytes()
+    shard.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InputError, match=r"is damaged .*: delete it, its pictures will be made again"):
+        opened(folder, objects)
+    shard.unlink()
+    assert len(opened(folder, objects)) == 0
+    (folder / "projection.safetensors").write_bytes(b"no")
+    with pytest.raises(InputError, match=r"projection\.safetensors is damaged"):
+        opened(folder, objects)
+    for content, match in (("{", "is damaged"), ("[]", "is damaged"), (json.dumps({"format": 9}), "is of format 9")):
+        (folder / "cache.json").write_text(content)
+        with pytest.raises(InputError, match=match):
+            opened(folder, objects)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "diary.txt").write_text("")
+    with pytest.raises(InputError, match="holds something that is no cache of features"):
+        opened(tmp_path / "other", objects)
+    with pytest.raises(InputError, match="there is no cache"):
+        FeatureCache(tmp_path / "nowhere")
+
+
+def test_shards_are_mapped_not_read(tmp_path: Path) -> None:
+    """A shard of 64 MiB costs no memory before its values are looked at."""
+    FeatureCache.create(tmp_path / "cache", {}, lambda path: path.write_bytes(b""))
+    one = FeatureCache(tmp_path / "cache")
+    for number in range(8):
+        one._pending[f"{number:032x}"] = torch.ones(129, 181, 181, dtype=torch.float16)
+    one.flush()
+    del one
+    resident = _resident()
+    mapped = FeatureCache(tmp_path / "cache")
+    assert mapped.bytes > 64 * 2**20
+    assert _resident() - resident < 16
+    assert mapped[f"{3:032x}"].sum() == 129 * 181 * 181
+
+
+def _resident() -> float:
+    """MiB of anonymous memory of this process."""
+    status = Path("/proc/self/status")
+    if not status.exists():
+        pytest.skip("needs /proc")
+    return next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("RssAnon")) / 1024
+
+
+def weights(run: Path) -> dict[str, Tensor]:
+    return load_file(run / "checkpoint" / "model.safetensors")
+
+
+def test_training_with_a_cache_ends_where_training_without_does(
+    tiny: Callable[..., TrainConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To the bit: filling a cache, reading it, resuming with or without it, and with another seed's cache."""
+    monkeypatch.setattr(loop, "load_teacher", lambda name: Small().eval())
+    plain = weights(train(tiny(out=tmp_path / "plain", seed=1)).parent)
+    train(tiny(out=tmp_path / "filling", cache=tmp_path / "cache"))
+    Small.asked = 0
+    read = weights(train(tiny(out=tmp_path / "reading", cache=tmp_path / "cache", seed=1)).parent)
+    assert all(torch.equal(plain[name], read[name]) for name in plain)
+    assert Small.asked <= 8  # views that the first run did not draw; a run without asks of 192 for the projection
+    train(tiny(out=tmp_path / "reading", seed=1, resume=True))  # a cache is no setting of the run
+    with pytest.raises(InputError, match=r"made otherwise \(components\)"):
+        train(tiny(out=tmp_path / "other", cache=tmp_path / "cache", feature_dim=7))
+    assert not (tmp_path / "other").exists()
