@@ -11,5 +11,5 @@ from featurenerf.training.config import TrainConfig
 def main(argv: list[str]) -> None:
     from featurenerf.training.loop import train
 
-    config = read(tyro.cli, TrainConfig, args=argv, prog="featurenerf train", config=(tyro.conf.OmitArgPrefixes,))
+    config = read(tyro.cli, TrainConfig, args=argv, prog="featurenerf train")
     print(f"checkpoint: {train(config)}")

@@ -29,7 +29,7 @@ class Batch:
         origins, directions: the rays, (o, r, 3).
         rgb: colours on black, (o, r, 3).
         alpha: (o, r, 1).
-        surface: where the rays enter the visual hull of their object, (o, r, 3); ``met``, (o, r, 1), is 1 where they do.
+        surface: where the rays enter their object's visual hull, (o, r, 3); ``met``, (o, r, 1), is 1 where they do.
         views: (object, view) of each target view, (o, t, 2); ``view_index`` (o, r) says which one a ray is of.
         targets: the target pictures, (o, t, 4, h, w).
         box: centre and size of each object's bounding box, estimated from its silhouettes, (o, 2, 3).

@@ -1,4 +1,4 @@
-"""The visual hull of an object, and the shape of its surroundings at each place: what silhouettes tell without labels."""
+"""The visual hull of an object, and the shape around each of its places: what silhouettes tell without labels."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ def train(config: TrainConfig) -> Path:
             batch = to_device(next(stream), device)
             model.train()
             losses = step_losses(model, batch, targets, budget, config.seed + step)
-            loss = weighted(losses, config.weights)
+            loss = weighted(losses, config.loss_weights)
             if not torch.isfinite(loss):
                 terms = ", ".join(f"{name} {value.detach():.4g}" for name, value in losses.items())
                 raise RuntimeError(f"the loss is not finite at step {step}: {terms}")
@@ -157,9 +157,13 @@ class Run:
         """Looks at what the folder holds, and writes nothing yet."""
         self.config, self.folder = config, config.out
         self.checkpoint = self.folder / "checkpoint"
-        self.about: dict[str, Any] = {"train": _plain(config), "budget": asdict(config.budget)}
+        self.about: dict[str, Any] = {
+            "train": {**_plain(config), "weights": config.loss_weights},
+            "budget": asdict(config.budget),
+        }
         may_differ = ("resume", "out", "workers", "device", "cache")
-        self.settings = {k: v for k, v in self.about["train"].items() if k not in may_differ}
+        kept = {k: v for k, v in self.about["train"].items() if k not in may_differ}
+        self.settings = {**kept, "budget": self.about["budget"]}
         path = self.folder / "config.json"
         if path.is_file():
             if not config.resume:

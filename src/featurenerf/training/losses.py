@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
 from featurenerf.rendering import RayValues
-from featurenerf.training.config import LossWeights
 
 COORDINATE_UNIT = 0.25
 """Coordinate errors are counted in this share of the object's diagonal, about the spread of its coordinates."""
@@ -107,6 +108,6 @@ def correspondence_loss(
     return torch.stack(terms).sum() if terms else descriptors.sum() * 0
 
 
-def weighted(losses: dict[str, Tensor], weights: LossWeights) -> Tensor:
+def weighted(losses: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:
     """The sum that is minimised."""
-    return torch.stack([value * getattr(weights, name) for name, value in losses.items()]).sum()
+    return torch.stack([value * weights[name] for name, value in losses.items()]).sum()
