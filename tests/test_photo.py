@@ -10,6 +10,7 @@ from PIL import Image
 
 import featurenerf.photo as photo
 from analytic_field import EllipsoidModel
+from featurenerf import cropping
 from featurenerf.cameras import Camera
 from featurenerf.errors import InputError
 from featurenerf.export import read_ply
@@ -50,8 +51,8 @@ def test_prepare_scales_and_centres(shape: tuple[int, int], box: tuple[int, int,
     assert ready.shape == (4, 128, 128)
     diagonal, x, y = outline(ready[3])
     aspect = (box[3] - box[2]) / (box[1] - box[0])
-    assert diagonal == pytest.approx(np.interp(aspect, photo.OUTLINE_ASPECTS, photo.OUTLINE_DIAGONALS), abs=0.02)
-    assert (x, y) == pytest.approx(photo.OUTLINE_CENTRE, abs=0.01)
+    assert diagonal == pytest.approx(np.interp(aspect, cropping.OUTLINE_ASPECTS, cropping.OUTLINE_DIAGONALS), abs=0.02)
+    assert (x, y) == pytest.approx(cropping.OUTLINE_CENTRE, abs=0.01)
     seen = ready[:3, ready[3] > 0.99]
     share = ((seen > 0.9).float().mean(1)).numpy()
     assert share[:2] == pytest.approx([0.5, 0.5], abs=0.07)  # the quarters are where they were

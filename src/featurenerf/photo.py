@@ -12,7 +12,6 @@ from typing import Any, Literal, TypeVar
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Shaped
 from PIL import Image
 from torch import Tensor
@@ -21,19 +20,12 @@ from tqdm import tqdm
 from featurenerf import export, figures, masks
 from featurenerf.cameras import PICTURE_SIZE, Camera
 from featurenerf.checkpoint import load
+from featurenerf.cropping import canonical_square, cut_out
 from featurenerf.errors import InputError
 from featurenerf.fields.base import Field, Model
 from featurenerf.outputs import REPORT, fresh_directory
 from featurenerf.pictures import Picture, to_tensor
 
-OUTLINE_ASPECTS = (0.95, 1.05, 1.35, 1.75, 2.25, 3.0)
-OUTLINE_DIAGONALS = (0.86, 0.73, 0.73, 0.8, 0.83, 0.85)
-"""Diagonal of the box around an object's outline in its canonical picture, in units of the picture's side, by the box's
-width over its height (linear in between): an object's size in space is what the model expects, and a narrow outline of
-a car shows a shortened one. Means over chairs and cars by ``benchmarks/measure_silhouettes.py``; they scatter by
-0.05 among chairs and by 0.02 (side views) to 0.09 (front views) among cars."""
-OUTLINE_CENTRE = (0.5, 0.54)
-"""Where the centre of that box lies (x, y): seen from above, an object reaches further down than up."""
 SMALLEST_OBJECT = 8
 """An object whose box has a diagonal of fewer pixels shows too little."""
 
@@ -53,7 +45,7 @@ def prepare(
             an automatic mask (``featurenerf.masks``; needs the extra ``mask`` unless the background is plain).
         size: width and height of the result in pixels.
         outline: diagonal of the box around the object in the result, in units of its side; None goes by the box's
-            shape (``OUTLINE_DIAGONALS``).
+            shape (``cropping.OUTLINE_DIAGONALS``).
     Returns:
         RGBA in [0, 1]; colour is not multiplied by alpha. It goes into ``Model.encode`` as it is.
     Raises:
@@ -75,13 +67,7 @@ def prepare(
         raise InputError(
             f"the object found {name}has only {right - left} x {bottom - top} pixels: give a closer picture"
         )
-    aspect = (right - left) / (bottom - top)
-    expected = outline or float(np.interp(aspect, OUTLINE_ASPECTS, OUTLINE_DIAGONALS))
-    side = diagonal / expected  # of the square that becomes the picture, in pixels of the given one
-    x0 = (left + right) / 2 - OUTLINE_CENTRE[0] * side
-    y0 = (top + bottom) / 2 - OUTLINE_CENTRE[1] * side
-    cut = _square(torch.cat([rgb * alpha, alpha[None]]), x0, y0, side, size)
-    return torch.cat([(cut[:3] / cut[3:].clamp(min=1e-4)).clamp(0, 1) * (cut[3:] > 1e-3), cut[3:].clamp(0, 1)])
+    return cut_out(rgb, alpha, canonical_square(left, top, right, bottom, outline), size)
 
 
 @dataclass(frozen=True)
@@ -298,22 +284,6 @@ def _mask(mask: Mask, height: int, width: int) -> Float[Tensor, "h w"]:
     if tuple(values.shape) != (height, width):
         raise InputError(f"the mask must be ({height}, {width}) like the picture, not {tuple(values.shape)}")
     return values.clamp(0, 1)
-
-
-def _square(picture: Float[Tensor, "c h w"], x0: float, y0: float, side: float, size: int) -> Float[Tensor, "c s s"]:
-    """The square with that corner and side, 0 outside the picture, resampled to ``size`` without aliasing."""
-    shrink = side / size
-    if shrink > 1:  # smooth first, to pixels of the result's size
-        height, width = (max(1, round(s / shrink)) for s in picture.shape[1:])
-        y_scale, x_scale = height / picture.shape[1], width / picture.shape[2]
-        picture = F.interpolate(picture[None], (height, width), mode="bicubic", antialias=True)[0]
-    else:
-        y_scale = x_scale = 1.0
-    steps = (torch.arange(size) + 0.5) / size * side
-    x = 2 * (x0 + steps) * x_scale / picture.shape[2] - 1
-    y = 2 * (y0 + steps) * y_scale / picture.shape[1] - 1
-    grid = torch.stack(torch.meshgrid(x, y, indexing="xy"), -1)
-    return F.grid_sample(picture[None], grid[None], mode="bicubic", align_corners=False).squeeze(0).clamp(0, 1)
 
 
 def _to_image(picture: Float[Tensor, "c h w"]) -> Image.Image:

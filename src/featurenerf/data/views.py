@@ -210,7 +210,11 @@ class Reader(Protocol):
         """The objects of a split, as ``open_dataset``."""
 
 
-READERS: tuple[str, ...] = ("featurenerf.data.readers.srn", "featurenerf.data.readers.co3d")
+READERS: tuple[str, ...] = (
+    "featurenerf.data.readers.srn",
+    "featurenerf.data.readers.co3d",
+    "featurenerf.data.readers.spair",
+)
 """Modules that are ``Reader``: a folder is read by the first that recognises it, or else as ``layout`` describes."""
 
 

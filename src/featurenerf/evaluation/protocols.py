@@ -22,7 +22,7 @@ from featurenerf.errors import InputError
 from featurenerf.evaluation import metrics
 from featurenerf.evaluation.methods import Background, Embedder, Encoder, End, Method, Teacher, Views, composite
 
-TaskName = Literal["2d", "view", "3d"]
+TaskName = Literal["2d", "view", "3d", "spair"]
 
 
 @dataclass(frozen=True)

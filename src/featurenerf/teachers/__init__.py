@@ -103,7 +103,7 @@ def load_teacher(text: str) -> Teacher:
     """
     found, settings, path = parse(text)
     teacher = found.make(found, settings, path)
-    teacher.name, teacher.about = found.name, f"{found.name}@{settings}"
+    teacher.name, teacher.about, teacher.covered = found.name, f"{found.name}@{settings}", settings.covered
     return teacher.eval().requires_grad_(False)
 
 

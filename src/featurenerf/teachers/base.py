@@ -32,6 +32,8 @@ class Settings:
     """Side that pictures are resized to, in pixels."""
     verify: bool = field(default=True, kw_only=True)
     """Refuse weights that are not the published ones, where those are known."""
+    covered: bool = field(default=False, kw_only=True)
+    """Keep the cells that the object covers anywhere. The paper's rule asks one pixel of each, that at its top left."""
 
     def __post_init__(self) -> None:
         if not self.layers or min(self.layers) < 0 or len({*self.layers}) < len(self.layers):
@@ -93,9 +95,11 @@ class Teacher(nn.Module, ABC):
         dim: numbers in a feature.
         size: side that pictures are resized to, in pixels.
         about: the name with all settings, as ``load_teacher`` has read them.
+        covered: which cells are background, see ``Settings``.
     """
 
     about: str = ""
+    covered: bool = False
     name: str
     dim: int
     size: int
@@ -113,8 +117,9 @@ class Teacher(nn.Module, ABC):
         resized = F.interpolate(pictures[:, :3], (self.size, self.size), mode="bilinear", align_corners=False)
         maps = self.features(resized)
         if pictures.shape[1] == 4:
-            mask = F.interpolate(pictures[:, 3:], maps.shape[-2:], mode="nearest") > 0
-            maps = maps * mask
+            alpha, cells = pictures[:, 3:], maps.shape[-2:]
+            there = F.adaptive_max_pool2d(alpha, cells) if self.covered else F.interpolate(alpha, cells, mode="nearest")
+            maps = maps * (there > 0)
         return maps
 
     def embed_text(self, words: Sequence[str]) -> Float[Tensor, "n c"]:

@@ -30,6 +30,7 @@ from torch import Tensor
 from featurenerf.cameras import DISTANCE, PICTURE_SIZE, Camera
 from featurenerf.data import layout
 from featurenerf.data.layout import Split
+from featurenerf.data.readers.files import read_image
 from featurenerf.data.views import Dataset, ObjectViews
 from featurenerf.errors import InputError
 from featurenerf.fields.warp import Canonical, canonical_cameras, canonicalise
@@ -316,33 +317,20 @@ def _read_gzipped_json(path: Path) -> Any:
 
 def _read_picture(path: Path, scale: float) -> Float[Tensor, "3 h w"]:
     """In [0, 1]; a JPEG may come smaller, but not below ``scale`` of its size."""
-    image = _opened(path, "RGB", scale)
+    image = read_image(path, "RGB", scale)
     return torch.from_numpy(np.array(image)).permute(2, 0, 1).float() / 255
 
 
 def _read_mask(path: Path, size: tuple[int, int]) -> Float[Tensor, "1 h w"]:
     """In [0, 1], as (width, height) large."""
-    image = _opened(path, "L")
+    image = read_image(path, "L")
     image = image if image.size == size else image.resize(size, Image.Resampling.BOX)
     return torch.from_numpy(np.array(image))[None].float() / 255
 
 
 def _read_depth(path: Path) -> Float[np.ndarray, "h w"]:
     """The 16 bits of each pixel are those of a half-precision number."""
-    values = np.array(_opened(path, None))
+    values = np.array(read_image(path, None))
     if values.ndim != 2 or values.dtype.kind not in "iu" or values.dtype.itemsize < 2:
         raise InputError(f"{path} is not a depth map: it needs one channel of 16 bits; download it again")
     return np.nan_to_num(values.astype(np.uint16).view(np.float16).astype(np.float32), nan=0, posinf=0, neginf=0)
-
-
-def _opened(path: Path, mode: str | None, scale: float = 1.0) -> Image.Image:
-    try:
-        with Image.open(path) as image:
-            if scale < 1:
-                image.draft(mode, (math.ceil(image.width * scale), math.ceil(image.height * scale)))
-            image.load()
-            return image.copy() if mode is None or image.mode == mode else image.convert(mode)
-    except FileNotFoundError:
-        raise InputError(f"{path} is missing: download it again") from None
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise InputError(f"{path} cannot be read ({error}): download it again") from error

@@ -17,11 +17,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
-from PIL import Image
 
 from featurenerf.cameras import Camera
 from featurenerf.data import layout
 from featurenerf.data.layout import Split
+from featurenerf.data.readers.files import read_image, read_text
 from featurenerf.data.views import Dataset, ObjectViews
 from featurenerf.errors import InputError
 
@@ -94,7 +94,7 @@ class SrnObject(ObjectViews):
 
     def picture(self, view: int) -> UInt8[np.ndarray, "h w 4"]:
         """What is not exactly white is the object."""
-        rgb = _read_picture(self._pictures[view])
+        rgb = np.array(read_image(self._pictures[view]))
         alpha = np.where((rgb != 255).any(-1, keepdims=True), 255, 0).astype(np.uint8)
         return np.concatenate([rgb, alpha], -1)
 
@@ -110,13 +110,13 @@ class SrnObject(ObjectViews):
     def _is_blank(self, path: Path) -> bool:
         """Whether a picture is all white; only small files are looked at (a blank 128 x 128 takes about 400 bytes)."""
         _, _, width, height = self._intrinsics
-        return path.stat().st_size < width * height / 16 and bool((_read_picture(path) == 255).all())
+        return path.stat().st_size < width * height / 16 and bool((np.array(read_image(path)) == 255).all())
 
     @cached_property
     def _intrinsics(self) -> tuple[float, tuple[float, float], int, int]:
         """Focal length, principal point, width and height of the pictures that they are of."""
         path = self.folder / "intrinsics.txt"
-        lines = [line.split() for line in _read_text(path).splitlines() if line.strip()]
+        lines = [line.split() for line in read_text(path).splitlines() if line.strip()]
         try:
             focal, x, y = (float(number) for number in lines[0][:3])
             height, width = (int(float(number)) for number in lines[-1])
@@ -136,13 +136,13 @@ class SrnObject(ObjectViews):
             camera = Camera.from_pose(poses, focal, width, height, near, far, principal)
         except InputError as error:
             raise InputError(f"{self.folder}: {error}; download the object again") from error
-        own_height, own_width = _read_picture(self._pictures[0]).shape[:2]
-        return camera if (own_width, own_height) == (width, height) else camera.resize(own_width, own_height)
+        size = read_image(self._pictures[0]).size
+        return camera if size == (width, height) else camera.resize(*size)
 
     def _pose(self, path: Path) -> Float[torch.Tensor, "4 4"]:
         """In our world, with OpenGL axes."""
         try:
-            given = torch.tensor([float(number) for number in _read_text(path).split()]).reshape(4, 4)
+            given = torch.tensor([float(number) for number in read_text(path).split()]).reshape(4, 4)
         except (ValueError, RuntimeError) as error:
             raise InputError(f"{path} is not a pose of 16 numbers ({error}): download it again") from error
         pose = torch.eye(4)
@@ -170,20 +170,3 @@ def _objects(folder: Path) -> list[Path]:
         if found:
             return sorted(found)
     return []
-
-
-def _read_text(path: Path) -> str:
-    try:
-        return path.read_text()
-    except FileNotFoundError:
-        raise InputError(f"{path} is missing: download it again") from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read ({error}): download it again") from error
-
-
-def _read_picture(path: Path) -> UInt8[np.ndarray, "h w 3"]:
-    try:
-        with Image.open(path) as image:
-            return np.array(image.convert("RGB"))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise InputError(f"{path} cannot be read ({error}): download it again") from error

@@ -183,7 +183,7 @@ def panel(
                 (end + way * reach - [reach * (slope + 0.8), 0, 0], last * shrink, float(t[-1]) * (1 if f < 1 else 0.3))
             )
     else:
-        high, bend = 0.55 * last + 0.035 * span, 0.012 * span
+        high, bend = 0.3 * last + 0.045 * span, 0.012 * span
         place = end
         for k, angle in enumerate(np.radians([20, 45, 65, 75])):
             step = bend if k < 3 else 0.5 * high

@@ -135,14 +135,19 @@ def _windshield(
 ) -> None:
     """Panes between two heights, before x = ``back``; each between two angles, 90 at the middle."""
     x = np.linspace(plan.length / 2, back, 80)
-    z = np.linspace(low, high, 5)
+    every = np.linspace(0, 90, 46)
+    reach = plan.hull.point(back, every)[:, 2]  # how high the panes can be at each angle
+    last = float(np.interp(low + 0.06 * (high - low), reach, every))
     for start, end in panes:
-        angle = np.linspace(start, end, 9)
+        if start < last + 2:
+            continue
+        angle = np.linspace(start, max(end, last), 9)
+        top = np.minimum(high, np.interp(np.minimum(angle, 90), every, reach))
+        z = low + np.linspace(0, 1, 5)[:, None] * (top - low)
         place = np.empty((5, 9))
         for k, at in enumerate(angle):
-            place[:, k] = np.interp(z, np.maximum.accumulate(plan.hull.point(x, at)[:, 2]) + 1e-9 * np.arange(80), x)
-        points = plan.hull.point(place, angle, 0.003 * plan.length)
-        a.add_both(grid(points), BODY, plan.livery.glass)
+            place[:, k] = np.interp(z[:, k], np.maximum.accumulate(plan.hull.point(x, at)[:, 2]), x)
+        a.add_both(grid(plan.hull.point(place, angle, 0.003 * plan.length)), BODY, plan.livery.glass)
     middle = float(np.interp(0.5 * (low + high), np.maximum.accumulate(plan.hull.point(x, 90.0)[:, 2]), x))
     a.keypoint(2, (middle + 0.01 * plan.length, 0, 0.5 * (low + high) + 0.01 * plan.length), BODY)
 

@@ -126,8 +126,10 @@ class Canvas:
 
     def paint(self, where: np.ndarray, color: np.ndarray, opacity: Scalar = 1.0) -> None:
         """Lay a colour where a mask says; a mask of fractions mixes."""
-        weight = (opacity * where.astype(np.float64))[..., None]
-        self._picture += weight * (color - self._picture)
+        if where.dtype == bool:
+            self._picture[where] += opacity * (color - self._picture[where])
+        else:
+            self._picture += (opacity * where)[..., None] * (color - self._picture)
 
     def line(self, away: np.ndarray, where: np.ndarray | bool, color: np.ndarray, opacity: Scalar) -> None:
         """A line of about one texel where the signed distance ``away`` (metres) is 0."""

@@ -112,7 +112,7 @@ def add_wing(a: Assembly, rng: np.random.Generator, plan: Plan) -> Foil:
         share = np.sin(np.linspace(0, np.pi / 2, 10))
         chord = 1.15 * c * np.sqrt(1 - (0.985 * share) ** 2)
         gull = rng.random() < 0.25
-        rise = -0.16 * b * np.minimum(share, 0.3) / 0.3 + 0.1 * b * np.clip(share - 0.3, 0, 1) if gull else 0 * share
+        rise = b * np.interp(share, [0.0, 0.3, 1.0], [0.0, -0.13, 0.03]) if gull else 0 * share
         root = root + np.array([0.05 * c, 0, 0.08 * b if gull else 0.0])
         thick, back = np.linspace(0.14, 0.1, 10), 0.33 * (chord[0] - chord)
         foil = panel(root, outward, b, chord, 0, thick, "round", camber, share, back, rise)
