@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import tyro
 
 from featurenerf.cli.arguments import read
@@ -12,4 +14,6 @@ def main(argv: list[str]) -> None:
     from featurenerf.training.loop import train
 
     config = read(tyro.cli, TrainConfig, args=argv, prog="featurenerf train")
-    print(f"checkpoint: {train(config)}")
+    checkpoint = train(config)
+    if int(os.environ.get("RANK", 0)) == 0:  # of several processes, one speaks
+        print(f"checkpoint: {checkpoint}")

@@ -118,12 +118,18 @@ def make_batch(objects: Sequence[ObjectViews], budget: Budget, rng: np.random.Ge
 
 
 def batches(
-    objects: Sequence[ObjectViews], budget: Budget, seed: int, start: int, workers: int, offset: float = 0.5
+    objects: Sequence[ObjectViews],
+    budget: Budget,
+    seed: int,
+    start: int,
+    workers: int,
+    offset: float = 0.5,
+    process: int = 0,
 ) -> Iterator[Batch]:
-    """Batches from step ``start`` on, prepared ahead in threads; each depends on the seed and its step alone."""
+    """Batches from step ``start`` on, prepared ahead in threads; each depends on seed, step and process alone."""
 
     def prepare(step: int) -> Batch:
-        return make_batch(objects, budget, np.random.default_rng([seed, step]), offset)
+        return make_batch(objects, budget, np.random.default_rng([seed, step, process]), offset)
 
     with ThreadPoolExecutor(max(1, workers)) as pool:
         ahead = [pool.submit(prepare, start + k) for k in range(workers + 1)]

@@ -65,9 +65,9 @@ def correspondence_loss(
     features: Float[Tensor, "o r k"],
     present: Float[Tensor, "o r 1"],
     temperature: float = 0.1,
-    radius: float = 0.03,
+    radius: float = 0.05,
     likeness: float = 0.1,
-    count: int = 192,
+    count: int = 128,
 ) -> Float[Tensor, ""]:
     """Descriptors should be alike where places correspond: in two pictures of one object, and across objects.
 
