@@ -219,7 +219,7 @@ def contact_sheet(category: str, columns: int, cell: int, seed: int = 0) -> Imag
     shown, dotted = [], []
     for family in CATEGORIES[category].families:
         mesh = _of_family(category, family, seed)
-        view = render_view(Scene(mesh), Camera.look_at(35, 22, 2 * cell, 2 * cell, fov=42))
+        view = render_view(Scene(mesh), Camera.look_at(35, 22, 2 * cell, 2 * cell, fov=46))
         picture = Image.new("RGB", (2 * cell, 2 * cell), PAPER)
         colours = Image.fromarray(view.picture)
         picture.paste(colours, (0, 0), colours)

@@ -21,6 +21,9 @@ from featurenerf.data.annotations.base import KEYPOINT_DISTANCE, AnnotatedMesh, 
 from featurenerf.data.mesh_files import axes_rotation
 from featurenerf.errors import InputError
 
+_SAME_SIZE = 0.02
+"""The bounding-box diagonal of a mesh of v2 differs from 1 by less."""
+
 
 @dataclass(frozen=True, eq=False)
 class KeypointNetAnnotation:
@@ -36,7 +39,8 @@ class KeypointNetAnnotation:
     def apply(self, mesh: AnnotatedMesh) -> AnnotatedMesh:
         points = np.stack(list(self.keypoints.values()))
         placed = mesh.placement.apply(points)
-        if _distances(placed, mesh).mean() > KEYPOINT_DISTANCE / 2:  # not the mesh of v2: the origin is another one
+        is_v2 = abs(mesh.placement.size - 1) < _SAME_SIZE and _distances(placed, mesh).mean() < KEYPOINT_DISTANCE / 2
+        if not is_v2:
             placed = _slid(points @ axes_rotation("y", "-z").T, mesh)
         return mesh.with_keypoints(dict(zip(self.keypoints, placed, strict=True)), self.origin)
 

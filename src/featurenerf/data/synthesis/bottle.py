@@ -91,8 +91,10 @@ class _Wall:
 
     @property
     def shoulder(self) -> float:
-        """Height at which the wall begins to close in."""
-        return float(self.z[np.flatnonzero(self.y > 0.86 * self.y.max())[-1]])
+        """Height of the profile's knee: where it is furthest out from the line between its bottom and the neck."""
+        inner, outer = self.mouth - self.y.max(), self.y - self.y.max()
+        out = self.foot * outer - inner * self.z
+        return float(self.z[np.where(self.z <= self.foot, out, -np.inf).argmax()])
 
     @property
     def heel(self) -> float:
