@@ -176,7 +176,8 @@ class Run:
         }
         may_differ = ("resume", "out", "workers", "device", "cache")
         kept = {k: v for k, v in self.about["train"].items() if k not in may_differ}
-        self.settings = {**kept, "budget": self.about["budget"], "processes": processes.size}
+        preset = {k: v for k, v in self.about["budget"].items() if k not in kept}
+        self.settings = {**kept, "budget": preset, "processes": processes.size}
         path = self.folder / "config.json"
         if path.is_file():
             if not config.resume:
