@@ -197,7 +197,7 @@ def ours(name: str, job: str) -> tuple[list[float], int | None]:
 
     from featurenerf.fields import MODELS
     from featurenerf.training.batches import Batch, make_batch
-    from featurenerf.training.config import PRESETS, Budget, LossWeights
+    from featurenerf.training.config import LOSS_WEIGHTS, PRESETS, Budget
     from featurenerf.training.loop import step_losses
     from featurenerf.training.losses import weighted
 
@@ -229,7 +229,7 @@ def ours(name: str, job: str) -> tuple[list[float], int | None]:
 
     def step() -> None:
         batch = make_batch(objects, budget, rng)
-        weighted(step_losses(model, batch, Targets(), budget, seed=0), LossWeights()).backward()
+        weighted(step_losses(model, batch, Targets(), budget, seed=0), LOSS_WEIGHTS[name]).backward()
         adam.step()
         adam.zero_grad()
 

@@ -14,8 +14,9 @@ from torch import Tensor
 from featurenerf.cameras import Camera
 from featurenerf.data.release import ReleaseObject
 from featurenerf.data.views import Dataset, open_dataset
-from featurenerf.training.batches import HULL_CELLS, Batch, batches, make_batch, to_device, visual_hull
+from featurenerf.training.batches import Batch, batches, make_batch, to_device
 from featurenerf.training.config import Budget
+from featurenerf.training.hull import CELLS, visual_hull
 
 BUDGET = Budget(steps=1, objects=2, source_views=2, target_views=3, rays=60, views=4, hull_points=40)
 
@@ -128,8 +129,8 @@ def test_the_hull_holds_the_object(data: Path, split: str) -> None:
         assert (centre + size / 2 > high - 0.04).all()
         assert overlap(hull.box, torch.stack([(low + high) / 2, high - low])) > 0.35  # of four views
         assert ((centre - (low + high) / 2).abs() < 0.2).all()
-        cells = ((points + 0.5) * HULL_CELLS).long().clamp(0, HULL_CELLS - 1)
-        numbers = (cells[:, 0] * HULL_CELLS + cells[:, 1]) * HULL_CELLS + cells[:, 2]
+        cells = ((points + 0.5) * CELLS).long().clamp(0, CELLS - 1)
+        numbers = (cells[:, 0] * CELLS + cells[:, 1]) * CELLS + cells[:, 2]
         assert np.isin(numbers, np.concatenate([hull.inside, hull.edge])).mean() > 0.98
         everything = np.concatenate([hull.inside, hull.edge, hull.outside])
         assert len(np.unique(everything)) == len(everything)
@@ -140,7 +141,7 @@ def test_hull_points_lie_where_they_say(objects: Dataset) -> None:
     views = objects[0]
     points, inside = visual_hull(views, 4).draw(400, np.random.default_rng(0))
     assert inside.sum() == 200
-    assert points.norm(dim=-1).max() < 0.5 + 1 / HULL_CELLS
+    assert points.norm(dim=-1).max() < 0.5 + 1 / CELLS
     on = torch.ones(400, dtype=torch.bool)
     for view in range(4):
         alpha = torch.from_numpy(views.picture(view)[..., 3].astype(np.float32))

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from featurenerf.rendering import RayValues
-from featurenerf.training.config import LossWeights
 from featurenerf.training.losses import (
     COORDINATE_UNIT,
     HULL_STEP,
@@ -105,7 +104,7 @@ def test_hull_loss_wants_matter_inside_and_none_outside() -> None:
 
 
 def test_weighted_sum() -> None:
-    weights = LossWeights(rgb=2.0, feature=0.5)
+    weights = {"rgb": 2.0, "feature": 0.5}
     assert weighted({"rgb": torch.tensor(3.0), "feature": torch.tensor(4.0)}, weights) == 8
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import tyro
 
 from featurenerf.cli.arguments import read
@@ -11,5 +13,7 @@ from featurenerf.training.config import TrainConfig
 def main(argv: list[str]) -> None:
     from featurenerf.training.loop import train
 
-    config = read(tyro.cli, TrainConfig, args=argv, prog="featurenerf train", config=(tyro.conf.OmitArgPrefixes,))
-    print(f"checkpoint: {train(config)}")
+    config = read(tyro.cli, TrainConfig, args=argv, prog="featurenerf train")
+    checkpoint = train(config)
+    if int(os.environ.get("RANK", 0)) == 0:  # of several processes, one speaks
+        print(f"checkpoint: {checkpoint}")

@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import cache
 from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from featurenerf.cameras import Camera
 from featurenerf.data.views import ObjectViews
 from featurenerf.training.config import Budget
+from featurenerf.training.hull import visual_hull
 
 
 @dataclass(frozen=True)
@@ -30,9 +29,11 @@ class Batch:
         origins, directions: the rays, (o, r, 3).
         rgb: colours on black, (o, r, 3).
         alpha: (o, r, 1).
+        surface: where the rays enter their object's visual hull, (o, r, 3); ``met``, (o, r, 1), is 1 where they do.
         views: (object, view) of each target view, (o, t, 2); ``view_index`` (o, r) says which one a ray is of.
         targets: the target pictures, (o, t, 4, h, w).
         box: centre and size of each object's bounding box, estimated from its silhouettes, (o, 2, 3).
+        shape: each object's shape codes over the cube around it, (o, x, y, z, k).
         hull_points: points of the scene, (o, n, 3); ``in_hull``, (o, n), is 1 where all silhouettes are.
     """
 
@@ -43,10 +44,13 @@ class Batch:
     directions: Float[Tensor, "o r 3"]
     rgb: Float[Tensor, "o r 3"]
     alpha: Float[Tensor, "o r 1"]
+    surface: Float[Tensor, "o r 3"]
+    met: Float[Tensor, "o r 1"]
     views: Int[np.ndarray, "o t 2"]
     view_index: Int[Tensor, "o r"]
     targets: Float[Tensor, "o t 4 h w"]
     box: Float[Tensor, "o 2 3"]
+    shape: Float[Tensor, "o x y z k"]
     hull_points: Float[Tensor, "o n 3"]
     in_hull: Float[Tensor, "o n"]
 
@@ -69,8 +73,24 @@ def make_batch(objects: Sequence[ObjectViews], budget: Budget, rng: np.random.Ge
         origins, directions = cameras[torch.as_tensor(index)].rays_through(pixels)
         hull = visual_hull(views, available)
         points, inside = hull.draw(budget.hull_points, rng)
+        surface, met = hull.first_hit(origins, directions, cameras.near, cameras.far)
         parts.append(
-            (int(number), chosen, pictures, index, pixels, values, cameras, origins, directions, hull, points, inside)
+            (
+                int(number),
+                chosen,
+                pictures,
+                index,
+                pixels,
+                values,
+                cameras,
+                origins,
+                directions,
+                hull,
+                points,
+                inside,
+                surface,
+                met,
+            )
         )
 
     targets = torch.from_numpy(np.stack([p[2] for p in parts])).permute(0, 1, 4, 2, 3).float() / 255
@@ -85,73 +105,31 @@ def make_batch(objects: Sequence[ObjectViews], budget: Budget, rng: np.random.Ge
         directions=torch.stack([p[8] for p in parts]),
         rgb=values[..., :3] * values[..., 3:],
         alpha=values[..., 3:],
+        surface=torch.stack([p[12] for p in parts]),
+        met=torch.stack([p[13] for p in parts]).unsqueeze(-1).float(),
         views=np.stack([np.stack([np.full_like(p[1], p[0]), p[1]], -1) for p in parts]),
         view_index=torch.stack([torch.as_tensor(p[3]) for p in parts]),
         targets=targets,
         box=torch.stack([p[9].box for p in parts]),
+        shape=torch.stack([p[9].shape() for p in parts]),
         hull_points=torch.stack([p[10] for p in parts]),
         in_hull=torch.stack([p[11] for p in parts]),
     )
 
 
-HULL_CELLS = 48
-
-
-@dataclass(frozen=True, eq=False)
-class Hull:
-    """What an object's silhouettes carve out of space (Laurentini, 1994): no label is needed, the object is inside.
-
-    Attributes:
-        inside, edge, outside: numbers of the grid's cells in the hull, next to it, and elsewhere in the scene's sphere.
-        box: centre and size of the hull's bounding box.
-    """
-
-    inside: Int[np.ndarray, " i"]
-    edge: Int[np.ndarray, " e"]
-    outside: Int[np.ndarray, " o"]
-    box: Float[Tensor, "2 3"]
-
-    def draw(self, count: int, rng: np.random.Generator) -> tuple[Float[Tensor, "n 3"], Float[Tensor, " n"]]:
-        """Random points, half of them inside, a quarter next to the hull, and 1 for those inside."""
-        shares = ((self.inside, count // 2), (self.edge, count // 4), (self.outside, count - count // 2 - count // 4))
-        cells = np.concatenate([rng.choice(c if len(c) else self.outside, n).astype(np.int64) for c, n in shares])
-        index = np.stack(np.unravel_index(cells, (HULL_CELLS,) * 3), -1)
-        points = (index + rng.random((count, 3))) / HULL_CELLS - 0.5
-        inside = np.zeros(count, np.float32)
-        inside[: count // 2] = len(self.inside) > 0
-        return torch.from_numpy(points.astype(np.float32)), torch.from_numpy(inside)
-
-
-@cache
-def visual_hull(views: ObjectViews, count: int, pictures: int = 20) -> Hull:
-    """The hull from up to ``pictures`` of the first ``count`` views."""
-    steps = (torch.arange(HULL_CELLS) + 0.5) / HULL_CELLS - 0.5
-    grid = torch.stack(torch.meshgrid(steps, steps, steps, indexing="ij"), -1).reshape(-1, 3)
-    sphere = grid.norm(dim=-1) < 0.5
-    inside = sphere.clone()
-    for view in np.linspace(0, count - 1, min(pictures, count)).round().astype(int):
-        camera, alpha = views.camera(int(view)), torch.from_numpy(views.picture(int(view))[..., 3])
-        xy = camera.project(grid[inside])[0].floor().long()
-        seen = (xy >= 0).all(-1) & (xy[:, 0] < camera.width) & (xy[:, 1] < camera.height)
-        on = torch.zeros(len(xy), dtype=torch.bool)
-        on[seen] = alpha[xy[seen, 1], xy[seen, 0]] > 0
-        inside[inside.clone()] = on
-    filled = inside.reshape(1, 1, *(HULL_CELLS,) * 3).float()
-    around = (F.max_pool3d(filled, 5, 1, 2).flatten() > 0) & ~inside & sphere
-    rest = sphere & ~inside & ~around
-    left = grid[inside] if inside.any() else grid
-    low, high = left.amin(0) - 0.5 / HULL_CELLS, left.amax(0) + 0.5 / HULL_CELLS
-    within, edge, outside = (mask.nonzero()[:, 0].int().numpy() for mask in (inside, around, rest))
-    return Hull(within, edge, outside, torch.stack([(low + high) / 2, high - low]))
-
-
 def batches(
-    objects: Sequence[ObjectViews], budget: Budget, seed: int, start: int, workers: int, offset: float = 0.5
+    objects: Sequence[ObjectViews],
+    budget: Budget,
+    seed: int,
+    start: int,
+    workers: int,
+    offset: float = 0.5,
+    process: int = 0,
 ) -> Iterator[Batch]:
-    """Batches from step ``start`` on, prepared ahead in threads; each depends on the seed and its step alone."""
+    """Batches from step ``start`` on, prepared ahead in threads; each depends on seed, step and process alone."""
 
     def prepare(step: int) -> Batch:
-        return make_batch(objects, budget, np.random.default_rng([seed, step]), offset)
+        return make_batch(objects, budget, np.random.default_rng([seed, step, process]), offset)
 
     with ThreadPoolExecutor(max(1, workers)) as pool:
         ahead = [pool.submit(prepare, start + k) for k in range(workers + 1)]

@@ -11,20 +11,28 @@ from featurenerf.errors import InputError
 
 @dataclass(frozen=True)
 class LossWeights:
-    """What each term counts."""
+    """What each term counts; by default as much as ``LOSS_WEIGHTS`` says for the field."""
 
-    rgb: float = 6.0
+    rgb: float | None = None
     """Mean squared error of the colour."""
-    alpha: float = 0.5
+    alpha: float | None = None
     """Cross-entropy of the opacity with the picture's alpha."""
-    hull: float = 0.3
-    """Cross-entropy of occupancy with the visual hull of the object's silhouettes (fast field only)."""
-    feature: float = 0.25
+    hull: float | None = None
+    """Cross-entropy of occupancy with the visual hull of the object's silhouettes."""
+    feature: float | None = None
     """Mean squared error of the distilled feature, which is scaled to unit variance."""
-    coordinate: float = 0.5
+    coordinate: float | None = None
     """Squared error of the predicted coordinate, in units of a quarter of the object's diagonal."""
-    correspondence: float = 0.1
-    """Cross-entropy of descriptor similarities with what position and teacher say corresponds."""
+    correspondence: float | None = None
+    """Cross-entropy of descriptor similarities with what place, shape and teacher say corresponds."""
+
+
+LOSS_WEIGHTS: dict[str, dict[str, float]] = {
+    "fast": {"rgb": 6.0, "alpha": 0.5, "hull": 0.3, "feature": 0.25, "coordinate": 0.5, "correspondence": 0.3},
+    # the paper's three (its coordinates count in world units, ours in quarters of the diagonal)
+    "paper": {"rgb": 1.0, "alpha": 0.0, "hull": 0.0, "feature": 0.25, "coordinate": 0.25 / 16, "correspondence": 0.0},
+}
+"""What each term of the loss counts, by field."""
 
 
 @dataclass(frozen=True)
@@ -124,6 +132,12 @@ class TrainConfig:
         for name, least in (("feature_dim", 1), ("workers", 1), ("seed", 0)):
             if getattr(self, name) < least:
                 raise InputError(f"--{name.replace('_', '-')} is {getattr(self, name)}: it must be at least {least}")
+
+    @property
+    def loss_weights(self) -> dict[str, float]:
+        """The weight of each term of the loss."""
+        chosen = {name: value for name, value in vars(self.weights).items() if value is not None}
+        return {**LOSS_WEIGHTS[self.field], **chosen}
 
     @property
     def budget(self) -> Budget:

@@ -27,10 +27,12 @@ from featurenerf.errors import InputError, MissingExtraError
 from featurenerf.evaluation.report import peak_memory_mib
 from featurenerf.fields import FastConfig, FastModel, Model, PaperConfig, PaperModel
 from featurenerf.fields.base import Field
+from featurenerf.fields.fast import trilinear
 from featurenerf.teachers import canonical, load_teacher, with_prompt
 from featurenerf.training.batches import Batch, batches, make_batch, to_device
 from featurenerf.training.config import Budget, TrainConfig
 from featurenerf.training.losses import correspondence_loss, hull_loss, ray_losses, weighted
+from featurenerf.training.processes import Processes, join_processes
 from featurenerf.training.targets import Projection, TeacherTargets, fit_projection, open_cache
 
 CHANNELS = ("rgb", "feature", "coordinate", "descriptor")
@@ -43,16 +45,17 @@ def train(config: TrainConfig) -> Path:
     Raises:
         InputError: when the data set, the teacher or the run's folder do not fit the configuration.
     """
-    device = usable_device(config.device)
+    processes, device = join_processes(usable_device(config.device))
     budget = config.budget
     objects = _objects(config, "train")
     validation = _objects(config, "val")
-    run = Run(config)
+    run = Run(config, processes)
+    processes.wait()  # until all have looked at the folder
     named = with_prompt(config.teacher, config.category)
     teacher = load_teacher(named).to(device)
     model = new_model(config).to(device)
     trained = [p for p in model.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(trained, lr=budget.learning_rate, weight_decay=1e-4)
+    optimizer = torch.optim.AdamW(trained, lr=budget.learning_rate, weight_decay=1e-4, fused=True)
     progress, projection = run.last_state(model, optimizer)
     cache = None
     if config.cache is not None:
@@ -66,30 +69,39 @@ def train(config: TrainConfig) -> Path:
     run.about["teacher_variance_explained"] = round(projection.explained, 4)
 
     total = budget.steps if budget.minutes is None else None
-    with tqdm(total=total, initial=progress["step"], desc="train", unit="step", dynamic_ncols=True) as bar:
-        stream = batches(objects, budget, config.seed, progress["step"], config.workers, _offset(model))
+    with tqdm(
+        total=total,
+        initial=progress["step"],
+        desc="train",
+        unit="step",
+        dynamic_ncols=True,
+        disable=not processes.first,
+    ) as bar:
+        offset = _offset(model)
+        stream = batches(objects, budget, config.seed, progress["step"], config.workers, offset, processes.rank)
         started = time.monotonic() - progress["seconds"]
-        while (done := _done(budget, progress["step"], time.monotonic() - started)) < 1:
+        while (done := processes.agree(_done(budget, progress["step"], time.monotonic() - started), device)) < 1:
             step = progress["step"]
             for group in optimizer.param_groups:
                 group["lr"] = budget.learning_rate * min(1.0, (step + 1) / 100) * (0.02 + 0.98 * _cosine(done))
             batch = to_device(next(stream), device)
             model.train()
-            losses = step_losses(model, batch, targets, budget, config.seed + step)
-            loss = weighted(losses, config.weights)
+            losses = step_losses(model, batch, targets, budget, config.seed + step * processes.size + processes.rank)
+            loss = weighted(losses, config.loss_weights)
             if not torch.isfinite(loss):
                 terms = ", ".join(f"{name} {value.detach():.4g}" for name, value in losses.items())
                 raise RuntimeError(f"the loss is not finite at step {step}: {terms}")
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
+            processes.average_gradients(trained)
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
             progress.update(step=step + 1, seconds=time.monotonic() - started)
-            values = {name: float(value.detach()) for name, value in {**losses, "loss": loss}.items()}
+            values = processes.mean({**losses, "loss": loss})
             psnr = _psnr(model, values["rgb"])
             run.log("train", step + 1, {**values, "psnr": psnr})
             bar.update()
-            rays = (step + 1) * budget.objects * budget.source_views * budget.rays
+            rays = (step + 1) * processes.size * budget.objects * budget.source_views * budget.rays
             speed, left = rays / progress["seconds"], _minutes_left(budget, progress)
             bar.set_postfix_str(f"loss {values['loss']:.3f}, psnr {psnr:.1f}, {speed:.0f} rays/s, {left}")
             if (step + 1) % budget.validate_every == 0:
@@ -98,6 +110,7 @@ def train(config: TrainConfig) -> Path:
     if cache is not None:
         cache.flush()
     run.close()
+    processes.leave()
     return run.checkpoint
 
 
@@ -133,13 +146,12 @@ def step_losses(
     if density is not None:
         losses["hull"] = hull_loss(density, batch.in_hull.repeat_interleave(v, 0))
     if v > 1:
-        depth = (seen.channels["depth"] / seen.channels["alpha"].clamp(min=1e-3)).detach().unflatten(0, (o, v)).mean(1)
-        surely = seen.channels["alpha"].detach().unflatten(0, (o, v)).amin(1) > 0.5
-        points = (batch.origins + batch.directions * depth - batch.box[:, :1]) / batch.box[:, 1:]
+        in_box = (batch.surface - batch.box[:, :1]) / batch.box[:, 1:]
+        places = torch.cat([in_box, trilinear(batch.shape, batch.surface.flip(-1) * 2)], -1)
         # what corresponds is no reason to move a surface: the weights are not trained by it
         descriptors = torch.einsum("brs,brsc->brc", seen.weights.detach(), seen.samples["descriptor"])
         losses["correspondence"] = correspondence_loss(
-            descriptors.unflatten(0, (o, v)), points, feature[::v], present[::v] * surely
+            descriptors.unflatten(0, (o, v)), places, feature[::v], present[::v] * batch.met
         )
     return losses
 
@@ -153,13 +165,19 @@ def with_samples(field: Field, budget: Budget) -> Field:
 class Run:
     """The folder of a run: its configuration, checkpoints and logs."""
 
-    def __init__(self, config: TrainConfig) -> None:
-        """Looks at what the folder holds, and writes nothing yet."""
-        self.config, self.folder = config, config.out
+    def __init__(self, config: TrainConfig, processes: Processes) -> None:
+        """Looks at what the folder holds, and writes nothing yet; only the first process ever does."""
+        self.config, self.folder, self.processes = config, config.out, processes
         self.checkpoint = self.folder / "checkpoint"
-        self.about: dict[str, Any] = {"train": _plain(config), "budget": asdict(config.budget)}
+        self.about: dict[str, Any] = {
+            "train": {**_plain(config), "weights": config.loss_weights},
+            "budget": asdict(config.budget),
+            "processes": processes.size,
+        }
         may_differ = ("resume", "out", "workers", "device", "cache")
-        self.settings = {k: v for k, v in self.about["train"].items() if k not in may_differ}
+        kept = {k: v for k, v in self.about["train"].items() if k not in may_differ}
+        preset = {k: v for k, v in self.about["budget"].items() if k not in kept}
+        self.settings = {**kept, "budget": preset, "processes": processes.size}
         path = self.folder / "config.json"
         if path.is_file():
             if not config.resume:
@@ -177,6 +195,8 @@ class Run:
 
     def start(self, step: int) -> None:
         """Make the folder, if there is none yet, and open the log, from which steps after ``step`` are struck."""
+        if not self.processes.first:
+            return
         path = self.folder / "config.json"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -217,6 +237,8 @@ class Run:
         targets: TeacherTargets,
         projection: Projection,
     ) -> None:
+        if not self.processes.first:
+            return
         scores = validate(model, validation, targets, self.config.budget)
         self.log("val", progress["step"], scores)
         tqdm.write(f"step {progress['step']}: " + ", ".join(f"{k} {v:.4g}" for k, v in scores.items()))
@@ -226,11 +248,14 @@ class Run:
         self._save_state(model, optimizer, progress, projection)
 
     def log(self, group: str, step: int, values: Mapping[str, float]) -> None:
+        if not self.processes.first:
+            return
         for name, value in values.items():
             self.writer.add_scalar(f"{group}/{name}", value, step)
 
     def close(self) -> None:
-        self.writer.close()
+        if self.processes.first:
+            self.writer.close()
 
     def _compare(self, path: Path) -> None:
         """Refuse to resume with other settings than those of ``config.json``."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
 from featurenerf.rendering import RayValues
-from featurenerf.training.config import LossWeights
 
 COORDINATE_UNIT = 0.25
 """Coordinate errors are counted in this share of the object's diagonal, about the spread of its coordinates."""
@@ -60,25 +61,29 @@ def hull_loss(density: Float[Tensor, "b n"], inside: Float[Tensor, "b n"]) -> Fl
 
 def correspondence_loss(
     descriptors: Float[Tensor, "o v r d"],
-    points: Float[Tensor, "o r 3"],
+    places: Float[Tensor, "o r p"],
     features: Float[Tensor, "o r k"],
     present: Float[Tensor, "o r 1"],
     temperature: float = 0.1,
-    radius: float = 0.06,
-    likeness: float = 4.0,
+    radius: float = 0.05,
+    likeness: float = 0.1,
     count: int = 128,
 ) -> Float[Tensor, ""]:
     """Descriptors should be alike where places correspond: in two pictures of one object, and across objects.
 
     Nobody says which places of two objects correspond. What is known without labels is where a surface point lies in
-    its object's bounding box, and what the teacher says of it. Of each ray's cosine similarities to the rays of a
-    second field, as a softmax, the loss asks for the softmax of closeness in the box plus likeness to the teacher.
-    The second field is of the same object seen in another picture, and of the next object of the batch.
+    its object's bounding box, what the object is like around it (``hull.shape_codes``), and what the teacher says of
+    it. Of each ray's cosine similarities to the rays of a second field, as a softmax, the loss asks for the softmax of
+    closeness in all three. The second field is of the same object seen in another picture, and of another object of
+    the batch.
 
     Args:
-        points: where the rays meet their object, in its box: each axis goes from -0.5 to 0.5.
+        places: where the rays meet their object, in its box (each axis goes from -0.5 to 0.5), and the shape code
+            there; distances are Euclidean.
         features: the teacher's, of the rays.
         present: 1 for rays that meet the object.
+        radius: distance within which places of one object are the same; across objects it is twice that.
+        likeness: squared distance between places whose teacher features are at right angles.
         count: rays of an object that are compared.
     """
     chosen = [there.nonzero()[:count, 0] for there in present[..., 0] > 0]
@@ -86,20 +91,23 @@ def correspondence_loss(
     semantics = F.normalize(features, dim=-1, eps=1e-6)
     terms = []
     for one in range(len(descriptors)):
-        for other, same in ((one, True), ((one + 1) % len(descriptors), False)):
+        for other in range(len(descriptors)):
             i, j = chosen[one], chosen[other]
             if min(len(i), len(j)) < 8:
                 continue
-            near = torch.cdist(points[one, i], points[other, j]).square() / (-2 * radius**2)
-            # of one object, position says all; across objects the teacher decides between places that are about as near
-            wanted = near * 2 if same else near / 2 + likeness * semantics[one, i] @ semantics[other, j].T
+            if one == other:  # of one object, position says all
+                wanted = torch.cdist(places[one, i, :3], places[other, j, :3]).square() / -(radius**2)
+            else:
+                away = torch.cdist(places[one, i], places[other, j]).square()
+                wanted = (likeness * semantics[one, i] @ semantics[other, j].T - away) / (2 * radius) ** 2
             logits = units[one, 0, i] @ units[other, 1, j].T / temperature
             forth = (wanted.softmax(1) * logits.log_softmax(1)).sum(1).mean()
             back = (wanted.softmax(0) * logits.log_softmax(0)).sum(0).mean()
-            terms.append(-(forth + back) / 2)
-    return torch.stack(terms).mean() if terms else descriptors.sum() * 0
+            share = 0.5 / len(descriptors) if one == other else 0.5 / (len(descriptors) * (len(descriptors) - 1))
+            terms.append(-(forth + back) / 2 * share)
+    return torch.stack(terms).sum() if terms else descriptors.sum() * 0
 
 
-def weighted(losses: dict[str, Tensor], weights: LossWeights) -> Tensor:
+def weighted(losses: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:
     """The sum that is minimised."""
-    return torch.stack([value * getattr(weights, name) for name, value in losses.items()]).sum()
+    return torch.stack([value * weights[name] for name, value in losses.items()]).sum()

@@ -1,0 +1,137 @@
+"""The visual hull of an object, and the shape around each of its places: what silhouettes tell without labels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from featurenerf.data.views import ObjectViews
+
+CELLS = 48
+"""Cells of the hull along each axis of the cube around the scene's sphere."""
+SHAPE_CELLS = 24
+"""Cells of the shape code along each axis."""
+SHAPE_DIM = 24
+SHAPE_RADII = (0.04, 0.1)
+"""Standard deviations of the neighbourhoods that the shape code describes, in world units."""
+
+
+@dataclass(frozen=True, eq=False)
+class Hull:
+    """What an object's silhouettes carve out of space (Laurentini, 1994): no label is needed, the object is inside.
+
+    Attributes:
+        inside, edge, outside: numbers of the grid's cells in the hull, next to it, and elsewhere in the scene's sphere.
+        box: centre and size of the hull's bounding box.
+        cells, codes: numbers of the cells in and near the hull, of the coarser grid, and their shape codes.
+    """
+
+    inside: Int[np.ndarray, " i"]
+    edge: Int[np.ndarray, " e"]
+    outside: Int[np.ndarray, " o"]
+    box: Float[Tensor, "2 3"]
+    cells: Int[Tensor, " c"]
+    codes: Float[Tensor, "c k"]
+
+    def draw(self, count: int, rng: np.random.Generator) -> tuple[Float[Tensor, "n 3"], Float[Tensor, " n"]]:
+        """Random points, half of them inside, a quarter next to the hull, and 1 for those inside."""
+        shares = ((self.inside, count // 2), (self.edge, count // 4), (self.outside, count - count // 2 - count // 4))
+        cells = np.concatenate([rng.choice(c if len(c) else self.outside, n).astype(np.int64) for c, n in shares])
+        index = np.stack(np.unravel_index(cells, (CELLS,) * 3), -1)
+        points = (index + rng.random((count, 3))) / CELLS - 0.5
+        inside = np.zeros(count, np.float32)
+        inside[: count // 2] = len(self.inside) > 0
+        return torch.from_numpy(points.astype(np.float32)), torch.from_numpy(inside)
+
+    def first_hit(
+        self, origins: Float[Tensor, "r 3"], directions: Float[Tensor, "r 3"], near: float, far: float
+    ) -> tuple[Float[Tensor, "r 3"], Bool[Tensor, " r"]]:
+        """Where rays enter the hull, to half a cell, and whether they do."""
+        filled = torch.zeros(CELLS**3, dtype=torch.bool)
+        filled[torch.from_numpy(self.inside).long()] = True
+        depths = torch.arange(near, far, 0.5 / CELLS)
+        points = origins.unsqueeze(1) + directions.unsqueeze(1) * depths[:, None]  # (r, s, 3)
+        cells = ((points + 0.5) * CELLS).long()
+        x, y, z = cells.clamp(0, CELLS - 1).unbind(-1)
+        hit = filled[(x * CELLS + y) * CELLS + z] & (points.abs() < 0.5).all(-1)  # (r, s)
+        first = hit.int().argmax(1)
+        return points[torch.arange(len(points)), first], hit.any(1)
+
+    def shape(self) -> Float[Tensor, "x y z k"]:
+        """The shape codes as a volume over the cube; zero far from the object."""
+        volume = torch.zeros(SHAPE_CELLS**3, SHAPE_DIM)
+        volume[self.cells] = self.codes.float()
+        return volume.reshape(SHAPE_CELLS, SHAPE_CELLS, SHAPE_CELLS, SHAPE_DIM)
+
+
+@cache
+def visual_hull(views: ObjectViews, count: int, pictures: int = 20) -> Hull:
+    """The hull from up to ``pictures`` of the first ``count`` views."""
+    steps = (torch.arange(CELLS) + 0.5) / CELLS - 0.5
+    grid = torch.stack(torch.meshgrid(steps, steps, steps, indexing="ij"), -1).reshape(-1, 3)
+    sphere = grid.norm(dim=-1) < 0.5
+    inside = sphere.clone()
+    for view in np.linspace(0, count - 1, min(pictures, count)).round().astype(int):
+        camera, alpha = views.camera(int(view)), torch.from_numpy(views.picture(int(view))[..., 3])
+        xy = camera.project(grid[inside])[0].floor().long()
+        seen = (xy >= 0).all(-1) & (xy[:, 0] < camera.width) & (xy[:, 1] < camera.height)
+        on = torch.zeros(len(xy), dtype=torch.bool)
+        on[seen] = alpha[xy[seen, 1], xy[seen, 0]] > 0
+        inside[inside.clone()] = on
+    filled = inside.reshape(1, 1, *(CELLS,) * 3).float()
+    around = (F.max_pool3d(filled, 5, 1, 2).flatten() > 0) & ~inside & sphere
+    rest = sphere & ~inside & ~around
+    left = grid[inside] if inside.any() else grid
+    low, high = left.amin(0) - 0.5 / CELLS, left.amax(0) + 0.5 / CELLS
+    within, edge, outside = (mask.nonzero()[:, 0].int().numpy() for mask in (inside, around, rest))
+    near = F.max_pool3d(F.max_pool3d(filled, 2), 3, 1, 1).flatten() > 0
+    codes = shape_codes(filled[0, 0] > 0).reshape(-1, SHAPE_DIM)[near].half()
+    return Hull(within, edge, outside, torch.stack([(low + high) / 2, high - low]), near.nonzero()[:, 0].int(), codes)
+
+
+def shape_codes(filled: Bool[Tensor, "x y z"]) -> Float[Tensor, "a b c k"]:
+    """What the object is like around each place: codes whose squared distance adds to that of positions.
+
+    At two scales, the mass in a Gaussian neighbourhood: how far it reaches along each axis (a rod is long along one, a
+    board along two), which way the surface faces (the diagonal of the inverse covariance, normalised; for a board the
+    square of its normal), and where its centre lies. And along each axis, how much of the object is on either side.
+    """
+    cells, coarse = len(filled), SHAPE_CELLS
+    fine = (torch.arange(cells) + 0.5) / cells - 0.5
+    steps = (torch.arange(coarse) + 0.5) / coarse - 0.5
+    x, y, z = torch.meshgrid(fine, fine, fine, indexing="ij")
+    mass = filled.float()
+    moments = torch.stack([mass * m for m in (1 + 0 * x, x, y, z, x * x, y * y, z * z, x * y, x * z, y * z)])
+    here = torch.stack(torch.meshgrid(steps, steps, steps, indexing="ij"), -1)  # (a, b, c, 3)
+    parts = []
+    for radius in SHAPE_RADII:
+        m = _smooth(moments, radius, steps, fine).movedim(0, -1)
+        m = m[..., 1:] / m[..., :1].clamp(min=1e-4)
+        mean = m[..., :3]
+        xx, yy, zz, xy, xz, yz = (m[..., 3:] - mean[..., [0, 1, 2, 0, 0, 1]] * mean[..., [0, 1, 2, 1, 2, 2]]).unbind(-1)
+        reach = torch.stack([xx, yy, zz], -1).clamp(min=0).sqrt() / radius
+        xx, yy, zz = (v + (0.05 * radius) ** 2 for v in (xx, yy, zz))
+        faces = torch.stack([yy * zz - yz * yz, xx * zz - xz * xz, xx * yy - xy * xy], -1).clamp(min=1e-12)
+        faces = faces / faces.sum(-1, keepdim=True)
+        parts += [0.1**0.5 * reach, 0.1**0.5 * faces, 0.05**0.5 * (mean - here) / radius]
+    thin = _smooth(mass.unsqueeze(0), 0.02, steps, fine)[0]  # (a, b, c)
+    for axis in range(3):
+        before = thin.cumsum(axis) / coarse
+        for side in (before, before.narrow(axis, coarse - 1, 1) - before):
+            parts.append(0.06**0.5 * (1 - torch.exp(-side / 0.05)).unsqueeze(-1))
+    return torch.cat(parts, -1)
+
+
+def _smooth(
+    values: Float[Tensor, "n x x x"], radius: float, at: Float[Tensor, " a"], fine: Float[Tensor, " x"]
+) -> Float[Tensor, "n a a a"]:
+    """Means under a Gaussian around the places ``at`` of each axis; outside of the cube there is nothing."""
+    kernel = torch.exp(-(at[:, None] - fine).square() / (2 * radius**2))  # (a, x)
+    kernel = kernel / ((2 * torch.pi) ** 0.5 * radius * len(fine))
+    return torch.einsum("nxyz,ax,by,cz->nabc", values, kernel, kernel, kernel)

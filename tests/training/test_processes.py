@@ -1,0 +1,68 @@
+"""Several processes: one mean gradient, one writer, the same weights everywhere."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from featurenerf.training.processes import Processes
+
+WORKER = """
+import sys
+import torch
+from torch import nn
+from featurenerf.training.processes import join_processes
+
+processes, device = join_processes(torch.device("cpu"))
+torch.manual_seed(0)
+layer = nn.Conv2d(3, 4, 3).to(memory_format=torch.channels_last)
+unused = nn.Parameter(torch.zeros(2))
+layer(torch.full((1, 3, 8, 8), 1.0 + processes.rank)).sum().backward()
+processes.average_gradients([*layer.parameters(), unused])
+said = processes.agree(0.25 + processes.rank, device)
+mean = processes.mean({"loss": torch.tensor(float(processes.rank))})
+processes.wait()
+torch.save({"grad": layer.weight.grad, "unused": unused.grad, "said": said, "mean": mean["loss"],
+            "first": processes.first, "size": processes.size}, f"{sys.argv[1]}/{processes.rank}.pt")
+processes.leave()
+"""
+
+
+def test_two_processes_share_the_mean_of_their_gradients(tmp_path: Path) -> None:
+    (tmp_path / "worker.py").write_text(WORKER)
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [*launch, str(tmp_path / "worker.py"), str(tmp_path)], env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    one, two = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in (0, 1))
+    torch.manual_seed(0)
+    layer = nn.Conv2d(3, 4, 3)
+    layer(torch.full((1, 3, 8, 8), 1.5)).sum().backward()  # the mean of pictures of ones and of twos
+    assert layer.weight.grad is not None
+    torch.testing.assert_close(one["grad"], layer.weight.grad)
+    assert torch.equal(one["grad"], two["grad"])
+    assert torch.equal(one["unused"], torch.zeros(2))
+    assert one["said"] == two["said"] == 0.25
+    assert one["mean"] == two["mean"] == 0.5
+    assert (one["first"], two["first"]) == (True, False)
+    assert one["size"] == 2
+
+
+def test_a_process_alone_keeps_its_gradients() -> None:
+    parameter = nn.Parameter(torch.ones(3))
+    (parameter * 2).sum().backward()
+    alone = Processes()
+    alone.average_gradients([parameter])
+    assert parameter.grad is not None
+    assert parameter.grad.tolist() == [2, 2, 2]
+    assert alone.agree(0.5, torch.device("cpu")) == 0.5
+    assert alone.mean({"loss": torch.tensor(3.0)})["loss"] == pytest.approx(3.0)
+    assert alone.first
