@@ -3,8 +3,8 @@
     python benchmarks/table.py --data DIR --out benchmarks/results \
         --checkpoint "fast, 10 min"=runs/fast/checkpoint --checkpoint "paper, 10 min"=runs/paper/checkpoint
 
-writes one report a cell (JSON) and `table.md`. Rows that need no field (teacher, same-pixel) and the nearest predicted
-coordinate of the first checkpoint are added; all rows share the same pairs, the first --pairs of the split file.
+writes one report a cell (JSON) and `table.md`. Rows without a field (teacher, same-pixel, chance) and the nearest
+predicted coordinate of the first checkpoint are added; all rows share the same pairs, the first --pairs listed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,13 @@ from tqdm import tqdm
 from featurenerf.checkpoint import read_config
 from featurenerf.evaluation.report import markdown_table, read_report
 
-TASKS = ("2d", "view", "3d")
+TASKS = {
+    "2d": ["--task", "2d"],
+    "2d-two-sides": ["--task", "2d", "--different-views"],
+    "view": ["--task", "view"],
+    "3d": ["--task", "3d"],
+}
+"""Name of each task, and what ``featurenerf eval`` is told."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +42,7 @@ class Config:
     checkpoint: tyro.conf.UseAppendAction[tuple[str, ...]]
     """NAME=DIRECTORY, one row each; the first also gives the row of the nearest predicted coordinate."""
     category: tuple[str, ...] = ("chair", "car")
-    task: tuple[str, ...] = TASKS
+    task: tuple[str, ...] = tuple(TASKS)
     pairs: int = 50
     dtype: Literal["float32", "bfloat16"] = "float32"
     """What fields are computed in; the paper's is two to three times faster in bfloat16 on a CPU."""
@@ -47,24 +53,16 @@ def main(config: Config) -> None:
     methods = [(name, "descriptor", Path(folder)) for name, folder in rows]
     methods.append((f"nearest predicted coordinate ({rows[0][0]})", "coordinate", Path(rows[0][1])))
     methods += [("raw teacher", "teacher", Path(rows[0][1])), ("same pixel", "same-pixel", None)]
+    methods.append(("chance", "chance", None))
     config.out.mkdir(parents=True, exist_ok=True)
     plan = [(c, t, *m) for c in config.category for t in config.task for m in methods]
     reports, names, commands = [], [], []
     for category, task, name, method, folder in tqdm(plan, desc="table"):
         slug = "".join(ch if ch.isalnum() else "-" for ch in name)
         path = config.out / f"{category}_{task}_{slug}.json"
-        command = ["featurenerf", "eval", "--data", config.data, "--category", category, "--task", task]
-        command += [
-            "--method",
-            method,
-            "--pairs",
-            config.pairs,
-            "--out",
-            path,
-            "--dtype",
-            config.dtype,
-            "--no-progress",
-        ]
+        command = ["featurenerf", "eval", "--data", config.data, "--category", category, *TASKS[task]]
+        command += ["--method", method, "--pairs", config.pairs, "--out", path]
+        command += ["--dtype", config.dtype, "--no-progress"]
         command += ["--checkpoint", folder] if folder else []
         commands.append(shlex.join(map(str, command)))
         if not path.exists():
@@ -87,7 +85,7 @@ def training_table(rows: list[tuple[str, ...]]) -> str:
     for name, folder in rows:
         about = read_config(Path(folder))
         budget, steps, seconds = about["budget"], about["step"], about["seconds"]
-        rays = steps * budget["objects"] * budget["source_views"] * budget["rays"]
+        rays = steps * about.get("processes", 1) * budget["objects"] * budget["source_views"] * budget["rays"]
         lines.append(
             f"| {name} | {seconds / 60:.1f} | {steps} | {rays:,} | {rays / seconds:,.0f} | "
             f"{_mebibytes(about.get('peak_memory_mib'))} | {about['validation']['psnr']:.1f} |"

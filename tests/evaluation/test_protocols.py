@@ -183,6 +183,14 @@ def test_same_pixel_is_right_about_equal_pictures_only(task: str) -> None:
     assert other.mean("psnr") is other.seconds_per_picture is None
 
 
+@pytest.mark.parametrize("task", ["2d", "3d"])
+def test_chance_is_wrong_even_about_equal_pictures_and_the_same_each_time(task: str) -> None:
+    one, two = (run(task, "chance", Pair("1", 0, "1", 0), ACROSS) for _ in range(2))
+    assert one.scores == two.scores
+    assert one.mean("part_iou") is not None
+    assert 0 < one.mean("part_iou") < 0.5
+
+
 def test_same_pixel_gives_the_nearest_label_by_position() -> None:
     """Object 3's stripes lie 3 rows (one stripe) below those of object 0: each takes the label of the next one."""
     result = run("2d", "same-pixel", Pair("0", 0, "3", 0))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from featurenerf.cli.arguments import read
 from featurenerf.data.readers.spair import SpairImage, read_pairs
 from featurenerf.data.synthesis import CATEGORIES
 from featurenerf.data.views import Dataset, open_dataset
+from featurenerf.devices import usable_device
 from featurenerf.errors import InputError
 from featurenerf.evaluation import TASKS, Evaluation, Method, Pair, evaluate, make_report, markdown_table, write_report
 from featurenerf.evaluation.methods import FIELD_METHODS
@@ -43,7 +44,7 @@ class EvalConfig:
     method: Method = "descriptor"
     """What is matched: of the field (descriptor, feature, coordinate), or a baseline without one."""
     checkpoint: str | None = None
-    """A checkpoint directory, or the name of a shipped one; the baselines teacher and same-pixel need none."""
+    """A checkpoint directory, or the name of a shipped one; the baselines teacher, same-pixel and chance need none."""
     teacher: str | None = None
     """The teacher of ``--method teacher``, as in training; by default the one that the checkpoint was trained with."""
     pairs: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
@@ -115,7 +116,8 @@ def run(config: EvalConfig) -> dict[str, Any]:
         from featurenerf.teachers import load_teacher, trained_with, with_prompt
 
         named = config.teacher and with_prompt(config.teacher, [dataset.category])
-        teacher = load_teacher(named) if named else trained_with(checkpoint_config or {})
+        network = load_teacher(named) if named else trained_with(checkpoint_config or {})
+        teacher = on_device(network, usable_device(config.device))
     used = model if config.method in FIELD_METHODS else None
     about: dict[str, Any] = {
         "category": dataset.category,
@@ -144,6 +146,12 @@ def run(config: EvalConfig) -> dict[str, Any]:
         background,
     )
     return make_report(evaluation, **about, background=background)
+
+
+def on_device(network: torch.nn.Module, device: torch.device) -> Callable[[torch.Tensor], torch.Tensor]:
+    """The network as a function of pictures from anywhere."""
+    network.to(device)
+    return lambda pictures: network(pictures.to(device))
 
 
 def mirror_of(dataset: Dataset) -> dict[int, int] | None:

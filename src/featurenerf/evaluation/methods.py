@@ -10,9 +10,11 @@ feature     rendered distilled feature                           cosine         
 teacher     the teacher's map of the real picture, upsampled     cosine           the map at the point's projection
 coordinate  rendered coordinate divided by alpha                 Euclidean        queried coordinate
 same-pixel  the pixel's own position                             Euclidean        its position in camera coordinates
+chance      none                                                 any candidate    none
 =========== ==================================================== ================ ===============================
 
-``same-pixel`` knows nothing: it answers with the same place in front of the camera. In the ``view`` task, ``teacher``
+``same-pixel`` knows nothing: it answers with the same place in front of the camera; ``chance`` with any, by a fixed
+seed. In the ``view`` task, ``teacher``
 sees the real target picture, which no other method does (reports mark it as privileged).
 """
 
@@ -22,7 +24,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
+from typing import Any, Literal, Protocol, TypeVar, get_args, runtime_checkable
 
 import numpy as np
 import torch
@@ -35,8 +37,8 @@ from featurenerf.data.layout import Annotation
 from featurenerf.errors import InputError
 from featurenerf.matching import match, nearest
 
-Method = Literal["descriptor", "feature", "teacher", "same-pixel", "coordinate"]
-METHODS: tuple[Method, ...] = ("descriptor", "feature", "teacher", "same-pixel", "coordinate")
+Method = Literal["descriptor", "feature", "teacher", "same-pixel", "coordinate", "chance"]
+METHODS: tuple[Method, ...] = get_args(Method)
 FIELD_METHODS: tuple[Method, ...] = ("descriptor", "feature", "coordinate")
 """The methods that need a model."""
 
@@ -123,6 +125,7 @@ class Embedder:
         """Wall time spent on encoding, rendering and teacher maps."""
         self.encoded = self.shown = 0
         """Pictures encoded, and pictures rendered (or given to the teacher)."""
+        self._dice = torch.Generator().manual_seed(0)
         self._fields: _Recent[Any] = _Recent(_KEPT)
         self._maps: _Recent[dict[str, Tensor]] = _Recent(_KEPT)
 
@@ -137,12 +140,14 @@ class Embedder:
 
     def closest(self, query: Float[Tensor, "n d"], candidates: Float[Tensor, "m d"]) -> Int[Tensor, " n"]:
         """Index of the candidate closest to each query, by this method's rule; on the CPU."""
+        if self.method == "chance":
+            return torch.randint(len(candidates), (len(query),), generator=self._dice)
         rule = nearest if self.method in ("same-pixel", "coordinate") else match
         return rule(query, candidates)[0].cpu()
 
     def pixels(self, end: End, places: Int[Tensor, "n 2"]) -> Float[Tensor, "n d"]:
         """Vectors of pixels (column, row)."""
-        if self.method == "same-pixel":
+        if self.method in ("same-pixel", "chance"):
             return places.float()
         values = self._shown(end)[self.method]
         column, row = places.to(values.device).unbind(-1)
@@ -152,7 +157,7 @@ class Embedder:
         """Vectors of world points of an object that is seen in one view."""
         camera = self.objects(end.object_id).camera(end.encoded)
         places = places.to(camera.pose.dtype)
-        if self.method == "same-pixel":
+        if self.method in ("same-pixel", "chance"):
             return camera.world_to_camera(places)
         if self.method == "teacher":
             features = self._teacher_map(end)["map"]

@@ -100,7 +100,7 @@ def markdown_table(reports: Sequence[Mapping[str, Any]], names: Sequence[str] | 
         accuracy = list((report["keypoint_accuracy"] or {}).values())
         cells = [
             str(report["category"]),
-            str(report["task"]),
+            str(report["task"]) + (", two sides" if report.get("pair_list") == "cross_pose_pairs" else ""),
             names[number] if names is not None else _row_name(report),
             f"{report['pairs']}" + (f" (+{report['skipped']} skipped)" if report["skipped"] else ""),
             _number(report["part_miou"], 3),
