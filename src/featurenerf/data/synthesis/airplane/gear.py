@@ -61,7 +61,8 @@ def add_gear(a: Assembly, rng: np.random.Generator, plan: Plan, wing: Foil) -> N
         y = rng.uniform(1.5, 2.0) * plan.wide if family != "low wing" else rng.uniform(0.2, 0.26) * plan.span
         top = (x - 0.01 * length, 0.6 * plan.wide, -0.85 * high)
         if family == "low wing":
-            top = (x - 0.01 * length, 0.97 * y, float(wing.at(y)[1]))
+            front, level, chord = (float(v) for v in wing.at(y))
+            top = (float(np.clip(x, front - 0.75 * chord, front - 0.15 * chord)), 0.97 * y, level)
         skin = plan.livery.plain(plan.livery.base)
         _leg(a, top, (x, y, ground), radius, strut if rng.random() < 0.4 else skin, [(0.0, 0.0)], True)
         spats = rng.random() < 0.5
