@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -54,6 +55,23 @@ def test_two_processes_share_the_mean_of_their_gradients(tmp_path: Path) -> None
     assert one["mean"] == two["mean"] == 0.5
     assert (one["first"], two["first"]) == (True, False)
     assert one["size"] == 2
+
+
+def test_training_in_two_processes(data: Path, tmp_path: Path) -> None:
+    """The whole command: one run folder, one checkpoint, one line of output."""
+    out = tmp_path / "run"
+    command = ["train", "--data", str(data), "--category", "chair", "--out", str(out), "--steps", "1"]
+    done = subprocess.run(
+        [sys.executable, "-m", "featurenerf", *command, "--processes", "2"], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.splitlines()[-1] == f"checkpoint: {out / 'checkpoint'}"
+    about = json.loads((out / "checkpoint" / "config.json").read_text())
+    assert about["processes"] == 2
+    assert about["step"] == 1
+    again = subprocess.run([sys.executable, "-m", "featurenerf", *command, "--resume"], capture_output=True, text=True)
+    assert again.returncode == 2
+    assert "other settings than this command (processes)" in again.stderr
 
 
 def test_a_process_alone_keeps_its_gradients() -> None:

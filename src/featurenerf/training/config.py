@@ -120,6 +120,9 @@ class TrainConfig:
     """Train for so many minutes instead of a number of steps."""
     workers: int = 2
     """Threads that read pictures."""
+    processes: int = 1
+    """Train in so many processes on this machine, each with a share of the cores or a GPU of its own; a step takes so
+    many times as many objects."""
     weights: LossWeights = LossWeights()
 
     def __post_init__(self) -> None:
@@ -129,7 +132,7 @@ class TrainConfig:
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise InputError(f"--{name} is {value}: it must be positive")
-        for name, least in (("feature_dim", 1), ("workers", 1), ("seed", 0)):
+        for name, least in (("feature_dim", 1), ("workers", 1), ("processes", 1), ("seed", 0)):
             if getattr(self, name) < least:
                 raise InputError(f"--{name.replace('_', '-')} is {getattr(self, name)}: it must be at least {least}")
 

@@ -1,13 +1,17 @@
-"""Training by several processes that average their gradients: ``torchrun --nproc-per-node N -m featurenerf train ...``.
+"""Training by several processes that average their gradients: a core each on a laptop, a GPU each on a cluster.
 
-Each process draws objects of its own, so N processes take steps of N times as many objects. One a GPU on a cluster
-(NCCL), one a core on a laptop (Gloo).
+Each draws objects of its own, so N processes take steps of N times as many objects. ``featurenerf train --processes N``
+starts them on one machine, ``torchrun --nnodes M --nproc-per-node N -m featurenerf train ...`` on several.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -65,6 +69,42 @@ class Processes:
         if self.size > 1:
             dist.all_reduce(together)
         return dict(zip(values, (together / self.size).tolist(), strict=True))
+
+
+@contextmanager
+def companions(count: int, arguments: Sequence[str]) -> Iterator[None]:
+    """While this process works, ``count - 1`` others do with it: ``python ARGUMENTS``, silent, a share of the cores each.
+
+    They are told of each other as torchrun would tell them; one that torchrun started, or this, starts none.
+    """
+    if count == 1 or "WORLD_SIZE" in os.environ:
+        yield
+        return
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    threads = max(1, torch.get_num_threads() // count)
+    before = dict(os.environ)
+    told = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": count, "OMP_NUM_THREADS": threads}
+    os.environ.update({name: str(value) for name, value in told.items()}, RANK="0", LOCAL_RANK="0")
+    others = [
+        subprocess.Popen(
+            [sys.executable, *arguments],
+            env={**os.environ, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        for rank in range(1, count)
+    ]
+    torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+        for other in others:
+            other.terminate()
+            other.wait()
 
 
 def join_processes(device: torch.device) -> tuple[Processes, torch.device]:
