@@ -24,6 +24,64 @@ def test_unproject_inverts_project(view: tuple[float, float], seed: int) -> None
     assert torch.allclose(depth, (points - camera.centre).norm(dim=-1), atol=1e-6)
 
 
+batches, sizes, seeds = st.sampled_from([(), (1,), (3,), (2, 3)]), st.integers(1, 300), st.integers(0, 2**31 - 1)
+
+
+def any_camera(batch: tuple[int, ...], width: int, height: int, generator: torch.Generator) -> Camera:
+    """A batch of cameras: any rotation and place, two focal lengths, any principal point."""
+    rotation = torch.linalg.qr(torch.randn(*batch, 3, 3, generator=generator, dtype=torch.float64))[0]
+    rotation = rotation * torch.linalg.det(rotation)[..., None, None]  # no reflection
+    pose = torch.eye(4, dtype=torch.float64).repeat(*batch, 1, 1)
+    pose[..., :3, :3], pose[..., :3, 3] = rotation, torch.randn(*batch, 3, generator=generator, dtype=torch.float64)
+    focal = 20 + 400 * torch.rand(*batch, 2, generator=generator)
+    principal = torch.tensor([width, height]) * (0.5 + 0.3 * torch.randn(*batch, 2, generator=generator))
+    return Camera.from_pose(pose, focal, width, height, principal=principal)
+
+
+@settings(max_examples=60, deadline=None)
+@given(batches, st.sampled_from([(), (4,), (2, 5)]), sizes, sizes, seeds)
+def test_projection_and_unprojection_are_inverse_for_any_camera(
+    batch: tuple[int, ...], shape: tuple[int, ...], width: int, height: int, seed: int
+) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    camera = any_camera(batch, width, height, generator)
+    corner = torch.tensor([camera.width, camera.height])
+    xy = torch.rand(*camera.batch_shape, *shape, 2, generator=generator) * corner
+    depth = 0.2 + 3 * torch.rand((*camera.batch_shape, *shape), generator=generator)
+    points = camera.unproject(xy, depth)
+    again, far = camera.project(points)
+    tolerance = 2e-6 * float(camera.focal.max()) * 20 + 1e-3
+    assert torch.allclose(again, xy, atol=tolerance)
+    assert torch.allclose(far, depth, atol=1e-4)
+    assert torch.allclose(camera.unproject(again, far), points, atol=1e-4)
+    behind = 2 * camera._aligned(camera.centre, points, 1) - points  # mirrored at the centre: seen nowhere
+    mirrored, negative = camera.project(behind)
+    assert torch.allclose(mirrored, again, atol=tolerance)
+    assert torch.allclose(negative, -far, atol=1e-4)
+
+
+@settings(max_examples=40, deadline=None)
+@given(sizes, sizes, seeds)
+def test_projection_is_that_of_the_textbook(width: int, height: int, seed: int) -> None:
+    """K [R | t] with OpenCV's axes, in double precision; and ``from_opencv`` makes the camera that it describes."""
+    generator = torch.Generator().manual_seed(seed)
+    one = any_camera((), width, height, generator)
+    pose = one.pose.double() @ torch.diag(torch.tensor([1.0, -1.0, -1.0, 1.0], dtype=torch.float64))
+    generator = torch.Generator().manual_seed(seed)
+    ahead = torch.rand(6, 3, generator=generator).double() * torch.tensor([0.4, 0.4, 2.0]) + torch.tensor(
+        [-0.2, -0.2, 0.5]
+    )
+    points = ahead @ pose[:3, :3].T + pose[:3, 3]
+    K = torch.tensor([[one.focal[0], 0, one.principal[0]], [0, one.focal[1], one.principal[1]], [0, 0, 1]]).double()
+    world_to_camera = torch.linalg.inv(pose)
+    homogeneous = (points @ world_to_camera[:3, :3].T + world_to_camera[:3, 3]) @ K.T
+    expected = homogeneous[:, :2] / homogeneous[:, 2:]
+    assert torch.allclose(one.project(points.float())[0].double(), expected, atol=0.02)
+    K[:2, 2] -= 0.5  # OpenCV counts pixel centres as integers
+    again = Camera.from_opencv(K, pose, one.width, one.height)
+    assert torch.allclose(again.project(points.float())[0].double(), expected, atol=0.02)
+
+
 @settings(max_examples=20, deadline=None)
 @given(angles)
 def test_look_at_sees_the_origin_in_the_middle_with_z_up(view: tuple[float, float]) -> None:
@@ -85,6 +143,8 @@ def test_a_batch_is_its_cameras() -> None:
         assert torch.allclose(cameras[i].project(points[i])[0], xy[i], atol=1e-4)
         assert torch.allclose(cameras[i].project(points[i])[1], depth[i])
     assert torch.equal(Camera.stack([cameras[i] for i in range(3)]).pose, cameras.pose)
+    near, far = Camera.look_at(near=0.5, far=1.5), Camera.look_at(near=1.0, far=2.0)
+    assert (Camera.stack([far, near]).near, Camera.stack([far, near]).far) == (0.5, 2.0)
 
 
 def test_resize_keeps_the_view() -> None:

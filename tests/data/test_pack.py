@@ -226,9 +226,12 @@ class RangeHandler(SimpleHTTPRequestHandler):
         if not path.is_file():
             self.send_error(404)
             return
-        content, status = path.read_bytes(), 200
+        content = path.read_bytes()
         type(self).asked.append(f"{path.name} {wanted or ''}".strip())
-        self.send_response_only(206 if wanted and self.honours_range else status)
+        if wanted and int(wanted.partition("=")[2].partition("-")[0]) >= len(content):
+            self.send_error(416)
+            return
+        self.send_response_only(206 if wanted and self.honours_range else 200)
         if wanted and self.honours_range:
             start, end = (int(n) for n in re.fullmatch(r"bytes=(\d+)-(\d+)", wanted).groups())  # type: ignore[union-attr]
             self.send_header("Content-Range", f"bytes {start}-{end}/{len(content)}")
@@ -263,6 +266,18 @@ def test_a_pack_streams_over_http(root: Path, server: tuple[str, type[RangeHandl
     assert check_dataset(url, progress=False) == []
     with pytest.raises(InputError, match=r"http://\S+/index\.json is missing"):
         open_dataset(f"{url}/nowhere", "chair")
+
+
+def test_a_broken_shard_is_named_over_http(pack: Path, server: tuple[str, type[RangeHandler]]) -> None:
+    url, _ = server
+    shards = [pack / shard["url"] for shard in index_of(pack)["shardlist"]]
+    shards[0].write_bytes(shards[0].read_bytes()[:1000])
+    shards[1].unlink()
+    problems = check_dataset(url, progress=False)
+    assert f"{url}/{CHAIR}/000000.tar ends after 1000 of {index_of(pack)['shardlist'][0]['filesize']} bytes" in problems
+    assert f"{url}/{CHAIR}/000001.tar is missing" in problems
+    with pytest.raises(InputError, match=r"^\S+/000000\.tar ends early: make the pack or download it again$"):
+        open_dataset(url, "chair", "train")[0].part_points()
 
 
 def test_a_local_cache_serves_where_there_are_no_ranges(
@@ -310,7 +325,6 @@ def test_command_line(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[
 def test_evaluation_and_training_take_a_pack(root: Path, pack: Path, tmp_path: Path) -> None:  # noqa: F811
     from featurenerf.cli import eval as evaluation
     from featurenerf.training.config import TrainConfig
-    from featurenerf.training.loop import _objects
 
     reports = []
     for number, data in enumerate((root, pack)):
@@ -320,5 +334,6 @@ def test_evaluation_and_training_take_a_pack(root: Path, pack: Path, tmp_path: P
         reports.append([report[key] for key in ("pairs", "part_miou", "keypoint_accuracy", "config")])
     assert reports[0] == reports[1]
     assert reports[0][0] == 1
-    config = TrainConfig(f"file://{pack}", ("chair",), tmp_path / "run")
-    np.testing.assert_array_equal(_objects(config, "train")[0].picture(1), open_dataset(root, "chair")[0].picture(1))
+    config = TrainConfig(f"file://{pack}", ("chair",), tmp_path / "run")  # an address stays as it is
+    packed = open_dataset(config.data, "chair")
+    np.testing.assert_array_equal(packed[0].picture(1), open_dataset(root, "chair")[0].picture(1))

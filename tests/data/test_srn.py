@@ -10,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
+from featurenerf.data.check import check_dataset
 from featurenerf.data.readers.srn import UNITS
 from featurenerf.data.views import open_dataset
 from featurenerf.errors import InputError
@@ -114,6 +115,25 @@ def test_nothing_left_is_said(tmp_path: Path) -> None:
     (tmp_path / "cars_train" / "a" / "intrinsics.txt").unlink()
     with pytest.raises(InputError, match="no object of the train split of car can be read"):
         open_dataset(tmp_path, "car", skip_broken=True, progress=False)
+
+
+def test_check_names_every_broken_file(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert check_dataset(root, progress=False) == []
+    said = capsys.readouterr().out
+    assert "car (test): 2 objects, 140 views" in said
+    assert "chair (train): 1 objects, 6 views" in said
+    for name in "ab":
+        write_object(tmp_path / "cars_train" / name, 3, 1.3)
+    broken = [tmp_path / "cars_train" / "a" / "rgb" / f"00000{view}.png" for view in (1, 2)]
+    for path in broken:
+        path.write_bytes(b"no picture at all" * 50)
+    (tmp_path / "cars_train" / "b" / "pose" / "000002.txt").unlink()
+    problems = check_dataset(tmp_path, "car", progress=False)
+    assert len(problems) == 3
+    for path in (*broken, "000002.txt is missing"):
+        assert any(str(path) in problem for problem in problems)
+    with pytest.raises(InputError, match="without 'bottle'"):
+        raise InputError(check_dataset(root, "bottle", progress=False)[0])
 
 
 def test_what_is_not_there_is_said(root: Path, tmp_path: Path) -> None:

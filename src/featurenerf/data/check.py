@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import copy
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from featurenerf.data.layout import Split
 from featurenerf.data.pack import check_pack
 from featurenerf.data.release import ReleaseObject
 from featurenerf.data.sources import DataPath, PackPath, data_root
+from featurenerf.data.views import ObjectViews, Reader, reader_of
 from featurenerf.errors import InputError
 
 
@@ -23,13 +25,17 @@ def check_dataset(
 
     Args:
         where: a folder, a pack, or the address of one.
-        category: name or synset; by default every category that has cameras or a split file.
+        category: name or synset; by default every category that is there.
         splits_dir: folder of the split files; by default ``splits`` of the data set.
     Raises:
         InputError: there is no data set at ``where``.
     """
     root = data_root(where)
     splits = None if splits_dir is None else Path(splits_dir)
+    reader = reader_of(root)
+    if reader is not None and isinstance(root, Path):
+        names = [category] if category is not None else reader.categories(root)
+        return [problem for name in names for problem in _check_published(reader, root, name, splits, progress)]
     if category is not None:
         synsets = [layout.synset_of(root, category)]
     else:
@@ -42,9 +48,30 @@ def check_dataset(
     return list(dict.fromkeys(problems))  # what a broken shard holds is broken in one way
 
 
+def _check_published(reader: Reader, root: Path, category: str, splits: Path | None, progress: bool) -> list[str]:
+    """What is wrong with the objects of a category in a published format; a split that is not there is no problem."""
+    problems, missing = [], []
+    for split in ("train", "val", "test"):
+        try:
+            dataset = reader.open_split(root, category, split, splits)
+        except InputError as error:
+            missing.append(str(error))
+            continue
+        views = 0
+        for listed in tqdm(dataset, f"{dataset.category} ({split}): objects", disable=not progress):
+            object_views = copy(listed)  # what it reads goes with it
+            problems += object_views.problems()
+            views += _length(object_views)
+        print(f"{dataset.category} ({split}): {len(dataset)} objects, {views} views")
+    return problems if len(missing) < 3 else list(dict.fromkeys(missing))
+
+
 def _check_category(root: DataPath, synset: str, splits_dir: Path | None, progress: bool) -> list[str]:
     problems: list[str] = []
-    present = {path.stem for path in (root / "camera" / synset).glob("*.json")}
+    try:
+        present = {path.stem for path in (root / "camera" / synset).glob("*.json")}
+    except InputError as error:  # the list of a pack's members
+        return [str(error)]
     split = None
     try:
         path = layout.split_file(root, synset, splits_dir)
@@ -108,7 +135,7 @@ def _pair_problems(path: DataPath, split: Split, root: DataPath, synset: str, pr
                 yield f"{path}: {kind} names view {view} of object {object_id}, which is not there"
 
 
-def _length(views: ReleaseObject) -> int:
+def _length(views: ObjectViews) -> int:
     try:
         return len(views)
     except InputError:

@@ -84,6 +84,8 @@ class RemoteStorage(Storage):
             except FileNotFoundError:
                 raise
             except Exception as error:  # each protocol has exceptions of its own
+                if getattr(error, "status", None) == 416:  # HTTP: the file ends before that
+                    return b""
                 if pause is None:
                     raise OSError(str(error) or type(error).__name__) from error
                 time.sleep(pause)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
-from typing import Literal, Protocol, cast, overload
+from typing import Literal, Protocol, cast, overload, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Int, UInt8
@@ -78,29 +78,41 @@ class ObjectViews(ABC):
         """Points of the surface among which keypoints are looked for, and x, y, z, id of the object's keypoints."""
         raise self._without("keypoints")
 
-    def verify(self) -> None:
-        """Read all that there is of the object.
+    def problems(self) -> Iterator[str]:
+        """Reads all that there is of the object, and says what is wrong with it, a sentence each."""
+        try:
+            count, cameras = len(self), self.cameras()
+        except InputError as error:
+            yield str(error)
+            return
+        for view in range(count):
+            try:
+                height, width = self.picture(view).shape[:2]
+            except InputError as error:
+                yield str(error)
+                continue
+            if (height, width) != (cameras.height, cameras.width):
+                yield f"view {view} of object {self.id} of {self.source} is {width} x {height}, unlike its camera"
+        for kind in layout.ANNOTATIONS:
+            try:
+                if self.has(kind):
+                    self._read(kind, count)
+            except InputError as error:
+                yield str(error)
 
-        Raises:
-            InputError: naming the first file that is missing or broken.
-        """
-        cameras = self.cameras()
-        size = (cameras.height, cameras.width)
-        for view in range(len(self)):
-            if (shape := self.picture(view).shape[:2]) != size:
-                raise InputError(
-                    f"view {view} of object {self.id} of {self.source} is {shape[1]} x {shape[0]}, unlike its camera: "
-                    "make or download it again"
-                )
-        for view in range(len(self)):
-            if self.has("part_2d"):
-                self.parts(view)
-            if self.has("kp_2d"):
-                self.keypoints(view)
-        if self.has("part_3d"):
+    def verify(self) -> None:
+        """Raises InputError for the first of its problems."""
+        for problem in self.problems():
+            raise InputError(problem)
+
+    def _read(self, kind: Annotation, count: int) -> None:
+        if kind == "part_3d":
             self.part_points()
-        if self.has("kp_3d"):
+        elif kind == "kp_3d":
             self.keypoint_candidates()
+        else:
+            for view in range(count):
+                self.parts(view) if kind == "part_2d" else self.keypoints(view)
 
     def _without(self, what: str) -> InputError:
         return InputError(f"object {self.id} of {self.source} has no {what}: take another task or another data set")
@@ -200,11 +212,15 @@ class Dataset(Sequence[ObjectViews]):
 # ---------------------------------------------------------------------- opening one
 
 
+@runtime_checkable
 class Reader(Protocol):
     """A module that reads a published format other than that of the FeatureNeRF release."""
 
     def recognises(self, root: Path) -> bool:
         """Whether a folder holds such a data set; looks at names only."""
+
+    def categories(self, root: Path) -> tuple[str, ...]:
+        """Those that it holds, as ``open_split`` takes them."""
 
     def open_split(self, root: Path, category: str, split: str, splits: Path | None) -> Dataset:
         """The objects of a split, as ``open_dataset``."""
@@ -240,16 +256,22 @@ def open_dataset(
     Raises:
         InputError: no such folder, category or split, or an empty split.
     """
-    dataset = _open(data_root(root), category, split, None if splits_dir is None else Path(splits_dir))
+    where, splits = data_root(root), None if splits_dir is None else Path(splits_dir)
+    reader = reader_of(where)
+    if reader is not None and isinstance(where, Path):
+        dataset = reader.open_split(where, category, split, splits)
+    else:
+        dataset = _open_release(where, category, split, splits)
     return dataset.without_broken(progress) if skip_broken else dataset
 
 
-def _open(root: DataPath, category: str, split: str, splits_dir: Path | None) -> Dataset:
-    for name in READERS:
+def reader_of(root: DataPath) -> Reader | None:
+    """The reader that recognises a data set; None for what is in our own layout."""
+    for name in READERS if isinstance(root, Path) else ():
         reader = cast(Reader, import_module(name))
-        if isinstance(root, Path) and reader.recognises(root):
-            return reader.open_split(root, category, split, splits_dir)
-    return _open_release(root, category, split, splits_dir)
+        if reader.recognises(root):
+            return reader
+    return None
 
 
 def _open_release(root: DataPath, category: str, split: str, splits_dir: Path | None) -> Dataset:

@@ -51,6 +51,10 @@ def recognises(root: Path) -> bool:
     return any(root.glob("*/frame_annotations.jgz"))
 
 
+def categories(root: Path) -> tuple[str, ...]:
+    return tuple(sorted(path.parent.name for path in root.glob("*/frame_annotations.jgz")))
+
+
 def open_split(root: Path, category: str, split: str, splits: Path | None) -> Dataset:
     """The sequences with frames in a split of a set list, each with those frames.
 
@@ -60,8 +64,7 @@ def open_split(root: Path, category: str, split: str, splits: Path | None) -> Da
     name = layout.category_name(category)
     path = root / name / "frame_annotations.jgz"
     if not path.is_file():
-        present = ", ".join(sorted(found.parent.name for found in root.glob("*/frame_annotations.jgz")))
-        raise InputError(f"{root} is a CO3D data set without {category!r}: it has {present}")
+        raise InputError(f"{root} is a CO3D data set without {category!r}: it has {', '.join(categories(root))}")
     listed = splits or root / name / "set_lists"
     listed = listed / SET_LIST if listed.is_dir() else listed
     numbers = {part: _frame_numbers(listed, part) for part in ("train", "val", "test")}

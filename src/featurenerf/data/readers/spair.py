@@ -61,6 +61,10 @@ def recognises(root: Path) -> bool:
     return (root / "PairAnnotation").is_dir()
 
 
+def categories(root: Path) -> tuple[str, ...]:
+    return tuple(sorted(path.name for path in (root / "ImageAnnotation").glob("*") if path.is_dir()))
+
+
 def open_split(root: Path, category: str, split: str, splits: Path | None) -> Dataset:
     """The photographs that the pairs of a split name; the pairs themselves are for ``read_pairs``."""
     if splits is not None:
@@ -189,8 +193,8 @@ def _category(root: Path, category: str) -> str:
     name = layout.category_name(category)
     name = CATEGORIES.get(name, name)
     if not (root / "ImageAnnotation" / name).is_dir():
-        present = ", ".join(sorted(path.name for path in (root / "ImageAnnotation").glob("*") if path.is_dir()))
-        raise InputError(f"{root} is SPair-71k without {name!r}: it has {present or 'no ImageAnnotation'}")
+        present = ", ".join(categories(root)) or "no ImageAnnotation"
+        raise InputError(f"{root} is SPair-71k without {name!r}: it has {present}")
     return name
 
 

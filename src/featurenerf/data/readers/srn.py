@@ -53,15 +53,18 @@ _OPENCV_TO_OPENGL = torch.tensor([1.0, -1.0, -1.0])
 
 
 def recognises(root: Path) -> bool:
-    return any(_folders(root, unit) for unit in UNITS.values())
+    return bool(categories(root))
+
+
+def categories(root: Path) -> tuple[str, ...]:
+    return tuple(name for name, unit in UNITS.items() if _folders(root, unit))
 
 
 def open_split(root: Path, category: str, split: str, splits: Path | None) -> Dataset:
     """The objects of ``<category>s_<split>``; the test split's pairs go from view 64 to all others."""
     name = layout.category_name(category)
     if name not in UNITS or not _folders(root, UNITS[name]):
-        present = ", ".join(known for known, unit in UNITS.items() if _folders(root, unit))
-        raise InputError(f"{root} is an SRN data set without {category!r}: it has {present}")
+        raise InputError(f"{root} is an SRN data set without {category!r}: it has {', '.join(categories(root))}")
     if splits is not None:
         raise InputError(f"the splits of SRN data are its folders: leave --splits {splits} out")
     folders = _folders(root, UNITS[name])
