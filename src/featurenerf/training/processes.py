@@ -73,7 +73,7 @@ class Processes:
 
 @contextmanager
 def companions(count: int, arguments: Sequence[str]) -> Iterator[None]:
-    """While this process works, ``count - 1`` others do with it: ``python ARGUMENTS``, silent, a share of the cores each.
+    """While this process works, ``count - 1`` others do too: ``python ARGUMENTS``, silent, sharing the cores with it.
 
     They are told of each other as torchrun would tell them; one that torchrun started, or this, starts none.
     """
