@@ -14,6 +14,7 @@ from featurenerf.data import layout, overview
 from featurenerf.data.overview import contact_sheet, describe, info_table
 from featurenerf.data.pack import pack_dataset
 from featurenerf.errors import InputError
+from published.srn import write_object
 
 
 @pytest.fixture
@@ -80,3 +81,12 @@ def test_command_line(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[
     layout.write_split(layout.split_file(root, "02958343"), layout.Split((), (), ()))
     with pytest.raises(InputError, match="several categories: give one of car, chair"):
         contact_sheet(root)
+
+
+def test_other_formats_are_described_too(tmp_path: Path) -> None:
+    for split in ("train", "test"):
+        write_object(tmp_path / f"cars_{split}" / split, 3, 1.3)
+    (found,) = describe(tmp_path, progress=False)
+    assert (found.name, found.objects, found.views) == ("car", {"train": 1, "val": 0, "test": 1}, 6)
+    assert (found.parts, found.keypoints, found.bytes) == ((), (), None)
+    assert contact_sheet(tmp_path, views=2).width > 2 * 176

@@ -15,7 +15,7 @@ from featurenerf.data import layout
 from featurenerf.data.pack import category_bytes
 from featurenerf.data.sources import DataPath, data_root
 from featurenerf.data.synthesis import CATEGORIES
-from featurenerf.data.views import Dataset, ObjectViews, open_dataset
+from featurenerf.data.views import Dataset, ObjectViews, open_dataset, reader_of
 from featurenerf.errors import InputError
 from featurenerf.figures import PAPER, draw_keypoints, draw_parts, sheet, with_legends
 
@@ -170,10 +170,11 @@ def _described(root: DataPath, category: str, splits_dir: Path | str | None, pro
 def _categories(root: DataPath, category: str | None) -> list[str]:
     if category is not None:
         return [category]
-    found = layout.synsets_in(root)
+    reader = reader_of(root)
+    found = reader.categories(root) if reader is not None and isinstance(root, Path) else layout.synsets_in(root)
     if not found:
-        raise InputError(f"{root} does not say which categories it holds: give one with --category")
-    return found
+        raise InputError(f"{root} holds no category: it has neither camera/<synset>/ nor splits/<synset>.json")
+    return list(found)
 
 
 def _splits(root: DataPath, category: str, splits_dir: Path | str | None) -> dict[str, Dataset]:

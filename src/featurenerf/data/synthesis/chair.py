@@ -112,16 +112,16 @@ def _plan(
     soft: Scalar = 0.4,
 ) -> _Plan:
     """Draw measures (metres, degrees) and finishes; ``soft`` is the share of upholstered covers."""
-    frame = _any(
-        rng, ((0.5, materials.wood), (0.2, materials.metal), (0.15, materials.plastic), (0.15, materials.painted))
+    frame = materials.any_of(
+        rng, (0.5, materials.wood), (0.2, materials.metal), (0.15, materials.plastic), (0.15, materials.painted)
     )
     if rng.random() < soft:
-        cover = _any(rng, ((0.55, materials.fabric), (0.45, materials.leather)))
+        cover = materials.any_of(rng, (0.55, materials.fabric), (0.45, materials.leather))
     else:
         cover = (
             frame
             if rng.random() < 0.6
-            else _any(rng, ((0.4, materials.wood), (0.4, materials.plastic), (0.2, materials.wicker)))
+            else materials.any_of(rng, (0.4, materials.wood), (0.4, materials.plastic), (0.2, materials.wicker))
         )
     one = rng.random() < 0.1
     width_ = rng.uniform(*width)
@@ -138,16 +138,13 @@ def _plan(
         cover=frame if one else cover,
         back_cover=frame
         if one
-        else (cover if rng.random() < 0.75 else _any(rng, ((0.5, materials.fabric), (0.5, materials.plastic)))),
-        legs=frame if one or rng.random() < 0.8 else _any(rng, ((0.5, materials.metal), (0.5, materials.wood))),
+        else (
+            cover if rng.random() < 0.75 else materials.any_of(rng, (0.5, materials.fabric), (0.5, materials.plastic))
+        ),
+        legs=frame
+        if one or rng.random() < 0.8
+        else materials.any_of(rng, (0.5, materials.metal), (0.5, materials.wood)),
     )
-
-
-def _any(
-    rng: np.random.Generator, choices: tuple[tuple[float, Callable[[np.random.Generator], Finish]], ...]
-) -> Finish:
-    weights = np.array([w for w, _ in choices])
-    return choices[rng.choice(len(choices), p=weights / weights.sum())][1](rng)
 
 
 def _outward(surface: Surface) -> Surface:

@@ -1084,7 +1084,7 @@ def _monolith(a: Assembly, rng: np.random.Generator) -> None:
     if kind == "curl":  # one bent sheet
         y, r = w / 2, rng.uniform(0.08, 0.16)
         path = fillet([(0, y - 0.1 * h, t / 2), (0, y, h - t / 2), (0, -y, h - t / 2), (0, 0.1 * h - y, t / 2)], r, 8)
-        sheet = sweep(path, rounded_rectangle(d, t, 0.2 * t, 2), up=(0, 1, 0))
+        sheet = sweep(path, rounded_rectangle(d, t, 0.2 * t, 4, 2), up=(0, 1, 0))
         middle = sheet.vertices[sheet.faces].mean(axis=1)
         a.add(sheet, np.where(middle[:, 2] > h - r, TOP, LEG), one.top)
         _mark_tips(a, (d / 2, y - 0.1 * h, 0.0))
@@ -1098,7 +1098,7 @@ def _monolith(a: Assembly, rng: np.random.Generator) -> None:
     _top(a, rng, one, "slab")
     if kind == "parsons":
         leg = np.array([d, w]) / 2 - t / 2
-        _corners(a, box((t, t, h - t + 0.002)).move([*leg, (h - t) / 2]), LEG, one.legs)
+        _corners(a, box((t, t, h - t + 0.002), 0.003, arc=2).move([*leg, (h - t) / 2]), LEG, one.legs)
         _mark_tips(a, (*leg, 0.0))
         if low and rng.random() < 0.5:
             _shelf(a, rng, one, d - t, w - t, rng.uniform(0.25, 0.4) * h)
