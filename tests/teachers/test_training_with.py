@@ -37,13 +37,13 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     def small_model(config: TrainConfig) -> Model:
         sizes = FastConfig(
             feature_dim=config.feature_dim, widths=(8, 8, 16, 16), density_bins=8, volume_bins=4, volume_channels=8,
-            pixel_channels=8, hidden=32, backbone=False, size=32,
+            pixel_channels=8, hidden=32, backbone=False, size=32, coarse_samples=8, shaded_samples=4,
         )  # fmt: skip
         return FastModel(sizes)
 
     budget = {
         "steps": 2, "objects": 2, "source_views": 1, "target_views": 2, "rays": 16, "views": 2,
-        "coarse_samples": 8, "shaded_samples": 4, "validate_every": 5,
+        "validate_every": 5,
     }  # fmt: skip
     monkeypatch.setitem(PRESETS["fast"], "quick", budget)
     monkeypatch.setattr(loop, "new_model", small_model)

@@ -21,7 +21,7 @@ from featurenerf.training.config import PRESETS, TrainConfig
 
 TINY_BUDGET = {
     "objects": 2, "source_views": 2, "target_views": 3, "rays": 24, "views": 4,
-    "coarse_samples": 12, "shaded_samples": 4, "validate_every": 3,
+    "validate_every": 3,
 }  # fmt: skip
 
 
@@ -62,7 +62,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch, data: Path, tmp_path: Path) -> Callabl
         torch.manual_seed(config.seed)
         sizes = FastConfig(
             feature_dim=config.feature_dim, widths=(8, 8, 16, 16), density_bins=8, volume_bins=4, volume_channels=8,
-            pixel_channels=8, hidden=32, backbone=False, size=32,
+            pixel_channels=8, hidden=32, backbone=False, size=32, coarse_samples=12, shaded_samples=4,
         )  # fmt: skip
         return FastModel(sizes).to(memory_format=torch.channels_last)
 

@@ -211,8 +211,7 @@ def test_the_paper_field_trains(tiny: Callable[..., TrainConfig], monkeypatch: p
     )
     model = PaperModel(sizes)
     monkeypatch.setattr(loop, "new_model", lambda config: model)
-    own_samples = {"coarse_samples": None, "shaded_samples": None}
-    monkeypatch.setitem(PRESETS["paper"], "quick", {**PRESETS["fast"]["quick"], **own_samples, "steps": 2})
+    monkeypatch.setitem(PRESETS["paper"], "quick", {**PRESETS["fast"]["quick"], "steps": 2})
     before = {name: value.clone() for name, value in model.named_parameters()}
     checkpoint = train(tiny(field="paper"))
     assert json.loads((checkpoint / "config.json").read_text())["field"] == "paper"

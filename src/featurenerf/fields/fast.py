@@ -55,9 +55,9 @@ class FastConfig:
     pixel_channels: int = 32
     hidden: int = 128
     """Width of the head."""
-    coarse_samples: int = 64
+    coarse_samples: int = 48
     """Density samples along a ray."""
-    shaded_samples: int = 12
+    shaded_samples: int = 8
     """Samples of a ray that are decoded: its heaviest."""
     backbone: bool = True
     """Start from the features of an EfficientNet-Lite0 trained on ImageNet, frozen, beside the picture itself."""

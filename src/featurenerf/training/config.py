@@ -56,9 +56,6 @@ class Budget:
     views: int = 24
     """How many views of each object are used (the first); each one's teacher features are computed once."""
     learning_rate: float = 1e-3
-    coarse_samples: int | None = 48
-    """Samples along a ray in training; None is the model's own number."""
-    shaded_samples: int | None = 8
     bf16: bool = True
     """Run the networks in bfloat16 (weights stay float32)."""
     validate_every: int = 200
@@ -73,12 +70,12 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "paper": {
         "quick": {
             "steps": 1500, "minutes": 10.0, "objects": 4, "source_views": 1, "target_views": 4, "rays": 128,
-            "hull_points": 0, "learning_rate": 1e-4, "coarse_samples": None, "shaded_samples": None,
+            "hull_points": 0, "learning_rate": 1e-4,
             "validate_every": 100,
         },
         "full": {
             "steps": 400_000, "objects": 4, "source_views": 1, "target_views": 8, "rays": 128, "views": 50,
-            "hull_points": 0, "learning_rate": 1e-4, "coarse_samples": None, "shaded_samples": None,
+            "hull_points": 0, "learning_rate": 1e-4,
             "validate_every": 2000,
         },
     },

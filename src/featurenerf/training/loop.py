@@ -8,7 +8,7 @@ import os
 import shutil
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,6 @@ from featurenerf.devices import usable_device
 from featurenerf.errors import InputError, MissingExtraError
 from featurenerf.evaluation.report import peak_memory_mib
 from featurenerf.fields import FastConfig, FastModel, Model, PaperConfig, PaperModel
-from featurenerf.fields.base import Field
 from featurenerf.fields.fast import trilinear
 from featurenerf.teachers import canonical, load_teacher, with_prompt
 from featurenerf.training.batches import Batch, batches, make_batch, to_device
@@ -132,7 +131,6 @@ def step_losses(
     feature, present = targets.of(batch)
     with torch.autocast(batch.pictures.device.type, torch.bfloat16, enabled=budget.bf16):
         field = model.encode_batch(batch.pictures.flatten(0, 1).unsqueeze(1), batch.cameras.reshape(o * v, 1))
-        field = with_samples(field, budget)
         origins, directions, rgb, alpha, feature, present = (
             t.repeat_interleave(v, 0)
             for t in (batch.origins, batch.directions, batch.rgb, batch.alpha, feature, present)
@@ -154,12 +152,6 @@ def step_losses(
             descriptors.unflatten(0, (o, v)), places, feature[::v], present[::v] * batch.met
         )
     return losses
-
-
-def with_samples(field: Field, budget: Budget) -> Field:
-    """The field with the numbers of samples that training uses."""
-    chosen = {"coarse": budget.coarse_samples, "shaded": budget.shaded_samples}
-    return replace(field, sampling=replace(field.sampling, **{k: v for k, v in chosen.items() if v is not None}))
 
 
 class Run:
