@@ -69,6 +69,8 @@ def render(
     sources, broken = _sources(category, annotations, parts, keypoints, skip_broken)
     split = None if splits is None else read_split_lists(splits, synset)
     done = render_meshes(out, entries, category, views, seed, size, workers, sources, split, skip_broken)
+    for object_id, names in done.missing.items():
+        print(f"{object_id} lacks {', '.join(names)}: plain colours are shown instead")
     for object_id, problem in done.skipped.items():
         print(f"skipped {object_id}: {problem}")
     for problem in broken:

@@ -27,6 +27,7 @@ _LEAST_OPACITY = 0.05
 """Surfaces more transparent than this are not there; all others are opaque (glass shows its own colour)."""
 
 _PALETTE = "the usual colours.mtl"
+_PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tga", ".tif", ".tiff", ".webp")
 
 _WELD = 1e-5
 """Corners nearer than this (in bounding-box diagonals) are one vertex."""
@@ -53,12 +54,14 @@ class PlacedMesh:
         groups: the names of the file's groups.
         face_groups: index into ``groups`` of each face.
         placement: the way from the file's frame to the mesh's.
+        missing: files that the mesh file names and that are not there; plain colours stand for missing pictures.
     """
 
     mesh: LabelledMesh
     groups: tuple[str, ...]
     face_groups: Int[np.ndarray, " f"]
     placement: Placement
+    missing: tuple[str, ...] = ()
 
 
 def axes_rotation(up: Axis, front: Axis) -> Float[np.ndarray, "3 3"]:
@@ -121,7 +124,7 @@ def read_mesh(path: Path | str, rotation: Float[np.ndarray, "3 3"]) -> PlacedMes
         MissingExtraError: where trimesh is not installed.
     """
     path = Path(path)
-    geometries = _geometries(path)
+    geometries, missing = _geometries(path)
     vertices: list[np.ndarray] = []
     faces, uv = [], []
     face_groups, face_materials = [], []
@@ -135,7 +138,7 @@ def read_mesh(path: Path | str, rotation: Float[np.ndarray, "3 3"]) -> PlacedMes
         try:
             own_materials, numbers = _materials(geometry, path.parent)
         except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-            raise InputError(f"a picture of {path} cannot be read ({error}): get it again") from error
+            raise InputError(f"a picture of {path} cannot be read: {error}: get it again") from error
         face_materials.append(numbers + len(materials))
         materials += own_materials
     all_faces = np.concatenate(faces)
@@ -154,23 +157,24 @@ def read_mesh(path: Path | str, rotation: Float[np.ndarray, "3 3"]) -> PlacedMes
         keypoints={},
         family=path.stem,
     )
-    return PlacedMesh(mesh, tuple(geometries), np.concatenate(face_groups)[kept], placement)
+    return PlacedMesh(mesh, tuple(geometries), np.concatenate(face_groups)[kept], placement, missing)
 
 
 def group_names(path: Path | str) -> list[str]:
     """The groups of a mesh file, as the ``parts`` of ``load_mesh`` name them."""
-    return list(_geometries(Path(path)))
+    return list(_geometries(Path(path))[0])
 
 
-def _geometries(path: Path) -> dict[str, Any]:
-    """The meshes of a file by name, placed in the file's frame."""
+def _geometries(path: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The meshes of a file by name, placed in the file's frame, and the files that it names and that are missing."""
     try:
         import trimesh
     except ImportError as error:
         raise MissingExtraError("trimesh", "data") from error
     if not path.is_file():
         raise InputError(f"there is no mesh file {path}")
-    resolver: Any = _Beside(path.parent)
+    beside = _Beside(path.parent)
+    resolver: Any = beside
     try:
         if path.suffix.lower() == ".obj":
             content = path.read_bytes()
@@ -190,10 +194,12 @@ def _geometries(path: Path) -> dict[str, Any]:
                 found[str(node) if name in found else str(name)] = placed
     except Exception as error:  # trimesh's readers raise whatever their parsers do
         raise InputError(f"{path} cannot be read as a mesh ({error}): give an OBJ, GLB, PLY or OFF file") from error
+    if beside.broken:
+        raise InputError(f"a picture of {path} cannot be read: {beside.broken[0]}: get it again")
     if not found:
         raise InputError(f"{path} holds no triangles: give a mesh file with a surface")
     seen = {name: geometry for name, geometry in found.items() if _opacity(geometry) >= _LEAST_OPACITY}
-    return seen or found
+    return seen or found, tuple(dict.fromkeys(beside.missing))
 
 
 class _Beside:
@@ -204,16 +210,29 @@ class _Beside:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self.missing: list[str] = []
+        self.broken: list[str] = []
 
     def get(self, name: str) -> bytes:
         if name == _PALETTE:
             return material_library()
         path = (self._folder / name.strip().replace("\\", "/")).resolve()
         if not path.is_relative_to(self._folder.resolve().parent):
+            self.missing.append(name)
             raise ValueError(f"{name} lies outside of the mesh's folder")
         if not path.is_file() and path.parent.is_dir():
             path = next((other for other in path.parent.iterdir() if other.name.lower() == path.name.lower()), path)
-        return path.read_bytes()
+        if not path.is_file():
+            self.missing.append(name)
+            raise FileNotFoundError(name)
+        content = path.read_bytes()
+        if path.suffix.lower() in _PICTURES:  # trimesh would leave a broken one out and say nothing
+            try:
+                with Image.open(BytesIO(content)) as picture:
+                    picture.verify()
+            except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+                self.broken.append(f"{path} ({error})")
+        return content
 
     __getitem__ = get
 

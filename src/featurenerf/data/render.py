@@ -63,11 +63,13 @@ class Rendered:
         split: of the objects that were rendered.
         annotated: how many of them have parts, and how many have keypoints.
         skipped: why each object that is not there was left out.
+        missing: the pictures that were not there, of objects that this call rendered in plain colours for it.
     """
 
     split: Split
     annotated: dict[Kind, int]
     skipped: dict[str, str]
+    missing: dict[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,6 +134,7 @@ def render_meshes(
     if not ids:
         raise InputError("the split names none of these meshes: give the split of the data set that they come from")
     tasks = [_Task(by_id[i], _known(sources, i), i in split.train) for i in ids]
+    missing: dict[str, tuple[str, ...]] = {}
     try:
         claim(out, settings.synset, _described(settings, tasks, sources))
         _write_attribution(out, settings.synset, tasks)
@@ -139,9 +142,12 @@ def render_meshes(
         with mapper(min(workers, len(todo))) as mapped:
             done = mapped(partial(_render, out, settings, skip_broken), todo)
             label = f"{layout.category_name(settings.synset)}: objects"
-            for object_id, problem in tqdm(done, label, len(ids), initial=len(ids) - len(todo), disable=not progress):
+            bar = tqdm(done, label, len(ids), initial=len(ids) - len(todo), disable=not progress)
+            for object_id, problem, not_there in bar:
                 if problem is not None:
                     skipped[object_id] = problem
+                if not_there:
+                    missing[object_id] = not_there
         split = _with_only(split, set(ids) - set(skipped))
         if not split.cross_inst_pairs and not split.cross_view_pairs:
             split = with_pairs(split, views, settings.generator)
@@ -149,7 +155,7 @@ def render_meshes(
     except OSError as error:
         raise InputError(f"{out} cannot be written ({error}): free some space or give another --out") from error
     counts = Counter(kind for task in tasks if task.entry.id not in skipped for kind in task.kinds)
-    return Rendered(split, {kind: counts[kind] for kind in _ANNOTATIONS}, skipped)
+    return Rendered(split, {kind: counts[kind] for kind in _ANNOTATIONS}, skipped, missing)
 
 
 def annotated_mesh(entry: MeshEntry, annotations: Sequence[Annotation] = ()) -> AnnotatedMesh:
@@ -165,15 +171,15 @@ def annotated_mesh(entry: MeshEntry, annotations: Sequence[Annotation] = ()) -> 
     return mesh
 
 
-def _render(out: Path, settings: Settings, skip_broken: bool, task: _Task) -> tuple[str, str | None]:
-    """Writes one object's files; returns its id, and what is wrong with it where it is skipped."""
+def _render(out: Path, settings: Settings, skip_broken: bool, task: _Task) -> tuple[str, str | None, tuple[str, ...]]:
+    """Writes one object's files; returns its id, what is wrong with it where it is skipped, and pictures it lacks."""
     object_id = task.entry.id
     try:
         mesh = annotated_mesh(task.entry, task.annotations)
     except InputError as error:
         if not skip_broken:
             raise InputError(f"{error}; --skip-broken leaves {object_id} out") from error
-        return object_id, str(error)
+        return object_id, str(error), ()
     generator = settings.generator("object", object_id)
     if task.training:
         cameras = training_cameras(settings.views, settings.size, generator)
@@ -187,7 +193,7 @@ def _render(out: Path, settings: Settings, skip_broken: bool, task: _Task) -> tu
         chosen = np.sort(generator.permutation(len(points))[:PART_POINTS])
         record = replace(record, part_points=points[chosen], part_labels=labels[chosen])
     layout.write_object(out, settings.synset, object_id, _known_only(record, mesh.kinds))
-    return object_id, None
+    return object_id, None, mesh.missing
 
 
 def _known_only(record: ObjectRecord, kinds: frozenset[Kind]) -> ObjectRecord:

@@ -26,6 +26,7 @@ class AnnotatedMesh:
         mesh: with the keypoints, and with the parts of its faces where ``kinds`` names parts and no points decide them.
         groups, face_groups: the file's groups, and the group of each face.
         placement: the way from the mesh file's frame to the package's.
+        missing: files that the mesh file names and that are not there.
         kinds: what is known.
         part_points, part_labels: labelled points; a place of the surface has the label of the nearest one.
     """
@@ -34,13 +35,14 @@ class AnnotatedMesh:
     groups: tuple[str, ...]
     face_groups: Int[np.ndarray, " f"]
     placement: Placement
+    missing: tuple[str, ...] = ()
     kinds: frozenset[Kind] = frozenset()
     part_points: Float[np.ndarray, "n 3"] | None = None
     part_labels: Int[np.ndarray, " n"] | None = None
 
     @classmethod
     def of(cls, placed: PlacedMesh) -> AnnotatedMesh:
-        return cls(placed.mesh, placed.groups, placed.face_groups, placed.placement)
+        return cls(placed.mesh, placed.groups, placed.face_groups, placed.placement, placed.missing)
 
     def with_keypoints(self, keypoints: dict[int, Float[np.ndarray, " 3"]], origin: str) -> AnnotatedMesh:
         """With keypoints moved to the nearest place of the surface.
