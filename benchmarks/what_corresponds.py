@@ -4,7 +4,7 @@ correspondence loss can teach at best.
     python benchmarks/what_corresponds.py DATA --category chair --out benchmarks/results/what_corresponds.json
 
 Every labelled point of the target takes the part of the closest point of the source, and every keypoint goes to the
-closest candidate, by: position; position in the visual hull's bounding box; that and the shape code of training/hull.py;
+closest candidate, by: position; position in the visual hull's box; that and the shape code of training/hull.py;
 and with the teacher's features, averaged over the views that see a point. Pairs are drawn among validation objects.
 """
 
