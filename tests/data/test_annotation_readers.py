@@ -257,6 +257,12 @@ def test_partnet_without_the_merged_tree_and_with_broken_ones(tmp_path: Path) ->
     (folder / "2241" / "point_sample" / "sample-points-all-label-10000.txt").unlink()
     with pytest.raises(InputError, match="lacks sample-points-all-pts"):
         annotated(known, mesh(tmp_path, "-z"))
+    (folder / "7").mkdir()
+    (folder / "7" / "meta.json").write_text("{}")
+    with pytest.raises(InputError, match=r"meta\.json does not name its model_id"):
+        PartNet(folder, "chair")
+    assert len(PartNet(folder, "chair", skip_broken=True).broken) == 1
+    (folder / "7" / "meta.json").unlink()
     with pytest.raises(InputError, match="holds no annotation of a table"):
         PartNet(folder, "table")
     with pytest.raises(InputError, match="parts of a bottle are not known"):

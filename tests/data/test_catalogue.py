@@ -89,6 +89,7 @@ def test_catalogue_by_category(tmp_path: Path) -> None:
 
 def test_archives_are_read_in_place(tmp_path: Path) -> None:
     folder = unpacked(tmp_path / "catalogue")
+    (folder / "free" / "chair1" / "icon.png").write_bytes(b"of the catalogue, not of the mesh")
     archive = packed(folder, tmp_path / "a.sh3f")
     (entry,) = find_meshes(archive, "chair")
     with entry.opened() as path:

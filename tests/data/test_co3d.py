@@ -182,12 +182,13 @@ def test_broken_lists_are_named(small: Path, tmp_path: Path) -> None:
         open_dataset(root, "chair")
 
 
-def test_frames_without_a_camera_are_left_out(small: Path, tmp_path: Path) -> None:
+def test_frames_without_a_camera_or_an_object_are_left_out(small: Path, tmp_path: Path) -> None:
     root = tmp_path / "copy"
     shutil.copytree(small, root)
     frames = read_annotations(root / "chair")
-    for frame in frames[:1] + frames[4:]:
+    for frame in frames[4:]:
         frame["viewpoint"] = None
+    frames[0]["mask"]["mass"] = 3.0  # pixels
     write_annotations(root / "chair", frames)
     assert len(open_dataset(root, "chair")["a"]) == 3
     with pytest.raises(InputError, match="no camera for sequence b"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
 from pathlib import Path
 from typing import Any
 
@@ -200,6 +201,18 @@ def test_check_names_every_broken_file(root: Path, capsys: pytest.CaptureFixture
         assert expected in problems
     with pytest.raises(InputError, match=r"cc\.json"):
         open_dataset(root, "chair", "test")["cc"].camera(1)
+
+
+def test_broken_objects_are_left_out_when_asked(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (root / "kp_3d_anno" / CHAIR / "dd.npz").write_bytes(b"no zip")
+    whole = open_dataset(root, "chair", "test")
+    assert [views.id for views in whole] == ["cc", "dd"]
+    kept = open_dataset(root, "chair", "test", skip_broken=True, progress=False)
+    assert [views.id for views in kept] == ["cc"]
+    assert re.search(r"kp_3d_anno/03001627/dd\.npz cannot be read", kept.broken["dd"])
+    assert "skipped 1 of 2 objects of the test split of chair" in capsys.readouterr().err
+    assert open_dataset(root, "chair", "train", skip_broken=True, progress=False).broken == {}
+    assert capsys.readouterr().err == ""
 
 
 def test_what_is_not_there_is_said(root: Path) -> None:

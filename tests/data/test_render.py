@@ -200,6 +200,19 @@ def test_an_official_split_is_kept(tmp_path: Path, meshes: Path) -> None:
     assert not torch.equal(objects["a"].cameras().pose, objects["d"].cameras().pose)
 
 
+def test_pairs_are_drawn_among_annotated_objects(tmp_path: Path, meshes: Path) -> None:
+    record = {"parts": [{"part": "seat"}]}
+    (tmp_path / "table.json").write_text(json.dumps({"objects": dict.fromkeys("acd", record)}))
+    table = AnnotationTable(tmp_path / "table.json", "chair")
+    split = Split((), (), tuple("abcd"))
+    done = render_meshes(
+        tmp_path / "out", find_meshes(meshes, "chair"), "chair", sources=(table,), split=split, **SETTINGS
+    )
+    assert done.split.test == tuple("abcd")
+    assert {pair.src for pair in done.split.cross_inst_pairs} == set("acd")
+    assert done.split.valid_flags_for_test == {"a": True, "b": False, "c": True, "d": True}
+
+
 def test_mistakes(tmp_path: Path, meshes: Path) -> None:
     entries = find_meshes(meshes, "chair")
     for wrong, said in (
@@ -226,6 +239,8 @@ def test_command_line(tmp_path: Path, meshes: Path, capsys: pytest.CaptureFixtur
     assert "1 objects for training" in said
     assert "1 with parts, 1 with keypoints; 0 skipped" in said
     main(["check", str(out)])
+    main([*(str(tmp_path / "tests") if word == str(out) else word for word in common), "--all-test"])
+    assert "0 objects for training, 0 for validation, 4 for testing" in capsys.readouterr().out
     with pytest.raises(InputError, match="--limit 0"):
         main([*common, "--limit", "0"])
     with pytest.raises(InputError, match="there is no folder"):

@@ -25,6 +25,8 @@ from featurenerf.errors import InputError
 SAMPLES = 10
 LOPSIDED = {("table", "desk"), ("table", "corner")}
 """Families with something on one side only."""
+ONE_SIDED = {"exhaust end right"}
+"""Keypoints that may be there without their mirror image."""
 CASES = [(category, index) for category in CATEGORIES for index in range(SAMPLES)]
 
 
@@ -85,6 +87,8 @@ def test_keypoints_lie_on_the_surface_and_left_mirrors_right(category: str, inde
             assert point[1] > 0.005
         if (category, mesh.family) in LOPSIDED:
             continue
+        if partner not in mesh.keypoints and record.keypoint_names[key] in ONE_SIDED:
+            continue
         assert partner in mesh.keypoints, record.keypoint_names[key]
         if partner == key:
             assert abs(point[1]) < 0.05  # beside the middle where that falls between two slats
@@ -105,6 +109,8 @@ def test_front_and_top_are_where_the_frame_says(category: str) -> None:
         "bottle": [("bottom front", "bottom back", 0), ("neck foot front", "neck foot back", 0),
                    ("cap rim front", "shoulder left", 2), ("shoulder left", "bottom left", 2)],
         "airplane": [("nose", "tail end", 0), ("wing root front left", "wing root back left", 0), ("fin top", "nose", 2)],
+        "motorcycle": [("wheel front left", "wheel back left", 0), ("headlight", "taillight", 0),
+                       ("seat front", "seat back", 0), ("grip end left", "wheel front left", 2)],
     }[category]  # fmt: skip
     for index in range(SAMPLES):
         keypoints = sample(category, index).keypoints

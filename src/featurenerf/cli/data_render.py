@@ -27,6 +27,7 @@ def render(
     parts: Path | None = None,
     keypoints: Path | None = None,
     splits: Path | None = None,
+    all_test: bool = False,
     skip_broken: bool = False,
 ) -> None:
     """Make a data set of real meshes: pictures, cameras, splits, pairs, and parts and keypoints where known.
@@ -53,6 +54,7 @@ def render(
         keypoints: folder of KeypointNet.
         splits: folder of an official split; by default 70 % of the objects are for training, 10 % for validation, 20 %
             for testing.
+        all_test: all objects are for testing.
         skip_broken: leave out what is broken or missing, name it and count it, instead of stopping there.
     """
     from featurenerf.data import layout
@@ -67,7 +69,11 @@ def render(
         print(f"{meshes}: this catalogue is reserved for the last test: train on none of it, select nothing by it")
     synset = layout.SYNSETS.get(category, category)
     sources, broken = _sources(category, annotations, parts, keypoints, skip_broken)
+    if splits is not None and all_test:
+        raise InputError("--splits and --all-test contradict each other: give one of them")
     split = None if splits is None else read_split_lists(splits, synset)
+    if all_test:
+        split = layout.Split((), (), tuple(entry.id for entry in entries))
     done = render_meshes(out, entries, category, views, seed, size, workers, sources, split, skip_broken)
     for object_id, names in done.missing.items():
         print(f"{object_id} lacks {', '.join(names)}: plain colours are shown instead")
@@ -88,18 +94,25 @@ def _sources(
     category: str, annotations: Path | None, parts: Path | None, keypoints: Path | None, skip_broken: bool
 ) -> tuple[list, list[str]]:
     """The annotations asked for, and what is wrong with those of them that are left out."""
+    from featurenerf.data import layout
     from featurenerf.data.annotations.keypointnet import KeypointNet
     from featurenerf.data.annotations.partnet import PartNet
     from featurenerf.data.annotations.shapenet_part import ShapeNetPart
     from featurenerf.data.annotations.table import AnnotationTable
 
+    category = layout.category_name(category)
     sources: list = []
     broken: list[str] = []
     if parts is not None:
         if not parts.is_dir():
             raise InputError(f"there is no folder {parts}: give ShapeNet Part's or PartNet's")
         is_partnet = next(parts.glob("*/meta.json"), None) is not None
-        sources.append(PartNet(parts, category) if is_partnet else ShapeNetPart(parts, category))
+        if is_partnet:
+            partnet = PartNet(parts, category, skip_broken=skip_broken)
+            sources.append(partnet)
+            broken += partnet.broken
+        else:
+            sources.append(ShapeNetPart(parts, category))
     if keypoints is not None:
         known = KeypointNet(keypoints, category, skip_broken)
         sources.append(known)

@@ -15,6 +15,7 @@ import tyro
 
 from featurenerf.checkpoint import SHIPPED, load, read_config
 from featurenerf.cli.arguments import read
+from featurenerf.data import layout
 from featurenerf.data.readers.spair import SpairImage, read_pairs
 from featurenerf.data.synthesis import CATEGORIES
 from featurenerf.data.views import Dataset, open_dataset
@@ -159,9 +160,13 @@ def mirror_of(dataset: Dataset) -> dict[int, int] | None:
 
     Other data sets of the same category number their keypoints otherwise, and do not say which mirror each other.
     """
-    if not (dataset.root / "made" / f"{dataset.synset}.json").is_file() or dataset.category not in CATEGORIES:
+    path = dataset.root / "made" / f"{dataset.synset}.json"
+    if not path.is_file() or dataset.category not in CATEGORIES:
         return None
-    return dict(enumerate(CATEGORIES[dataset.category].mirror))
+    known, made = CATEGORIES[dataset.category], layout.read_json(path)
+    if "annotations" in made and made.get("keypoint_names") != list(known.keypoint_names):  # of rendered meshes
+        return None
+    return dict(enumerate(known.mirror))
 
 
 def _pairs(config: EvalConfig, dataset: Dataset) -> tuple[list[Pair], str]:

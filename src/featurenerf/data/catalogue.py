@@ -73,11 +73,7 @@ class MeshEntry:
         with TemporaryDirectory(prefix="featurenerf-") as folder:
             try:
                 with zipfile.ZipFile(self.archive) as content:
-                    beside = str(PurePosixPath(self.model).parent) + "/"
-                    content.extract(self.model, folder)
-                    for name in content.namelist():
-                        if name.startswith(beside) and PurePosixPath(name).suffix.lower() in _MATERIAL_SUFFIXES:
-                            content.extract(name, folder)
+                    _extract(content, self.model, folder)
             except (OSError, zipfile.BadZipFile, KeyError) as error:
                 raise InputError(
                     f"{self.archive}: {self.model} cannot be read ({error}): get the file again"
@@ -85,7 +81,18 @@ class MeshEntry:
             yield Path(folder) / self.model
 
 
-_MATERIAL_SUFFIXES = (".mtl", ".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tga", ".bin")
+def _extract(content: zipfile.ZipFile, model: str, folder: str) -> None:
+    """Takes out a mesh file, its material libraries, and the pictures and buffers that they name."""
+    content.extract(model, folder)
+    beside = str(PurePosixPath(model).parent) + "/"
+    names = [name for name in content.namelist() if name.startswith(beside) and name != model]
+    text = content.read(model).lower()
+    for is_library in (True, False):  # libraries name pictures
+        for name in names:
+            path = PurePosixPath(name.lower())
+            if (path.suffix == ".mtl") == is_library and path.suffix and path.name.encode() in text:
+                content.extract(name, folder)
+                text += content.read(name).lower() if is_library else b""
 
 
 def find_meshes(

@@ -50,7 +50,8 @@ def check_dataset(
 
 def _check_published(reader: Reader, root: Path, category: str, splits: Path | None, progress: bool) -> list[str]:
     """What is wrong with the objects of a category in a published format; a split that is not there is no problem."""
-    problems, missing = [], []
+    problems: list[str] = []
+    missing: list[str] = []
     for split in ("train", "val", "test"):
         try:
             dataset = reader.open_split(root, category, split, splits)

@@ -203,7 +203,11 @@ def _names(
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Of part labels (from 0) and of keypoint ids: names in data that we make, numbers in other data."""
     dataset = next(iter(found.values()))
-    if (root / "made" / f"{dataset.synset}.json").is_file() and dataset.category in CATEGORIES:
+    path = root / "made" / f"{dataset.synset}.json"
+    made = layout.read_json(path) if path.is_file() else {}
+    if made.get("part_names") and made.get("keypoint_names"):  # rendered from meshes, annotated by hand
+        return tuple(made["part_names"]), tuple(made["keypoint_names"])
+    if made and "annotations" not in made and dataset.category in CATEGORIES:
         known = CATEGORIES[dataset.category]
         return known.part_names, known.keypoint_names
     parts, keypoints = 0, 0

@@ -231,7 +231,8 @@ def _other_files(root: Path, synset: str, splits_dir: Path | str | None) -> Iter
     split = layout.split_file(root, synset, None if splits_dir is None else Path(splits_dir))
     if splits_dir is not None and not split.is_file():
         raise InputError(f"{split} is missing: give the folder of the split files")
-    for folder, path in (("splits", split), ("made", root / "made" / f"{synset}.json")):
+    beside = [(folder, root / folder / f"{synset}.json") for folder in ("made", "attribution")]
+    for folder, path in (("splits", split), *beside):
         if path.is_file():
             yield f"{folder}/{synset}.json", path
 

@@ -150,7 +150,7 @@ def render_meshes(
                     missing[object_id] = not_there
         split = _with_only(split, set(ids) - set(skipped))
         if not split.cross_inst_pairs and not split.cross_view_pairs:
-            split = with_pairs(split, views, settings.generator)
+            split = _with_pairs(split, {task.entry.id: task.kinds for task in tasks}, settings)
         layout.write_split(layout.split_file(out, settings.synset), split)
     except OSError as error:
         raise InputError(f"{out} cannot be written ({error}): free some space or give another --out") from error
@@ -245,6 +245,16 @@ def _write_attribution(out: Path, synset: str, tasks: Sequence[_Task]) -> None:
         "objects": {task.entry.id: asdict(task.entry.attribution) for task in tasks},
     }
     layout.write_json(out / "attribution" / f"{synset}.json", about)
+
+
+def _with_pairs(split: Split, kinds: dict[str, frozenset[Kind]], settings: Settings) -> Split:
+    """Pairs among the test objects that have all annotations that any of them has; the flags say which they are."""
+    known = frozenset[Kind]().union(*(kinds[name] for name in split.test))
+    among = tuple(name for name in split.test if kinds[name] == known)
+    if len(among) < 2:
+        among = split.test
+    paired = with_pairs(replace(split, test=among), settings.views, settings.generator)
+    return replace(paired, test=split.test, valid_flags_for_test={name: name in among for name in split.test})
 
 
 def _missing(split: Split, by_id: dict[str, MeshEntry], skip: bool) -> dict[str, str]:

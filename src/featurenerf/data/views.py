@@ -267,7 +267,9 @@ def open_dataset(
 
 def reader_of(root: DataPath) -> Reader | None:
     """The reader that recognises a data set; None for what is in our own layout."""
-    for name in READERS if isinstance(root, Path) else ():
+    if not isinstance(root, Path):
+        return None
+    for name in READERS:
         reader = cast(Reader, import_module(name))
         if reader.recognises(root):
             return reader

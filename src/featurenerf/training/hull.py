@@ -79,6 +79,8 @@ def visual_hull(views: ObjectViews, count: int, pictures: int = 20) -> Hull:
     inside = sphere.clone()
     for view in np.linspace(0, count - 1, min(pictures, count)).round().astype(int):
         camera, alpha = views.camera(int(view)), torch.from_numpy(views.picture(int(view))[..., 3])
+        if not alpha.any():  # a blank picture says nothing of where the object is
+            continue
         xy = camera.project(grid[inside])[0].floor().long()
         seen = (xy >= 0).all(-1) & (xy[:, 0] < camera.width) & (xy[:, 1] < camera.height)
         on = torch.zeros(len(xy), dtype=torch.bool)

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tqdm import tqdm
 
 from featurenerf.data import layout
 from featurenerf.data.annotations.base import AnnotatedMesh, Kind
@@ -79,24 +80,32 @@ class PartNet:
         level_table: file of the parts of a level; by default the one of level 1 in ``stats`` in or beside ``folder``,
             or else what it holds in the release.
     Raises:
-        InputError: no parts are known of the category, or there is no annotation of it.
+        InputError: no parts are known of the category, there is no annotation of it, or a ``meta.json`` is broken. With
+            ``skip_broken`` the latter is noted in ``broken`` instead.
     """
 
     keypoint_names: tuple[str, ...] = ()
 
-    def __init__(self, folder: Path | str, category: str, level_table: Path | str | None = None) -> None:
+    def __init__(
+        self, folder: Path | str, category: str, level_table: Path | str | None = None, skip_broken: bool = False
+    ) -> None:
         self.folder = Path(folder)
         name = layout.category_name(category)
         self._paths = _level(self.folder, name, None if level_table is None else Path(level_table))
         self.part_names: tuple[str, ...] = ("background", *self._paths)
         self._annotations: dict[str, Path] = {}
         metas = sorted(self.folder.glob("*/meta.json"), key=lambda path: (len(path.parent.name), path.parent.name))
-        for path in metas:
-            meta = layout.read_json(path)
-            if not isinstance(meta, dict) or not isinstance(meta.get("model_id"), str):
-                raise InputError(f"{path} does not name its model_id: download it again")
-            if str(meta.get("model_cat", name)).lower() == name:
-                self._annotations.setdefault(meta["model_id"], path.parent)
+        self.broken: list[str] = []
+        for path in tqdm(metas, "PartNet: annotations", leave=False, disable=len(metas) < 1000):
+            try:
+                model_id, is_of = _meta(path, name)
+            except InputError as error:
+                if not skip_broken:
+                    raise
+                self.broken.append(str(error))
+                continue
+            if is_of:
+                self._annotations.setdefault(model_id, path.parent)
         if not self._annotations:
             raise InputError(
                 f"{self.folder} holds no annotation of a {name}: give the folder with <annotation>/meta.json"
@@ -105,6 +114,14 @@ class PartNet:
     def get(self, object_id: str) -> PartNetAnnotation | None:
         folder = self._annotations.get(object_id)
         return None if folder is None else PartNetAnnotation(folder, self._paths)
+
+
+def _meta(path: Path, category: str) -> tuple[str, bool]:
+    """The mesh that an annotation is of, and whether it is of the category."""
+    meta = layout.read_json(path)
+    if not isinstance(meta, dict) or not isinstance(meta.get("model_id"), str):
+        raise InputError(f"{path} does not name its model_id: download it again, or leave it out with --skip-broken")
+    return meta["model_id"], str(meta.get("model_cat", category)).lower() == category
 
 
 def _level(folder: Path, category: str, table: Path | None) -> tuple[str, ...]:

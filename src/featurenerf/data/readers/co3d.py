@@ -83,7 +83,7 @@ def open_split(root: Path, category: str, split: str, splits: Path | None) -> Da
 
 
 class Co3dObject(ObjectViews):
-    """One sequence; its views are the chosen frames, in order. Frames without a camera (of the hidden test) are not."""
+    """One sequence; its views are the chosen frames, in order, less those without a camera or with an empty mask."""
 
     def __init__(
         self, root: Path, synset: str, sequence: str, chosen: list[int], frames: dict[int, Frame], annotations: Path
@@ -144,7 +144,7 @@ class Co3dObject(ObjectViews):
                     f"{self.annotations} lacks frame {number} of sequence {self.id}, which the set list names: "
                     "download it again, or give another set list with --splits"
                 )
-            if self.frames[number].get("viewpoint") is not None:
+            if _is_usable(self.frames[number]):
                 found.append(self.frames[number])
         if not found:
             raise InputError(f"{self.annotations} has no camera for sequence {self.id}: take another set list")
@@ -240,6 +240,13 @@ class Co3dObject(ObjectViews):
         distance = self._original.centre.norm(dim=-1)
         near, far = max(0.05, float(distance.min()) - 0.5), float(distance.max()) + 0.5
         return replace(Camera.stack(cameras), near=near, far=far)
+
+
+def _is_usable(frame: Frame) -> bool:
+    """Whether a frame has a camera, and a mask that holds more than a thousandth of the picture."""
+    mass = (frame.get("mask") or {}).get("mass")
+    least = 1e-3 * float(np.prod(frame["image"]["size"])) if mass is not None else 0.0
+    return frame.get("viewpoint") is not None and (mass is None or mass > least)
 
 
 # ---------------------------------------------------------------------- geometry

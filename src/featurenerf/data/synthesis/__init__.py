@@ -6,14 +6,14 @@ from collections.abc import Callable
 
 import numpy as np
 
-from featurenerf.data.synthesis import airplane, bottle, car, chair, table
+from featurenerf.data.synthesis import airplane, bottle, car, chair, motorcycle, table
 from featurenerf.data.synthesis.objects import Category as Category
 from featurenerf.data.synthesis.objects import LabelledMesh as LabelledMesh
 from featurenerf.data.synthesis.objects import Material as Material
 from featurenerf.errors import InputError
 
 _MAKERS: dict[str, tuple[Category, Callable[[np.random.Generator, str], LabelledMesh]]] = {
-    module.CATEGORY.name: (module.CATEGORY, module.make) for module in (chair, car, table, airplane, bottle)
+    module.CATEGORY.name: (module.CATEGORY, module.make) for module in (chair, car, table, airplane, bottle, motorcycle)
 }
 _GOLDEN = (5**0.5 - 1) / 2
 
