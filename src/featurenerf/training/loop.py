@@ -114,8 +114,21 @@ def train(config: TrainConfig) -> Path:
 
 
 def new_model(config: TrainConfig) -> Model:
-    """The model of a configuration, with random weights drawn from its seed."""
+    """The model of a configuration: with random weights drawn from its seed, or those of a checkpoint.
+
+    Raises:
+        InputError: when the checkpoint is of another field or feature dimension.
+    """
     torch.manual_seed(config.seed)
+    if config.start_from is not None:
+        model = checkpoint.load(config.start_from)
+        found = (model.name, model.config.feature_dim)
+        if found != (config.field, config.feature_dim):
+            raise InputError(
+                f"--start-from {config.start_from} is a {found[0]} field with features of {found[1]} numbers: give "
+                f"--field {found[0]} --feature-dim {found[1]}"
+            )
+        return model
     if config.field == "fast":
         model = FastModel(FastConfig(feature_dim=config.feature_dim))
         model.net.backbone.load_state_dict(imagenet_weights())
