@@ -29,5 +29,7 @@ def test_a_cache_is_filled_once(tmp_path: Path, capsys: pytest.CaptureFixture[st
     main([*command, *settings])
     assert "made" not in capsys.readouterr().out
     assert len(FeatureCache(tmp_path / "cache")) == 3 * objects
-    with pytest.raises(InputError, match=r"made otherwise \(components, teacher, weights\)"):
+    with pytest.raises(InputError, match=r"made otherwise \(precision\)"):
+        main([*command, *settings, "--precision", "byte"])
+    with pytest.raises(InputError, match=r"made otherwise \(teacher, weights\)"):
         main([*command, "--components", "8"])

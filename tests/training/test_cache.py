@@ -22,6 +22,7 @@ from featurenerf.training.batches import make_batch
 from featurenerf.training.cache import FeatureCache, picture_key
 from featurenerf.training.config import Budget, TrainConfig
 from featurenerf.training.loop import train
+from featurenerf.training.projection import Projection
 from featurenerf.training.targets import TeacherTargets, fill_cache, fit_projection, open_cache
 
 BUDGET = Budget(steps=1, objects=2, source_views=1, target_views=2, rays=100, views=4)
@@ -109,6 +110,44 @@ def _whole(folder: Path, objects: Dataset) -> tuple[Teacher, object, torch.devic
     return teacher, projection, CPU, False, cache
 
 
+def test_bytes_take_half_the_space_and_hardly_change_a_feature(objects: Dataset, tmp_path: Path) -> None:
+    caches = {}
+    for precision in ("half", "byte"):
+        cache, projection = open_cache(tmp_path / precision, Small(), list(objects), 12, False, precision=precision)
+        filled = fill_cache(TeacherTargets(Small(), projection, CPU, False, cache), list(objects), progress=False)
+        assert filled.cosine is not None
+        assert filled.cosine > 0.999
+        caches[precision] = cache
+    half, byte = (FeatureCache(tmp_path / precision) for precision in caches)
+    key = picture_key(objects[1].picture(2))
+    assert torch.equal(byte[key], caches["byte"][key])
+    assert torch.equal(byte[key], byte.rounded(half[key]))
+    assert torch.equal(byte[key][-1], half[key][-1])
+    assert (byte[key] == 0).all(0).sum() == (half[key] == 0).all(0).sum()
+    assert not torch.equal(byte[key], half[key])
+    smaller = half.bytes - byte.bytes
+    cells = sum(int(half[picture_key(o.picture(v))][-1].sum()) for o in objects for v in range(len(o)))
+    assert abs(smaller - cells * 12) < 16
+
+
+@pytest.mark.parametrize("precision", ["half", "byte"])
+def test_a_cache_of_more_components_serves_runs_of_fewer(objects: Dataset, tmp_path: Path, precision: str) -> None:
+    """The projection is the one that would be fitted, the features are those but for rounding."""
+    open_cache(tmp_path / "cache", Small(), list(objects), 12, False, precision=precision)  # type: ignore[arg-type]
+    cache, projection = open_cache(tmp_path / "cache", Small(), list(objects), 5, False)
+    direct = fit_projection(Small(), list(objects), 5)
+    assert torch.equal(projection.basis, direct.basis)
+    torch.testing.assert_close(projection.scale, direct.scale)
+    assert projection.explained == pytest.approx(direct.explained)
+    batch = make_batch(objects, BUDGET, np.random.default_rng(0))
+    expected, present = TeacherTargets(Small(), direct, CPU, False).of(batch)
+    for _ in range(2):  # when they are made, and when they are read
+        got, there = TeacherTargets(Small(), projection, CPU, False, cache).of(batch)
+        cache.flush()
+        assert torch.equal(there, present)
+        assert (got - expected)[present[..., 0] > 0].abs().max() < (0.01 if precision == "half" else 0.2)
+
+
 def test_filling_goes_on_after_a_kill(objects: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Shards of three pictures; killed at the eighth picture, two shards are there and stay."""
     monkeypatch.setattr(cache_module, "SHARD_PICTURES", 3)
@@ -170,7 +209,7 @@ def test_foreign_and_stale_caches_are_refused(objects: Dataset, tmp_path: Path) 
     cases = (
         ({"teacher": other}, "weights"),
         ({"teacher": renamed}, "teacher"),
-        ({"components": 4}, "components"),
+        ({"precision": "byte"}, "precision"),
         ({"bf16": True}, "bfloat16"),
     )
     for changes, what in cases:
@@ -179,6 +218,8 @@ def test_foreign_and_stale_caches_are_refused(objects: Dataset, tmp_path: Path) 
         assert "\n" not in str(caught.value)
     with pytest.raises(InputError, match=r"made otherwise \(pictures\)"):
         open_cache(folder, Small(), list(objects)[:1], 8, False)
+    with pytest.raises(InputError, match="holds 8 components of a feature, not 9"):
+        opened(folder, objects, components=9)
     opened(folder, objects)
 
 
@@ -209,7 +250,7 @@ def test_damaged_caches_are_refused(objects: Dataset, tmp_path: Path) -> None:
 
 def test_shards_are_mapped_not_read(tmp_path: Path) -> None:
     """A shard of 64 MiB costs no memory before its values are looked at."""
-    FeatureCache.create(tmp_path / "cache", {}, lambda path: path.write_bytes(b""))
+    FeatureCache.create(tmp_path / "cache", {}, Projection.fit(torch.rand(200, 128), 128))
     one = FeatureCache(tmp_path / "cache")
     for number in range(8):
         one._pending[f"{number:032x}"] = torch.ones(129, 181, 181, dtype=torch.float16)
@@ -246,6 +287,8 @@ def test_training_with_a_cache_ends_where_training_without_does(
     assert all(torch.equal(plain[name], read[name]) for name in plain)
     assert Small.asked <= 8  # views that the first run did not draw; a run without asks of 192 for the projection
     train(tiny(out=tmp_path / "reading", seed=1, resume=True))  # a cache is no setting of the run
-    with pytest.raises(InputError, match=r"made otherwise \(components\)"):
-        train(tiny(out=tmp_path / "other", cache=tmp_path / "cache", feature_dim=7))
+    with pytest.raises(InputError, match="holds 8 components of a feature, not 9"):
+        train(tiny(out=tmp_path / "other", cache=tmp_path / "cache", feature_dim=9))
     assert not (tmp_path / "other").exists()
+    fewer = weights(train(tiny(out=tmp_path / "fewer", cache=tmp_path / "cache", feature_dim=5, steps=2)).parent)
+    assert fewer.keys() == plain.keys()

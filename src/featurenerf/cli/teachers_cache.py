@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 
 def cache(
@@ -11,6 +12,7 @@ def cache(
     category: tuple[str, ...],
     teacher: str = "efficientnet-lite0",
     components: int = 64,
+    precision: Literal["half", "byte"] = "half",
     views: int | None = None,
     splits: Path | None = None,
     device: str = "cpu",
@@ -18,14 +20,15 @@ def cache(
     """Put a teacher's features of a data set's training and validation pictures into a cache.
 
     Stopped half-way, the same command takes the work up again. `featurenerf train --cache OUT`, with the same data,
-    categories, teacher and --feature-dim, reads them, and ends with the same weights as without.
+    categories and teacher, reads them.
 
     Args:
         data: the data set: a folder, a pack, or the address of a pack.
         out: folder of the cache.
         category: the categories that one model is to be trained on.
         teacher: NAME[@SETTING=VALUE,...][:PATH], see `featurenerf teachers list`.
-        components: principal components that are kept; training's --feature-dim.
+        components: principal components that are kept: training's --feature-dim or more; 0 for all.
+        precision: byte takes half the space and rounds a little; half is exact where components are --feature-dim.
         views: how many views of each object (the first); by default all.
         splits: folder of the split files; by default ``splits`` of the data set.
         device: where the teacher runs: cpu, cuda, mps.
@@ -38,14 +41,14 @@ def cache(
     where = usable_device(device)
     train, val = ([o for name in category for o in open_dataset(data, name, part, splits)] for part in ("train", "val"))
     network = load_teacher(with_prompt(teacher, category)).to(where)
-    kept, projection = open_cache(out, network, train, components, bf16=True)
+    kept, projection = open_cache(out, network, train, components or network.dim, bf16=True, precision=precision)
     targets = TeacherTargets(network, projection, where, bf16=True, cache=kept)
     filled = fill_cache(targets, [*train, *val], views)
     objects = len(train) + len(val)
     print(
         f"{out}: {len(kept)} pictures of {objects} objects, {kept.bytes / 1e6:.1f} MB, "
         f"{kept.bytes / objects / 1e6:.3f} MB an object\n"
-        f"{components} of {network.dim} components hold {100 * projection.explained:.1f} % of the variance"
+        f"{len(projection.basis.T)} of {network.dim} components hold {100 * projection.explained:.1f} % of the variance"
     )
     if filled.cosine is not None:
         print(

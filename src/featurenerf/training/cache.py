@@ -1,4 +1,4 @@
-"""Projected teacher features on disk: half precision, the object's cells only, in memory-mapped shards.
+"""Projected teacher features on disk: 16 or 8 bits a number, the object's cells only, in memory-mapped shards.
 
 A cache is a folder::
 
@@ -17,17 +17,18 @@ import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float16, UInt8
+from jaxtyping import Float, Float16, Int8, UInt8
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from featurenerf.checkpoint import write_atomically
 from featurenerf.errors import InputError
+from featurenerf.training.projection import Projection
 
 FORMAT = 1
 SHARD_PICTURES = 512
@@ -53,6 +54,9 @@ class FeatureCache:
         """
         self.folder = folder
         self.about = _read_about(folder)
+        self.projection = _read_projection(folder)
+        """Of the features that are kept."""
+        self._steps = _steps(self.projection) if self.about["precision"] == "byte" else None
         self.bytes = 0
         """Size of the shards."""
         self._shards: list[dict[str, Tensor]] = []
@@ -63,9 +67,15 @@ class FeatureCache:
             self._open(path)
 
     @staticmethod
-    def create(folder: Path, about: Mapping[str, Any], write_projection: Any) -> None:
-        """Make an empty cache; ``write_projection(path)`` writes its projection.
+    def create(
+        folder: Path, about: Mapping[str, Any], projection: Projection, precision: Literal["half", "byte"] = "half"
+    ) -> None:
+        """Make an empty cache.
 
+        Args:
+            about: what ``expect`` compares later.
+            precision: half keeps what is added to the bit; byte takes half the space, and rounds to steps of a
+                twentieth of each component's standard deviation.
         Raises:
             InputError: when the folder holds something already, or cannot be written.
         """
@@ -73,9 +83,10 @@ class FeatureCache:
             folder.mkdir(parents=True, exist_ok=True)
             if any(path for path in folder.iterdir() if path.name != "projection.safetensors"):
                 raise InputError(f"{folder} holds something that is no cache of features: give another folder")
-            write_atomically(folder / "projection.safetensors", write_projection)
-            content = json.dumps({"format": FORMAT, **about}, indent=2) + "\n"
-            write_atomically(folder / "cache.json", lambda path: path.write_text(content))
+            write_atomically(folder / "projection.safetensors", projection.write)
+            facts = {"components": len(projection.basis.T), "variance_explained": projection.explained}
+            content = {"format": FORMAT, **about, "precision": precision, **facts}
+            write_atomically(folder / "cache.json", lambda path: path.write_text(json.dumps(content, indent=2) + "\n"))
         except OSError as error:
             raise InputError(f"{folder} cannot be written ({error.strerror}): give another folder") from error
 
@@ -103,7 +114,7 @@ class FeatureCache:
         return key in self._places or key in self._pending
 
     def __getitem__(self, key: str) -> Float16[Tensor, "c h w"]:
-        """The map that was added, to the bit."""
+        """The map that was added; in bytes, as it was ``rounded``."""
         if key in self._pending:
             return self._pending[key]
         number, row = self._places[key]
@@ -114,7 +125,7 @@ class FeatureCache:
         values = shard["values"][start:stop]
         whole = torch.zeros(h * w, values.shape[1] + 1, dtype=torch.float16)
         cells = torch.from_numpy(mask)
-        whole[cells, :-1] = values
+        whole[cells, :-1] = values if self._steps is None else (values * self._steps).half()
         whole[cells, -1] = 1
         return whole.T.unflatten(1, (h, w)).contiguous()
 
@@ -124,9 +135,16 @@ class FeatureCache:
             return
         if not self._pending:
             self._since = time.monotonic()
-        self._pending[key] = features.cpu()
+        self._pending[key] = self.rounded(features.cpu())
         if len(self._pending) >= SHARD_PICTURES or time.monotonic() - self._since > SHARD_SECONDS:
             self.flush()
+
+    def rounded(self, features: Float16[Tensor, "c h w"]) -> Float16[Tensor, "c h w"]:
+        """A map as it comes back from this cache."""
+        if self._steps is None:
+            return features
+        values = _bytes(features[:-1].movedim(0, -1), self._steps) * self._steps
+        return torch.cat([values.movedim(-1, 0).half(), features[-1:]])
 
     def flush(self) -> None:
         """Write what was added since the last shard."""
@@ -134,13 +152,14 @@ class FeatureCache:
             return
         maps = [features.flatten(1).T for features in self._pending.values()]
         masks = [rows[:, -1] > 0 for rows in maps]
+        values = torch.cat([rows[mask, :-1] for rows, mask in zip(maps, masks, strict=True)]).contiguous()
         counts = torch.tensor([0, *(int(mask.sum()) for mask in masks)])
         keys = np.stack([np.frombuffer(bytes.fromhex(key), np.uint8) for key in self._pending])
         tensors = {
             "keys": torch.from_numpy(keys),
             "masks": torch.from_numpy(np.stack([np.packbits(mask.numpy()) for mask in masks])),
             "starts": counts.cumsum(0),
-            "values": torch.cat([rows[mask, :-1] for rows, mask in zip(maps, masks, strict=True)]).contiguous(),
+            "values": values if self._steps is None else _bytes(values, self._steps),
             "grid": torch.tensor(next(iter(self._pending.values())).shape[1:]),
         }
         path = self.folder / f"shard-{hashlib.sha256(keys.tobytes()).hexdigest()[:16]}.safetensors"
@@ -148,11 +167,15 @@ class FeatureCache:
         self._pending = {}
         self._open(path)
 
+    @property
+    def _dtype(self) -> torch.dtype:
+        return torch.float16 if self._steps is None else torch.int8
+
     def _open(self, path: Path) -> None:
         try:
             with safe_open(path, "pt") as file:  # maps the file: only what is looked at is read
                 shard = {name: file.get_tensor(name) for name in ("keys", "masks", "starts", "values", "grid")}
-            if len(shard["starts"]) != len(shard["keys"]) + 1 or shard["values"].dtype != torch.float16:
+            if len(shard["starts"]) != len(shard["keys"]) + 1 or shard["values"].dtype != self._dtype:
                 raise ValueError("its tensors do not fit together")
         except (OSError, SafetensorError, ValueError) as error:
             raise InputError(f"{path} is damaged ({error}): delete it, its pictures will be made again") from error
@@ -180,3 +203,22 @@ def _read_about(folder: Path) -> dict[str, Any]:
             f"{path} is of format {about.get('format')}, not {FORMAT}: delete the folder and make it again"
         )
     return about
+
+
+def _read_projection(folder: Path) -> Projection:
+    path = folder / "projection.safetensors"
+    try:
+        return Projection.read(path)
+    except (OSError, SafetensorError, KeyError) as error:
+        raise InputError(f"{path} is damaged ({error}): delete {folder} and make it again") from error
+
+
+def _steps(projection: Projection) -> Float[Tensor, " k"]:
+    """What a byte counts in each component: 127 of them are six standard deviations."""
+    assert projection.variances is not None
+    deviation = projection.variances.sqrt().float() / projection.scale
+    return (deviation * 6 / 127).clamp(min=1e-6)
+
+
+def _bytes(values: Float16[Tensor, "*n k"], steps: Float[Tensor, " k"]) -> Int8[Tensor, "*n k"]:
+    return (values.float() / steps).round().clamp(-127, 127).to(torch.int8)

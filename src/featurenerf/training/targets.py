@@ -11,13 +11,12 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Float16, UInt8
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 from tqdm import tqdm
 
@@ -26,56 +25,11 @@ from featurenerf.errors import InputError
 from featurenerf.teachers import Teacher
 from featurenerf.training.batches import Batch
 from featurenerf.training.cache import FeatureCache, picture_key
+from featurenerf.training.projection import Projection
 
 FIT_SEED, FIT_PICTURES = 0, 192
 """Which and how many views the projection is fitted to: the same ones whatever a run's own seed."""
 _GPU_BATCH, _READ_AT_ONCE = 32, 64
-
-
-@dataclass(frozen=True)
-class Projection:
-    """Principal components of a teacher's features, scaled so that a component has unit variance on average.
-
-    A feature f becomes ``(f - mean) @ basis / scale``; ``feature * scale @ basis.T + mean`` goes back.
-    """
-
-    mean: Float[Tensor, " c"]
-    basis: Float[Tensor, "c k"]
-    scale: Float[Tensor, ""]
-    explained: float
-    """Share of the variance that the components hold."""
-
-    @classmethod
-    def fit(cls, features: Float[Tensor, "n c"], components: int) -> Projection:
-        mean = features.mean(0)
-        centred = (features - mean).double()
-        values, vectors = torch.linalg.eigh(centred.T @ centred / len(features))
-        basis = vectors[:, -components:].flip(1)
-        basis = basis * basis.gather(0, basis.abs().argmax(0, keepdim=True)).sign()  # eigenvectors have no sign
-        kept = values[-components:].clamp(min=0)
-        explained = float(kept.sum() / values.clamp(min=0).sum())
-        basis = basis.float().contiguous()  # in memory as after reading it, or products come out otherwise
-        return cls(mean, basis, kept.mean().sqrt().float(), explained)
-
-    def __call__(self, features: Float[Tensor, "*n c"]) -> Float[Tensor, "*n k"]:
-        return (features - self.mean) @ self.basis / self.scale
-
-    def back(self, values: Float[Tensor, "*n k"]) -> Float[Tensor, "*n c"]:
-        """The closest feature that has these components."""
-        return values * self.scale @ self.basis.T + self.mean
-
-    def write(self, path: Path) -> None:
-        share = torch.tensor(self.explained, dtype=torch.float64)
-        tensors = {"mean": self.mean, "basis": self.basis, "scale": self.scale, "explained": share}
-        save_file({name: value.cpu().contiguous() for name, value in tensors.items()}, path)
-
-    @classmethod
-    def read(cls, path: Path) -> Projection:
-        tensors = load_file(path)
-        return cls(tensors["mean"], tensors["basis"], tensors["scale"], float(tensors["explained"]))
-
-    def to(self, device: torch.device) -> Projection:
-        return Projection(self.mean.to(device), self.basis.to(device), self.scale.to(device), self.explained)
 
 
 class TeacherTargets:
@@ -91,6 +45,7 @@ class TeacherTargets:
     ) -> None:
         self.teacher, self.projection = teacher, projection.to(device)
         self.device, self.bf16, self.cache = device, bf16, cache
+        self.kept = self.projection if cache is None else cache.projection.to(device)
         self._maps: dict[tuple[int, int], Tensor] = {}
         self._keys: dict[tuple[int, int], str] = {}
 
@@ -127,7 +82,7 @@ class TeacherTargets:
 
     def _projected(self, maps: Float[Tensor, "n c hf wf"]) -> Float16[Tensor, "n k1 hf wf"]:
         on_object = maps.abs().sum(1, keepdim=True) > 0
-        projected = self.projection(maps.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        projected = self.kept(maps.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
         return torch.cat([torch.where(on_object, projected, 0.0), on_object], 1).half()
 
     def _from_memory(self, batch: Batch, views: Sequence[tuple[int, int]]) -> list[Tensor]:
@@ -147,7 +102,12 @@ class TeacherTargets:
             made = self.maps(pictures[torch.as_tensor(list(missing.values()), device=pictures.device)])
             for key, features in zip(missing, made, strict=True):
                 cache.add(key, features)
-        return [cache[self._keys[view]] for view in views]
+        found = [cache[self._keys[view]] for view in views]
+        count = len(self.projection.basis.T)
+        if count == len(found[0]) - 1:
+            return found
+        ratio = float(self.kept.scale / self.projection.scale)  # the first of the cache's components, scaled anew
+        return [torch.cat([features[:count].float() * ratio, features[-1:].float()]) for features in found]
 
 
 @dataclass(frozen=True)
@@ -187,7 +147,8 @@ def fill_cache(
                         cache.add(new[number], kept)
                         number += 1
                         there = kept[-1] > 0
-                        decoded = targets.projection.back(kept[:-1, there].float().T)
+                        stored = cache.rounded(kept.cpu()).to(kept.device)
+                        decoded = targets.kept.back(stored[:-1, there].float().T)
                         similarity += float(F.cosine_similarity(decoded, features[:, there].T).sum())
                         cells += int(there.sum())
             made += len(new)
@@ -203,12 +164,19 @@ def open_cache(
     components: int,
     bf16: bool,
     fitted: Projection | None = None,
+    precision: Literal["half", "byte"] | None = None,
 ) -> tuple[FeatureCache, Projection]:
-    """The cache in a folder, and the projection of its features; both are made if the folder is not there yet.
+    """The cache in a folder, and the projection to so many components; both are made if the folder is not there yet.
+
+    With a cache of just these components in half precision, training ends with the same weights as without one (on a
+    CPU; on a GPU a map depends in its last bits on what else was in the teacher's batch). With a cache of more
+    components or in bytes, targets are rounded otherwise.
 
     Args:
         objects: the training objects, which the projection is fitted to.
+        components: the cache may hold more: the first of them are then taken.
         fitted: the projection of a run that is resumed, which the cache must have.
+        precision: of a new cache (half, unless said); an old one must have it, if it is said.
     Raises:
         InputError: when the cache is of another teacher, or other settings, objects or pictures; or damaged.
     """
@@ -219,20 +187,18 @@ def open_cache(
     recipe = {
         "teacher": teacher.about or teacher.name,
         "weights": teacher.fingerprint(),
-        "components": components,
         "bfloat16": bf16,
         "pictures": pictures.hexdigest(),
     }
     if not FeatureCache.exists(folder):
         projection = fitted or fit_projection(teacher, objects, components)
-        FeatureCache.create(folder, {**recipe, "variance_explained": projection.explained}, projection.write)
+        FeatureCache.create(folder, recipe, projection, precision or "half")
     cache = FeatureCache(folder)
-    cache.expect(recipe)
-    path = folder / "projection.safetensors"
-    try:
-        projection = Projection.read(path)
-    except (OSError, SafetensorError, KeyError) as error:
-        raise InputError(f"{path} is damaged ({error}): delete {folder} and make it again") from error
+    cache.expect(recipe if precision is None else {**recipe, "precision": precision})
+    held = len(cache.projection.basis.T)
+    if held < components:
+        raise InputError(f"{folder} holds {held} components of a feature, not {components}: give another folder")
+    projection = cache.projection.shortened(components)
     if fitted is not None and not torch.equal(fitted.basis, projection.basis):
         raise InputError(f"{folder} has another projection than the run: resume without it, or give another folder")
     return cache, projection

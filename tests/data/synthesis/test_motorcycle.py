@@ -94,8 +94,9 @@ def test_families_have_the_proportions_of_their_kind() -> None:
 @pytest.mark.parametrize("family", CATEGORY.families)
 def test_every_solid_is_closed_and_faces_outward(family: str, monkeypatch: pytest.MonkeyPatch) -> None:
     solids: list[Surface] = []
+    whole = sample(family, 0)
     monkeypatch.setattr(Assembly, "add", lambda self, surface, *rest: solids.append(surface))
-    monkeypatch.setattr(Assembly, "build", lambda self, family: sample(family, 0))
+    monkeypatch.setattr(Assembly, "build", lambda self, family: whole)
     make(np.random.default_rng([3, 0]), family)
     assert len(solids) > 40
     for solid in solids:

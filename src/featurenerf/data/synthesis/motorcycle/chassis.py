@@ -69,7 +69,7 @@ def add_wheel(a: Assembly, rng: np.random.Generator, plan: Plan, front: bool, sp
             tilt = arm.move([-0.03, 0, 0]).turn(rotation("y", skew + np.sign(offset) * 6)).move([0.03, 0, 0])
             pieces.append((spun(tilt, offset + np.arange(count) * 360 / count), plan.rim))
     else:
-        dish = [(rim, -0.5 * w), (0.4 * rim, -0.75 * w), (0.06, -0.8 * w), (0.05, -1.0 * w)]
+        dish = [(0.05, -w), (0.06, -0.8 * w), (0.4 * rim, -0.75 * w), (rim, -0.5 * w)]
         pieces.append((revolve([*dish, *[(q, -y) for q, y in dish[::-1]]], 24).turn(lay), plan.rim))
     if plan.family not in ("scooter", "moped"):
         disc, y = (min(0.62 * rim, 0.165), plan.legs - 0.024) if front else (0.45 * rim, plan.tyres[1] + 0.02)
