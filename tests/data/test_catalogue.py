@@ -106,10 +106,12 @@ def test_archives_are_read_in_place(tmp_path: Path) -> None:
 
 def test_reserved_catalogues_are_taken_by_name_only(tmp_path: Path) -> None:
     folder = unpacked(tmp_path / "reserved", PROPERTIES.replace("Free#Models", RESERVED[0]).replace("Free#", "R#"))
-    packed(folder, tmp_path / "r.sh3f")
-    packed(unpacked(tmp_path / "free"), tmp_path / "f.sh3f")
+    (tmp_path / "share" / "furniture").mkdir(parents=True)
+    packed(folder, tmp_path / "share" / "furniture" / "r.sh3f")
+    packed(unpacked(tmp_path / "free"), tmp_path / "share" / "sweethome3d.jar")
     assert [entry.id for entry in find_meshes(tmp_path, "chair")] == ["Free-chair1"]
-    (entry,) = find_meshes(tmp_path / "r.sh3f", "chair")
+    assert [entry.id for entry in find_meshes(tmp_path / "share", "chair")] == ["Free-chair1"]
+    (entry,) = find_meshes(tmp_path / "share" / "furniture" / "r.sh3f", "chair")
     assert entry.attribution.reserved
 
 

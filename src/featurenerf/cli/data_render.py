@@ -36,7 +36,7 @@ def render(
 
     Args:
         meshes: a folder of OBJ, GLB, glTF, PLY or OFF files; a Sweet Home 3D catalogue (.sh3f, .jar, a folder of
-            .sh3f); a ShapeNet folder; or a JSON list of meshes.
+            such); a ShapeNet folder; or a JSON list of meshes.
         category: such as chair; catalogues and ShapeNet folders are searched for it.
         out: folder of the data set; it may hold other categories already.
         views: pictures of each object.
@@ -49,7 +49,8 @@ def render(
         only: patterns of the ids to take, such as "Scopia-*".
         without: patterns of the ids to leave out.
         limit: take the first so many meshes.
-        annotations: hand-made table of parts and keypoints, a JSON file.
+        annotations: hand-made table of parts and keypoints, a JSON file; or sweethome3d, the one for chairs and tables
+            of the free furniture libraries.
         parts: folder of ShapeNet Part (either release) or of PartNet.
         keypoints: folder of KeypointNet.
         splits: folder of an official split; by default 70 % of the objects are for training, 10 % for validation, 20 %
@@ -98,7 +99,7 @@ def _sources(
     from featurenerf.data.annotations.keypointnet import KeypointNet
     from featurenerf.data.annotations.partnet import PartNet
     from featurenerf.data.annotations.shapenet_part import ShapeNetPart
-    from featurenerf.data.annotations.table import AnnotationTable
+    from featurenerf.data.annotations.table import AnnotationTable, table_file
 
     category = layout.category_name(category)
     sources: list = []
@@ -118,5 +119,5 @@ def _sources(
         sources.append(known)
         broken += known.broken
     if annotations is not None:
-        sources.append(AnnotationTable(annotations, category))
+        sources.append(AnnotationTable(table_file(annotations, category), category))
     return sources, broken

@@ -107,8 +107,9 @@ def find_meshes(
 
     Args:
         meshes: one of
-            a Sweet Home 3D catalogue (.sh3f, .jar or .zip file, or the folder that one was unpacked to), or a folder of
-            .sh3f files, of which the reserved ones are left out; entries of the category are known by their names;
+            a Sweet Home 3D catalogue (.sh3f, .jar or .zip file, or the folder that one was unpacked to), or a folder
+            that holds .sh3f files or sweethome3d.jar, of which the reserved ones are left out; entries of the category
+            are known by their names;
             a ShapeNet folder: ``<synset>/<id>/model.obj`` (v1) or ``<synset>/<id>/models/model_normalized.obj`` (v2);
             a list of meshes: a JSON file ``{"objects": [{"name", "path", "up", "front", "author", "licence", ...}]}``;
             a folder, searched for OBJ, GLB, glTF, PLY and OFF files, all of which are taken.
@@ -150,7 +151,7 @@ def _find(meshes: Path, category: str, up: Axis | None, front: Axis | None) -> l
         raise InputError(f"there is no {meshes}: give a folder of meshes, a catalogue, or a list of meshes")
     if _properties_file(meshes) is not None:
         return read_catalogue(meshes, category, up, front)
-    archives = sorted(meshes.glob("*.sh3f"))
+    archives = sorted([*meshes.rglob("*.sh3f"), *meshes.rglob("sweethome3d.jar")])
     if archives:
         entries = [entry for archive in archives for entry in read_catalogue(archive, category, up, front)]
         return [entry for entry in entries if not entry.attribution.reserved]
