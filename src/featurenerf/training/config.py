@@ -98,7 +98,7 @@ class TrainConfig:
     teacher: str = "efficientnet-lite0"
     """Whose features are distilled: NAME[@SETTING=VALUE,...][:PATH], see ``featurenerf teachers list``."""
     start_from: str | None = None
-    """Start from the weights of this checkpoint (a directory, or the name of a shipped one) and not from random ones."""
+    """Start from the weights of this checkpoint (a directory, or the name of a shipped one), not from random ones."""
     preset: Literal["quick", "full"] = "quick"
     """quick is about ten minutes on two CPU cores."""
     splits: Path | None = None
