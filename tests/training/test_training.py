@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from featurenerf.errors import InputError, MissingExtraError
 from featurenerf.fields import PaperConfig, PaperModel
 from featurenerf.training import loop
 from featurenerf.training.config import PRESETS, TrainConfig
-from featurenerf.training.loop import train
+from featurenerf.training.loop import new_model, train
 
 
 class Killed(BaseException):
@@ -203,6 +204,20 @@ def test_a_broken_picture_is_named(tiny: Callable[..., TrainConfig], data: Path,
     with pytest.raises(InputError, match=r"\.png cannot be read"):
         train(config)
     assert not config.out.exists()
+
+
+def test_a_step_of_one_picture(tiny: Callable[..., TrainConfig], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(PRESETS["fast"]["quick"], "objects", 1)
+    monkeypatch.setitem(PRESETS["fast"]["quick"], "source_views", 1)
+    assert train(tiny(steps=2)).is_dir()
+
+
+def test_starting_from_a_checkpoint(tiny: Callable[..., TrainConfig], tmp_path: Path) -> None:
+    first = train(tiny(steps=2))
+    config = tiny(steps=2, start_from=str(first), out=tmp_path / "next")
+    assert_same(load_file(first / "model.safetensors"), new_model(config).state_dict())
+    with pytest.raises(InputError, match="is a fast field with features of 8 numbers"):
+        new_model(replace(config, feature_dim=16))
 
 
 def test_the_paper_field_trains(tiny: Callable[..., TrainConfig], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ import os
 import shutil
 import time
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +144,7 @@ def step_losses(
     feature, present = targets.of(batch)
     with torch.autocast(batch.pictures.device.type, torch.bfloat16, enabled=budget.bf16):
         field = model.encode_batch(batch.pictures.flatten(0, 1).unsqueeze(1), batch.cameras.reshape(o * v, 1))
+        field = replace(field, sampling=replace(field.sampling, skip_below=0.0))  # the losses want every ray
         origins, directions, rgb, alpha, feature, present = (
             t.repeat_interleave(v, 0)
             for t in (batch.origins, batch.directions, batch.rgb, batch.alpha, feature, present)
