@@ -268,7 +268,14 @@ def _of_family(category: str, family: str, seed: int = 0) -> LabelledMesh:
 def main() -> None:
     IMAGES.mkdir(exist_ok=True)
     _save(conventions(), "conventions")
-    for category, columns, cell in (("chair", 7, 136), ("car", 5, 176), ("table", 7, 136), ("bottle", 6, 136)):
+    for category, columns, cell in (
+        ("chair", 7, 136),
+        ("car", 5, 176),
+        ("table", 7, 136),
+        ("bottle", 6, 136),
+        ("airplane", 6, 152),
+        ("motorcycle", 5, 176),
+    ):
         _save(contact_sheet(category, columns, cell), category)
 
 
