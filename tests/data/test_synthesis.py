@@ -108,7 +108,8 @@ def test_front_and_top_are_where_the_frame_says(category: str) -> None:
                   ("top back left", "leg tip front left", 2)],
         "bottle": [("bottom front", "bottom back", 0), ("neck foot front", "neck foot back", 0),
                    ("cap rim front", "shoulder left", 2), ("shoulder left", "bottom left", 2)],
-        "airplane": [("nose", "tail end", 0), ("wing root front left", "wing root back left", 0), ("fin top", "nose", 2)],
+        "airplane": [("nose", "tail end", 0), ("wing root front left", "wing root back left", 0),
+                     ("fin top", "nose", 2)],
         "motorcycle": [("wheel front left", "wheel back left", 0), ("headlight", "taillight", 0),
                        ("seat front", "seat back", 0), ("grip end left", "wheel front left", 2)],
     }[category]  # fmt: skip

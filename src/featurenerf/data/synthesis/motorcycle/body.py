@@ -177,8 +177,9 @@ def add_fenders(a: Assembly, rng: np.random.Generator, plan: Plan) -> np.ndarray
     gap, end = rr + 0.05, np.array([plan.tail - 0.02, 0, plan.seat - 0.02])
     if plan.family in ("cruiser", "chopper", "touring", "moped", "cafe", "naked"):
         finish = plan.shiny if plan.family in ("cafe", "naked") else finish
-        stop = {"cruiser": 168, "touring": 165, "moped": 190, "chopper": 160}.get(plan.family, 150)
-        stop += rng.uniform(-15, 5)
+        stop = {"cruiser": 168, "touring": 165, "moped": 190, "chopper": 160}.get(plan.family, 150) + rng.uniform(
+            -15, 5
+        )
         bow = arc(plan.rear, gap, 60, stop, 10)
         deep = 1.0 if plan.family in ("cruiser", "chopper", "touring") else 0.6
         a.add(from_side(shell(bow, wr + 0.02, deep * wr, 0.008, bow[0] - plan.rear)), BODY, finish)
@@ -231,8 +232,8 @@ def add_lamps(a: Assembly, rng: np.random.Generator, plan: Plan, tail: np.ndarra
         box((0.06, rng.uniform(0.08, 0.16), rng.uniform(0.045, 0.07)), 0.02).move(tail + xyz(-0.02, 0, 0)), LIGHT, red
     )
     a.keypoint(9, tail, LIGHT, seen_from=(-1, 0, 0))
-    plate = box((0.008, 0.18, 0.12)).turn(rotation("y", 20)).move(tail + xyz(-0.05, 0, -0.13))
-    a.add(plate, BODY, materials.plain((0.9, 0.9, rng.choice([0.85, 0.3])), 0.2))
+    number = box((0.008, 0.18, 0.12)).turn(rotation("y", 20)).move(tail + xyz(-0.05, 0, -0.13))
+    a.add(number, BODY, materials.plain((0.9, 0.9, rng.choice([0.85, 0.3])), 0.2))
     a.add(tube([tail + xyz(0.03, 0, -0.02), tail + xyz(-0.045, 0, -0.11)], 0.014, 6), BODY, plan.black)
     if plan.family not in ("enduro", "cafe", "chopper") or rng.random() < 0.4:
         amber = materials.plain((0.9, 0.45, 0.05), 0.6, 60)

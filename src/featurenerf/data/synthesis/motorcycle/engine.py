@@ -63,12 +63,12 @@ def add_engine(a: Assembly, rng: np.random.Generator, plan: Plan) -> list[np.nda
     if plan.engine == "moped":
         return [np.array([x + 0.2, 0.0, z - 0.03])]
     lean = rng.uniform(0, 20)
-    size = {"single": (0.17, 0.17), "twin": (0.27, 0.18)}.get(plan.engine, (0.4, 0.18))
+    across = {"single": (0.17, 0.17), "twin": (0.27, 0.18)}.get(plan.engine, (0.4, 0.18))
     way = np.array([np.sin(np.radians(lean)), 0, np.cos(np.radians(lean))])
     foot = np.array([x + 0.06, 0, z + 0.2 * case])
-    block = rounded_rectangle(*size, 0.04, 2)
+    block = rounded_rectangle(*across, 0.04, 2)
     a.add(fins(foot, foot + 0.68 * tall * way, block, 7, 0.88), BODY, plan.block)
-    cap = box((0.17, size[0] + 0.02, 0.26 * tall), 0.03).turn(rotation("y", lean))
+    cap = box((0.17, across[0] + 0.02, 0.26 * tall), 0.03).turn(rotation("y", lean))
     a.add(cap.move(foot + 0.8 * tall * way), BODY, head)
     start = foot + 0.72 * tall * way + xyz(0.07, 0, 0)
     return [start + xyz(0, y, 0) for y in {"single": (0.03,), "twin": (0.07,)}.get(plan.engine, (0.05, 0.14))]
@@ -109,14 +109,14 @@ def add_exhaust(a: Assembly, rng: np.random.Generator, plan: Plan, starts: list[
     for rise in stack[::-1]:
         a0, a1 = np.array([x0, y, z0 + rise]), np.array([x1 + 2.6 * rise, y + 0.01, z1 + rise])
         can = tube(a0 * (1 - t) + a1 * t, slim * r * np.array(ends), 12)
-        way = (a1 - a0) / np.linalg.norm(a1 - a0)
-        hole = tube([a1 - 0.02 * way, a1 + 0.003 * way], 0.7 * slim * r * ends[-1], 9)
+        along = (a1 - a0) / np.linalg.norm(a1 - a0)
+        hole = tube([a1 - 0.02 * along, a1 + 0.003 * along], 0.7 * slim * r * ends[-1], 9)
         for left in (True, False):
             if left and kind != "both":
                 continue
             a.add(can if left else can.mirror(), BODY, steel)
             a.add(hole if left else hole.mirror(), BODY, materials.plain([0.02] * 3, 0.0, 4))
     flip = np.array([1.0, -1.0, 1.0])
-    a.keypoint(14, (a1 + 0.05 * way) * flip, BODY)
+    a.keypoint(14, (a1 + 0.05 * along) * flip, BODY)
     if kind == "both":
-        a.keypoint(13, a1 + 0.05 * way, BODY)
+        a.keypoint(13, a1 + 0.05 * along, BODY)

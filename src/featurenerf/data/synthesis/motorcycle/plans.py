@@ -190,8 +190,7 @@ def _livery(rng: np.random.Generator) -> tuple[Finish, Finish]:
     if rng.random() < 0.5:
         base = Material(materials.any_color(rng), base.specular, base.shininess)
     third = np.full(3, 0.93) if rng.random() < 0.5 else np.full(3, 0.05)
-    v, u = np.meshgrid(np.arange(_LIVERY), np.arange(2 * _LIVERY), indexing="ij")
-    u, v = 1.2 * u / _LIVERY, 1.2 * v / _LIVERY
+    v, u = np.meshgrid(1.2 * np.arange(_LIVERY) / _LIVERY, 1.2 * np.arange(2 * _LIVERY) / _LIVERY, indexing="ij")
     kind = rng.choice(["plain", "stripes", "tones", "slashes", "wave", "flames"], p=[0.3, 0.15, 0.15, 0.15, 0.15, 0.1])
     at, slope = rng.uniform(0.55, 0.85), rng.uniform(-0.25, 0.25)
     height = v - at - slope * (u - 1.2)
