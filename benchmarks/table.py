@@ -12,9 +12,10 @@ from __future__ import annotations
 import shlex
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import tyro
 from tqdm import tqdm
@@ -69,11 +70,38 @@ def main(config: Config) -> None:
             run = [sys.executable, "-m", *map(str, command)]
             subprocess.run(run, check=True, stdout=subprocess.DEVNULL)
         reports.append(read_report(path))
-        names.append(name + (" (privileged: sees the target)" if reports[-1].get("privileged") else ""))
-    text = markdown_table(reports, names) + "\nTraining:\n\n" + training_table(rows)
+        names.append(name)
+    text = (
+        markdown_table(reports, [_named(n, r) for n, r in zip(names, reports, strict=True)])
+        + "\nTraining:\n\n"
+        + training_table(rows)
+    )
     text += "\nCommands:\n\n```bash\n" + "\n".join(commands) + "\n```\n"
     (config.out / "table.md").write_text(text)
+    (config.out / "summary.md").write_text(summary(reports, names))
     print(config.out / "table.md")
+
+
+def summary(reports: Sequence[Mapping[str, Any]], names: Sequence[str]) -> str:
+    """One line a method, each category and task as part mIoU / share of keypoints within the widest threshold."""
+    tasks = list(dict.fromkeys((r["category"], _task(r)) for r in reports))
+    cells = {(name, r["category"], _task(r)): _cell(r) for name, r in zip(names, reports, strict=True)}
+    rows = [["", *(f"{category}, {task}" for category, task in tasks)], ["---", *["---:"] * len(tasks)]]
+    for name in dict.fromkeys(names):
+        rows.append([name, *(cells.get((name, *task), "-") for task in tasks)])
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows) + "\n"
+
+
+def _named(name: str, report: Mapping[str, Any]) -> str:
+    return name + (" (privileged: sees the target)" if report.get("privileged") else "")
+
+
+def _task(report: Mapping[str, Any]) -> str:
+    return report["task"] + (" two sides" if report.get("pair_list") == "cross_pose_pairs" else "")
+
+
+def _cell(report: Mapping[str, Any]) -> str:
+    return f"{report['part_miou']:.2f} / {list(report['keypoint_accuracy'].values())[-1]:.2f}"
 
 
 def training_table(rows: list[tuple[str, ...]]) -> str:
