@@ -52,6 +52,52 @@ def _no_bytes() -> bytes:
     return b""
 
 
+class _Dtype:
+    """Stands for a dtype while a pickle is read: NumPy's own believes whatever flags the pickle gives it."""
+
+    def __init__(self, code: str | bytes, *_: bool) -> None:
+        self.dtype = np.dtype(code.decode("latin1") if isinstance(code, bytes) else str(code))
+
+    def __setstate__(self, state: tuple) -> None:
+        _, order, subarray, names, fields = state[:5]
+        if (subarray, names, fields) != (None, None, None):
+            raise ValueError("it holds a structured array")
+        if order in ("<", ">"):
+            self.dtype = self.dtype.newbyteorder(order)
+
+
+class _Array:
+    """Stands for an array while a pickle is read; ``finished`` is the array."""
+
+    def __init__(self) -> None:
+        self._state: tuple[tuple[int, ...], np.dtype, bool, Any] = ((0,), np.dtype(np.int8), False, b"")
+        self._finished: np.ndarray | None = None
+
+    def __setstate__(self, state: tuple) -> None:
+        shape, dtype, fortran, content = state[-4:]  # pickles of NumPy before 1.0 begin with no version
+        self._state = (shape, dtype.dtype, bool(fortran), content)
+
+    def finished(self) -> np.ndarray:
+        if self._finished is None:
+            shape, dtype, fortran, content = self._state
+            if dtype.hasobject:
+                values = np.empty(len(content), object)
+                for number, value in enumerate(content):  # in C's order, whatever ``fortran`` says
+                    values[number] = _finished(value)
+                self._finished = values.reshape(shape)
+            else:
+                content = content.encode("latin1") if isinstance(content, str) else content
+                self._finished = np.frombuffer(content, dtype).copy().reshape(shape, order="F" if fortran else "C")
+        return self._finished
+
+
+def _finished(value: Any) -> Any:
+    """A value of the pickle, with arrays in the places of what stood for them."""
+    if isinstance(value, _Array):
+        return value.finished()
+    return [_finished(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
 class _ArrayUnpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         module = module.replace("numpy.core", "numpy._core")
@@ -61,8 +107,10 @@ class _ArrayUnpickler(pickle.Unpickler):
             return _scalar
         if (module, name) == ("numpy._core.numeric", "_frombuffer"):
             return _from_buffer
-        if (module, name) in (("numpy", "ndarray"), ("numpy", "dtype")):
-            return getattr(np, name)
+        if (module, name) == ("numpy", "ndarray"):
+            return _Array
+        if (module, name) == ("numpy", "dtype"):
+            return _Dtype
         if (module, name) == ("_codecs", "encode"):
             return _latin1
         if name == "bytes" and module in ("builtins", "__builtin__"):
@@ -70,17 +118,17 @@ class _ArrayUnpickler(pickle.Unpickler):
         raise _RefusedError(f"{module}.{name}")
 
 
-def _reconstruct(kind: type, shape: tuple[int, ...], code: bytes) -> np.ndarray:
+def _reconstruct(kind: type, shape: tuple[int, ...], code: bytes) -> _Array:
     """An empty array, which the pickle then fills."""
-    return np.ndarray(shape, np.dtype(code.decode("latin1") if isinstance(code, bytes) else code))
+    return _Array()
 
 
-def _scalar(dtype: np.dtype, data: bytes) -> np.generic:
-    return np.frombuffer(data, dtype)[0]
+def _scalar(dtype: _Dtype, data: bytes | str) -> np.generic:
+    return np.frombuffer(data.encode("latin1") if isinstance(data, str) else data, dtype.dtype)[0]
 
 
-def _from_buffer(buffer: bytes | bytearray, dtype: np.dtype, shape: tuple[int, ...], order: Any) -> np.ndarray:
-    return np.frombuffer(buffer, dtype).reshape(shape, order=order)
+def _from_buffer(buffer: bytes | bytearray, dtype: _Dtype, shape: tuple[int, ...], order: Any) -> np.ndarray:
+    return np.frombuffer(buffer, dtype.dtype).reshape(shape, order=order)
 
 
 def _read_array(file: Any) -> np.ndarray:
@@ -91,8 +139,8 @@ def _read_array(file: Any) -> np.ndarray:
     shape, fortran, dtype = read_header[version](file)
     if dtype.hasobject:
         try:
-            array = _ArrayUnpickler(file, encoding="latin1").load()
-        except (pickle.UnpicklingError, TypeError, AttributeError, IndexError, KeyError) as error:
+            array = _finished(_ArrayUnpickler(file, encoding="latin1").load())
+        except (pickle.UnpicklingError, TypeError, AttributeError, IndexError, KeyError, OverflowError) as error:
             raise ValueError(f"broken pickle: {error}") from error
         if not isinstance(array, np.ndarray) or array.shape != tuple(shape):
             raise ValueError("the pickle does not hold the array that its header announces")
