@@ -32,7 +32,7 @@ def load(
     Raises:
         InputError: when there is no such checkpoint, or its files are damaged or do not belong together.
     """
-    directory = _find(name)
+    directory = directory_of(name)
     device = usable_device(device)
     config = read_config(directory)
     model = build(config, directory / CONFIG)
@@ -120,7 +120,12 @@ def write_atomically(path: Path, write: Any) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def _find(name: str | os.PathLike[str]) -> Path:
+def directory_of(name: str | os.PathLike[str]) -> Path:
+    """Where a checkpoint lies: a directory itself, or one that ships with the package, by name.
+
+    Raises:
+        InputError: when there is none.
+    """
     for directory in (Path(name), SHIPPED / str(name)):
         if directory.is_dir():
             return directory

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 
 import torch.nn.functional as F
 from jaxtyping import Float
 from safetensors import SafetensorError
 from torch import Tensor
 
-from featurenerf.checkpoint import SHIPPED, read_config
+from featurenerf.checkpoint import directory_of, read_config
 from featurenerf.errors import InputError
 from featurenerf.teachers import Teacher, load_teacher, trained_with
 from featurenerf.training.targets import Projection
@@ -57,7 +56,7 @@ class WordSearch:
             InputError: when the checkpoint does not keep its projection, or the teacher has no text side.
             MissingExtraError: when the teacher's package is not installed.
         """
-        directory = Path(checkpoint) if Path(checkpoint).is_dir() else SHIPPED / str(checkpoint)
+        directory = directory_of(checkpoint)
         config = read_config(directory)
         path = directory / "teacher.safetensors"
         try:

@@ -29,6 +29,9 @@ def test_a_cache_is_filled_once(tmp_path: Path, capsys: pytest.CaptureFixture[st
     main([*command, *settings])
     assert "made" not in capsys.readouterr().out
     assert len(FeatureCache(tmp_path / "cache")) == 3 * objects
+    for wrong, said in (("--components", "-4"), ("--views", "0")):
+        with pytest.raises(InputError, match=f"{wrong} {said}"):
+            main([*command, wrong, said])
     with pytest.raises(InputError, match=r"made otherwise \(precision\)"):
         main([*command, *settings, "--precision", "byte"])
     with pytest.raises(InputError, match=r"made otherwise \(teacher, weights\)"):

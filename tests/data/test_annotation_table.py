@@ -12,7 +12,7 @@ from box_mesh import make_box
 
 from featurenerf import Camera
 from featurenerf.data.annotations.base import AnnotatedMesh, closest_point
-from featurenerf.data.annotations.table import AnnotationTable, TableAnnotation, cut_faces
+from featurenerf.data.annotations.table import AnnotationTable, TableAnnotation, cut_faces, table_file
 from featurenerf.data.mesh_files import Placement
 from featurenerf.data.mesh_renderer import Scene, render_view
 from featurenerf.errors import InputError
@@ -154,3 +154,9 @@ def test_names_are_the_generators_by_default(tmp_path: Path) -> None:
     assert known.part_names == ("background", "back", "seat", "leg", "arm")
     assert known.keypoint_names[0] == "seat front left"
     assert len(known) == 1
+
+
+def test_a_table_goes_by_its_file_or_its_name(tmp_path: Path) -> None:
+    assert table_file("sweethome3d", "chair").is_file()
+    with pytest.raises(InputError, match=r"no table sweethome3d of boats: .*ships \(sweethome3d of chairs, "):
+        table_file("sweethome3d", "boat")

@@ -144,6 +144,10 @@ def test_folders_and_lists(tmp_path: Path) -> None:
     assert entry.id == "My_boat"
     assert (entry.attribution.author, entry.attribution.licence) == ("Me", "CC0")
     np.testing.assert_array_equal(entry.turn, axes_rotation("z", "-y"))
+    for axes, said in (({"up": "q"}, "'q' is no axis"), ({"front": "-y"}, "must be different axes")):
+        (tmp_path / "list.json").write_text(json.dumps({"objects": [{"name": "x", "path": "a.obj", **axes}]}))
+        with pytest.raises(InputError, match=rf"list\.json: .*{said}"):
+            find_meshes(tmp_path / "list.json", "boat")
     (tmp_path / "list.json").write_text('{"objects": [{"name": "x"}]}')
     with pytest.raises(InputError, match=r"list\.json is not a list of meshes"):
         find_meshes(tmp_path / "list.json", "boat")

@@ -103,6 +103,9 @@ def test_pictures_beside_the_folder_and_cut_outs(tmp_path: Path, obj: Path) -> N
     (tmp_path / "models" / "a.mtl").write_text("newmtl painted\nmap_Kd ../../a.png\nnewmtl plain\nmap_Kd no.png\n")
     placed = read_mesh(tmp_path / "models" / "a.obj", axes_rotation("y", "z"))
     assert placed.missing == ("../../a.png", "no.png")
+    (tmp_path / "holes.png").write_bytes((tmp_path / "images" / "holes.png").read_bytes())
+    (tmp_path / "models" / "a.mtl").write_text(painted.replace("images/holes", "../holes"))
+    assert read_mesh(tmp_path / "models" / "a.obj", axes_rotation("y", "z")).missing == ("../../holes.png",)
 
 
 def test_what_is_transparent_all_over_is_left_out(tmp_path: Path, obj: Path) -> None:

@@ -244,6 +244,30 @@ class RangeHandler(SimpleHTTPRequestHandler):
         pass
 
 
+@pytest.mark.parametrize(
+    "wrong", ["[]", '{"aa": {}}', '{"aa": {"shard": 99, "files": {}}}', '{"aa": {"shard": 0, "files": {"x": 1}}}']
+)
+def test_members_that_say_nothing_are_named(pack: Path, wrong: str) -> None:
+    (pack / CHAIR / "members.json").write_text(wrong)
+    with pytest.raises(InputError, match=r"members\.json does not say where files are"):
+        open_dataset(pack, "chair", "train")[0].cameras()
+
+
+@pytest.mark.parametrize("name", ["/etc/hostname", "../secret.tar", "03001627/../../secret.tar"])
+def test_an_index_does_not_lead_out_of_the_pack(pack: Path, name: str) -> None:
+    index = index_of(pack)
+    index["shardlist"][0]["url"] = name
+    (pack / INDEX).write_text(json.dumps(index))
+    with pytest.raises(InputError, match="lies outside of the pack"):
+        data_root(pack)
+
+
+def test_an_empty_index_is_a_broken_pack(pack: Path) -> None:
+    (pack / INDEX).write_bytes(b"")
+    with pytest.raises(InputError, match=r"index\.json cannot be read"):
+        data_root(pack)
+
+
 @pytest.fixture
 def server(pack: Path) -> Iterator[tuple[str, type[RangeHandler]]]:
     pytest.importorskip("aiohttp", reason="the extra 'remote' is not installed")

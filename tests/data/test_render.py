@@ -173,6 +173,14 @@ def test_the_same_bytes_for_any_workers_and_after_an_interruption(
         render_meshes(tmp_path / "three", entries[:3], "chair", **SETTINGS)
 
 
+def test_a_category_of_nothing_is_not_made(tmp_path: Path, meshes: Path) -> None:
+    for path in meshes.glob("*.obj"):
+        path.write_text("nothing")
+    with pytest.raises(InputError, match=r"none of the 4 meshes can be rendered; the first: .*a\.obj"):
+        render_meshes(tmp_path / "out", find_meshes(meshes, "chair"), "chair", skip_broken=True, **SETTINGS)
+    assert not layout.split_file(tmp_path / "out", CHAIR).exists()
+
+
 def test_broken_meshes_are_named_and_skipped_when_asked(tmp_path: Path, meshes: Path) -> None:
     (meshes / "b.obj").write_text("v 0 0\nnot a mesh\n")
     (meshes / "e.glb").write_bytes(b"glTF")

@@ -10,7 +10,7 @@ from featurenerf.errors import InputError, MissingExtraError
 VERBS = {
     "demo": "lift and compare the pictures that ship with the package",
     "lift": "one picture to a turntable, a sheet, a point cloud and a mesh",
-    "data": "make and check data sets",
+    "data": "make, render, pack, look at and check data sets",
     "train": "train a field on a data set",
     "teachers": "the networks that a field can be distilled from",
     "eval": "score a checkpoint: keypoint and part transfer, novel views",

@@ -1,4 +1,4 @@
-"""``featurenerf data``: make a data set, render one from meshes, pack one, check one."""
+"""``featurenerf data``: make a data set, render one from meshes, pack one, look at one, check one."""
 
 from __future__ import annotations
 

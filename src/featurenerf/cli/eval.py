@@ -1,4 +1,4 @@
-"""``featurenerf eval``: the paper's three protocols on a data set, into a report."""
+"""``featurenerf eval``: the paper's three protocols, or that of SPair-71k, on a data set, into a report."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 import torch
 import tyro
 
-from featurenerf.checkpoint import SHIPPED, load, read_config
+from featurenerf.checkpoint import directory_of, load, read_config
 from featurenerf.cli.arguments import read
 from featurenerf.data import layout
 from featurenerf.data.readers.spair import SpairImage, read_pairs
@@ -112,7 +112,7 @@ def run(config: EvalConfig) -> dict[str, Any]:
     model = checkpoint_config = teacher = None
     if config.checkpoint is not None:
         model = load(config.checkpoint, config.device, getattr(torch, config.dtype))
-        checkpoint_config = _checkpoint_config(config.checkpoint)
+        checkpoint_config = read_config(directory_of(config.checkpoint))
     if config.method == "teacher":
         from featurenerf.teachers import load_teacher, trained_with, with_prompt
 
@@ -217,7 +217,3 @@ def _read_pairs(path: Path) -> list[Pair]:
         return [Pair.from_record(record) for record in records]
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
-
-
-def _checkpoint_config(checkpoint: str) -> dict[str, Any]:
-    return read_config(checkpoint if Path(checkpoint).is_dir() else SHIPPED / checkpoint)

@@ -68,7 +68,7 @@ def _row(name: str) -> tuple[str, ...]:
         str(settings.size),
         str(found.patch),
         "+".join(map(str, settings.layers)),
-        str(getattr(settings, "facet", "token")),
+        str(getattr(settings, "facet", "-")),
         str(found.dim),
         _NORMS.get(found.mean, f"{found.mean[0]:.2g}/{found.std[0]:.2g}"),
         ", ".join(digest[:12] for digest in found.sha256.values())
@@ -83,5 +83,5 @@ def _here(found: Card) -> str:
         missing = [extra for extra in found.extra.split(",") if extra == "hub" and find_spec("transformers") is None]
         return "yes" if not missing else "no: pip install 'featurenerf[hub]'"
     if found.source.startswith("hub "):
-        return "no: is fetched, or give a PATH"
+        return "no: it is fetched from the hub, or give a PATH"
     return f"no: pip install 'featurenerf[{found.extra}]'" if found.extra else "no"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+from featurenerf.errors import InputError
+
 
 def cache(
     data: str,
@@ -38,6 +40,10 @@ def cache(
     from featurenerf.teachers import load_teacher, with_prompt
     from featurenerf.training.targets import TeacherTargets, fill_cache, open_cache
 
+    if components < 0:
+        raise InputError(f"--components {components}: give a number of components, or 0 for all of them")
+    if views is not None and views < 1:
+        raise InputError(f"--views {views} leaves no picture: give 1 or more")
     where = usable_device(device)
     train, val = ([o for name in category for o in open_dataset(data, name, part, splits)] for part in ("train", "val"))
     network = load_teacher(with_prompt(teacher, category)).to(where)

@@ -73,17 +73,17 @@ class MeshEntry:
         with TemporaryDirectory(prefix="featurenerf-") as folder:
             try:
                 with zipfile.ZipFile(self.archive) as content:
-                    _extract(content, self.model, folder)
+                    taken = _extract(content, self.model, folder)
             except (OSError, zipfile.BadZipFile, KeyError) as error:
                 raise InputError(
                     f"{self.archive}: {self.model} cannot be read ({error}): get the file again"
                 ) from error
-            yield Path(folder) / self.model
+            yield taken
 
 
-def _extract(content: zipfile.ZipFile, model: str, folder: str) -> None:
-    """Takes out a mesh file, its material libraries, and the pictures and buffers that they name."""
-    content.extract(model, folder)
+def _extract(content: zipfile.ZipFile, model: str, folder: str) -> Path:
+    """Takes out a mesh file, its material libraries, and the pictures and buffers that they name; says where it is."""
+    taken = Path(content.extract(model, folder))  # within the folder, whatever the name says
     beside = str(PurePosixPath(model).parent) + "/"
     names = [name for name in content.namelist() if name.startswith(beside) and name != model]
     text = content.read(model).lower()
@@ -93,6 +93,7 @@ def _extract(content: zipfile.ZipFile, model: str, folder: str) -> None:
             if (path.suffix == ".mtl") == is_library and path.suffix and path.name.encode() in text:
                 content.extract(name, folder)
                 text += content.read(name).lower() if is_library else b""
+    return taken
 
 
 def find_meshes(
@@ -210,6 +211,8 @@ def _listed(path: Path, up: Axis | None, front: Axis | None) -> list[MeshEntry]:
                     ),
                 )
             )
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(
             f"{path} is not a list of meshes ({type(error).__name__}: {error}): it needs objects with name and path"

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from jaxtyping import Float, Float32, Int
@@ -68,8 +68,11 @@ def axes_rotation(up: Axis, front: Axis) -> Float[np.ndarray, "3 3"]:
     """The rotation that turns a file's axes ``up`` and ``front`` to +z and +x.
 
     Raises:
-        InputError: up and front are the same axis.
+        InputError: up and front are the same axis, or one is none.
     """
+    for axis in (up, front):
+        if axis not in get_args(Axis):
+            raise InputError(f"{axis!r} is no axis: there are {', '.join(get_args(Axis))}")
 
     def vector(axis: Axis) -> np.ndarray:
         return np.eye(3)["xyz".index(axis[-1])] * (-1 if axis.startswith("-") else 1)
@@ -125,6 +128,7 @@ def read_mesh(path: Path | str, rotation: Float[np.ndarray, "3 3"]) -> PlacedMes
     """
     path = Path(path)
     geometries, missing = _geometries(path)
+    beside = _Beside(path.parent)
     vertices: list[np.ndarray] = []
     faces, uv = [], []
     face_groups, face_materials = [], []
@@ -136,7 +140,7 @@ def read_mesh(path: Path | str, rotation: Float[np.ndarray, "3 3"]) -> PlacedMes
         uv.append(_texture_coordinates(geometry)[own_faces])
         face_groups.append(np.full(len(own_faces), group))
         try:
-            own_materials, numbers = _materials(geometry, path.parent)
+            own_materials, numbers = _materials(geometry, beside)
         except (OSError, SyntaxError, Image.DecompressionBombError) as error:
             raise InputError(f"a picture of {path} cannot be read: {error}: get it again") from error
         face_materials.append(numbers + len(materials))
@@ -157,7 +161,8 @@ def read_mesh(path: Path | str, rotation: Float[np.ndarray, "3 3"]) -> PlacedMes
         keypoints={},
         family=path.stem,
     )
-    return PlacedMesh(mesh, tuple(geometries), np.concatenate(face_groups)[kept], placement, missing)
+    all_missing = tuple(dict.fromkeys([*missing, *beside.missing]))
+    return PlacedMesh(mesh, tuple(geometries), np.concatenate(face_groups)[kept], placement, all_missing)
 
 
 def group_names(path: Path | str) -> list[str]:
@@ -246,7 +251,7 @@ def _opacity(geometry: Any) -> float:
         return 1.0
 
 
-def _materials(geometry: Any, folder: Path) -> tuple[list[Material], Int[np.ndarray, " f"]]:
+def _materials(geometry: Any, beside: _Beside) -> tuple[list[Material], Int[np.ndarray, " f"]]:
     """Materials of a mesh and the number of each face's material."""
     material = getattr(geometry.visual, "material", None)
     if material is None:  # colours of faces or vertices: one material for those that are nearly alike
@@ -258,7 +263,7 @@ def _materials(geometry: Any, folder: Path) -> tuple[list[Material], Int[np.ndar
     picture = getattr(material, "image", None) or getattr(material, "baseColorTexture", None)
     if picture is not None:  # an MTL file's Kd does not colour its picture: it is often meaningless there
         holes = _has_alpha(picture) and not _is_opaque(material)
-        texture = _with_cut_out(_texture(picture, holes), material, folder)
+        texture = _with_cut_out(_texture(picture, holes), material, beside)
         return [Material(np.ones(3) if factor is None else factor, texture=texture)], numbers
     color = _color(getattr(material, "main_color", None)) if factor is None else factor
     return [Material(np.full(3, 0.7) if color is None else color)], numbers
@@ -273,16 +278,17 @@ def _is_opaque(material: Any) -> bool:
     return hasattr(material, "alphaMode") and material.alphaMode not in ("MASK", "BLEND")
 
 
-def _with_cut_out(texture: np.ndarray, material: Any, folder: Path) -> np.ndarray:
-    """The texture with the alpha of an MTL file's ``map_d``; as it is where there is none or it cannot be read."""
+def _with_cut_out(texture: np.ndarray, material: Any, beside: _Beside) -> np.ndarray:
+    """The texture with the alpha of an MTL file's ``map_d``; as it is where there is none, or its file is missing."""
     named = (getattr(material, "kwargs", None) or {}).get("map_d")
     if not named:
         return texture
     try:
-        with Image.open(folder / " ".join(named).replace("\\", "/")) as picture:
-            alpha = picture.convert("RGBA").getchannel("A") if _has_alpha(picture) else picture.convert("L")
-    except (OSError, ValueError):
+        content = beside.get(" ".join(named))
+    except (FileNotFoundError, ValueError):  # ``beside`` keeps its name
         return texture
+    with Image.open(BytesIO(content)) as picture:
+        alpha = picture.convert("RGBA").getchannel("A") if _has_alpha(picture) else picture.convert("L")
     size = (texture.shape[1], texture.shape[0])
     return np.concatenate([texture[..., :3], np.asarray(alpha.resize(size))[::-1, :, None]], 2)
 

@@ -34,7 +34,7 @@ _BLOCK, _RECORD = 512, 10240
 
 @dataclass(frozen=True)
 class Member:
-    """A file to be packed."""
+    """A file to be packed: its name in the shard, where it lies, its bytes, and when it was changed (nanoseconds)."""
 
     name: str
     source: Path
@@ -222,7 +222,9 @@ def _members(root: Path, synset: str, object_id: str) -> Iterator[Member]:
 def _synsets(root: Path) -> list[str]:
     found = sorted(path.name for path in (root / "camera").glob("*") if path.is_dir())
     if not found:
-        raise InputError(f"{root} holds no category: it has no camera/<synset>/")
+        raise InputError(
+            f"{root} holds no category: it has no camera/<synset>/, and other formats than ours are not packed"
+        )
     return found
 
 

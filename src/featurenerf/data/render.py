@@ -148,7 +148,10 @@ def render_meshes(
                     skipped[object_id] = problem
                 if not_there:
                     missing[object_id] = not_there
-        split = _with_only(split, set(ids) - set(skipped))
+        left = set(ids) - set(skipped)
+        if not left:
+            raise InputError(f"none of the {len(ids)} meshes can be rendered; the first: {skipped[ids[0]]}")
+        split = _with_only(split, left)
         if not split.cross_inst_pairs and not split.cross_view_pairs:
             split = _with_pairs(split, {task.entry.id: task.kinds for task in tasks}, settings)
         layout.write_split(layout.split_file(out, settings.synset), split)

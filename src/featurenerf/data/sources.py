@@ -115,6 +115,9 @@ class Pack:
                 {"url": str(s["url"]), "nsamples": int(s["nsamples"]), **_sized(s)} for s in index["shardlist"]
             ]
             self.files: dict[str, dict[str, Any]] = {name: _sized(file) for name, file in index["files"].items()}
+            for name in (*self.files, *(shard["url"] for shard in self.shards)):
+                if name.startswith("/") or "\\" in name or ".." in name.split("/"):
+                    raise ValueError(f"{name} lies outside of the pack")
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise InputError(
                 f"{self.place(INDEX)} is not the index of a pack ({error}): make one with `featurenerf data pack`"
@@ -131,7 +134,14 @@ class Pack:
         if synset not in self.synsets:
             return {}
         if synset not in self._objects:
-            self._objects[synset] = self._json(f"{synset}/{MEMBERS}")
+            content = self._json(f"{synset}/{MEMBERS}")
+            try:
+                self._objects[synset] = {name: _placed(known, len(self.shards)) for name, known in content.items()}
+            except (KeyError, TypeError, ValueError, AttributeError) as error:
+                place, what = self.place(f"{synset}/{MEMBERS}"), f"{type(error).__name__}: {error}"
+                raise InputError(
+                    f"{place} does not say where files are ({what}): make the pack or download it again"
+                ) from error
         return self._objects[synset]
 
     def find(self, parts: tuple[str, ...]) -> tuple[int, int, int] | str | None:
@@ -206,6 +216,13 @@ class Pack:
 
 def _sized(entry: dict[str, Any]) -> dict[str, Any]:
     return {"filesize": int(entry["filesize"]), "sha256": str(entry["sha256"])}
+
+
+def _placed(known: dict[str, Any], shards: int) -> dict[str, Any]:
+    shard, files = int(known["shard"]), known["files"]
+    if not 0 <= shard < shards:
+        raise ValueError(f"shard {shard} of {shards}")
+    return {"shard": shard, "files": {name: (int(start), int(size)) for name, (start, size) in files.items()}}
 
 
 def member_of(parts: tuple[str, ...]) -> tuple[str, str, str] | None:
@@ -320,7 +337,8 @@ def data_root(where: DataPath | str) -> DataPath:
 def _is_pack(index: Path) -> bool:
     try:
         with index.open("rb") as file:
-            return FORMAT.encode() in file.read(200)
+            start = file.read(200)
+            return not start or FORMAT.encode() in start  # an empty one is a broken pack's
     except OSError:
         return False
 

@@ -14,8 +14,8 @@ chance      none                                                 any candidate  
 =========== ==================================================== ================ ===============================
 
 ``same-pixel`` knows nothing: it answers with the same place in front of the camera; ``chance`` with any, by a fixed
-seed. In the ``view`` task, ``teacher``
-sees the real target picture, which no other method does (reports mark it as privileged).
+seed. In the ``view`` task, ``teacher`` sees the real target picture, which no other method does (reports mark it as
+privileged).
 """
 
 from __future__ import annotations

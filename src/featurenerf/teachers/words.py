@@ -103,7 +103,7 @@ def make(teacher: type[WordsTeacher], model: str, card: Card, settings: ViTSetti
         if not any((folder / name).is_file() for name in ("tokenizer.json", "vocab.json", "spiece.model")):
             raise InputError(f"{folder} holds no tokenizer: copy {hub_name(card)} again, whole")
         try:
-            tokenizer = tokenizers.from_pretrained(str(folder), local_files_only=True)
+            tokenizer = tokenizers.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
         except (OSError, ValueError, ImportError) as error:
             raise InputError(
                 f"the tokenizer in {folder} is damaged ({first_line(error)}): copy {hub_name(card)} again"

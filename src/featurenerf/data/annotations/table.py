@@ -62,9 +62,17 @@ def table_file(name: Path | str, category: str) -> Path:
     """The file of a table: ``name`` itself or, where that is no file, the table of that name that the package ships.
 
     There is one for chairs and one for tables of the free Sweet Home 3D libraries, "sweethome3d".
+
+    Raises:
+        InputError: there is neither.
     """
     shipped = _SHIPPED / f"{name}-{category}.json"
-    return shipped if not Path(name).is_file() and shipped.is_file() else Path(name)
+    if not Path(name).is_file() and shipped.is_file():
+        return shipped
+    if not Path(name).is_file():
+        known = ", ".join(sorted(" of ".join(path.stem.rsplit("-", 1)) + "s" for path in _SHIPPED.glob("*.json")))
+        raise InputError(f"there is no table {name} of {category}s: give a JSON file, or one that ships ({known})")
+    return Path(name)
 
 
 @dataclass(frozen=True)

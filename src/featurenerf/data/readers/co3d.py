@@ -144,8 +144,14 @@ class Co3dObject(ObjectViews):
                     f"{self.annotations} lacks frame {number} of sequence {self.id}, which the set list names: "
                     "download it again, or give another set list with --splits"
                 )
-            if _is_usable(self.frames[number]):
-                found.append(self.frames[number])
+            try:
+                if _is_usable(self.frames[number]):
+                    found.append(self.frames[number])
+            except (KeyError, TypeError, ValueError, AttributeError) as error:
+                raise InputError(
+                    f"{self.annotations}: frame {number} of sequence {self.id} is broken ({type(error).__name__}: "
+                    f"{error}): download the file again"
+                ) from error
         if not found:
             raise InputError(f"{self.annotations} has no camera for sequence {self.id}: take another set list")
         return found
