@@ -35,6 +35,7 @@ def cache(
         splits: folder of the split files; by default ``splits`` of the data set.
         device: where the teacher runs: cpu, cuda, mps.
     """
+    from featurenerf.data.layout import category_name
     from featurenerf.data.views import open_dataset
     from featurenerf.devices import usable_device
     from featurenerf.teachers import load_teacher, with_prompt
@@ -46,7 +47,7 @@ def cache(
         raise InputError(f"--views {views} leaves no picture: give 1 or more")
     where = usable_device(device)
     train, val = ([o for name in category for o in open_dataset(data, name, part, splits)] for part in ("train", "val"))
-    network = load_teacher(with_prompt(teacher, category)).to(where)
+    network = load_teacher(with_prompt(teacher, [category_name(name) for name in category])).to(where)
     kept, projection = open_cache(out, network, train, components or network.dim, bf16=True, precision=precision)
     targets = TeacherTargets(network, projection, where, bf16=True, cache=kept)
     filled = fill_cache(targets, [*train, *val], views)

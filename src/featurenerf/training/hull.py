@@ -27,22 +27,29 @@ class Hull:
     """What an object's silhouettes carve out of space (Laurentini, 1994): no label is needed, the object is inside.
 
     Attributes:
-        inside, edge, outside: numbers of the grid's cells in the hull, next to it, and elsewhere in the scene's sphere.
+        inside, edge: numbers of the grid's cells in the hull, and next to it.
         box: centre and size of the hull's bounding box.
         cells, codes: numbers of the cells in and near the hull, of the coarser grid, and their shape codes.
     """
 
     inside: Int[np.ndarray, " i"]
     edge: Int[np.ndarray, " e"]
-    outside: Int[np.ndarray, " o"]
     box: Float[Tensor, "2 3"]
     cells: Int[Tensor, " c"]
     codes: Float[Tensor, "c k"]
 
+    @property
+    def outside(self) -> Int[np.ndarray, " o"]:
+        """Numbers of the cells elsewhere in the scene's sphere."""
+        rest = (_grid().norm(dim=-1) < 0.5).numpy()
+        rest[self.inside] = rest[self.edge] = False
+        return np.flatnonzero(rest)
+
     def draw(self, count: int, rng: np.random.Generator) -> tuple[Float[Tensor, "n 3"], Float[Tensor, " n"]]:
         """Random points, half of them inside, a quarter next to the hull, and 1 for those inside."""
-        shares = ((self.inside, count // 2), (self.edge, count // 4), (self.outside, count - count // 2 - count // 4))
-        cells = np.concatenate([rng.choice(c if len(c) else self.outside, n).astype(np.int64) for c, n in shares])
+        outside = self.outside
+        shares = ((self.inside, count // 2), (self.edge, count // 4), (outside, count - count // 2 - count // 4))
+        cells = np.concatenate([rng.choice(c if len(c) else outside, n).astype(np.int64) for c, n in shares])
         index = np.stack(np.unravel_index(cells, (CELLS,) * 3), -1)
         points = (index + rng.random((count, 3))) / CELLS - 0.5
         inside = np.zeros(count, np.float32)
@@ -71,10 +78,16 @@ class Hull:
 
 
 @cache
+def _grid() -> Float[Tensor, "n 3"]:
+    """Centres of the cells."""
+    steps = (torch.arange(CELLS) + 0.5) / CELLS - 0.5
+    return torch.stack(torch.meshgrid(steps, steps, steps, indexing="ij"), -1).reshape(-1, 3)
+
+
+@cache
 def visual_hull(views: ObjectViews, count: int, pictures: int = 20) -> Hull:
     """The hull from up to ``pictures`` of the first ``count`` views."""
-    steps = (torch.arange(CELLS) + 0.5) / CELLS - 0.5
-    grid = torch.stack(torch.meshgrid(steps, steps, steps, indexing="ij"), -1).reshape(-1, 3)
+    grid = _grid()
     sphere = grid.norm(dim=-1) < 0.5
     inside = sphere.clone()
     for view in np.linspace(0, count - 1, min(pictures, count)).round().astype(int):
@@ -88,13 +101,12 @@ def visual_hull(views: ObjectViews, count: int, pictures: int = 20) -> Hull:
         inside[inside.clone()] = on
     filled = inside.reshape(1, 1, *(CELLS,) * 3).float()
     around = (F.max_pool3d(filled, 5, 1, 2).flatten() > 0) & ~inside & sphere
-    rest = sphere & ~inside & ~around
     left = grid[inside] if inside.any() else grid
     low, high = left.amin(0) - 0.5 / CELLS, left.amax(0) + 0.5 / CELLS
-    within, edge, outside = (mask.nonzero()[:, 0].int().numpy() for mask in (inside, around, rest))
+    within, edge = (mask.nonzero()[:, 0].int().numpy() for mask in (inside, around))
     near = F.max_pool3d(F.max_pool3d(filled, 2), 3, 1, 1).flatten() > 0
     codes = shape_codes(filled[0, 0] > 0).reshape(-1, SHAPE_DIM)[near].half()
-    return Hull(within, edge, outside, torch.stack([(low + high) / 2, high - low]), near.nonzero()[:, 0].int(), codes)
+    return Hull(within, edge, torch.stack([(low + high) / 2, high - low]), near.nonzero()[:, 0].int(), codes)
 
 
 def shape_codes(filled: Bool[Tensor, "x y z"]) -> Float[Tensor, "a b c k"]:

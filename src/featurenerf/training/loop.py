@@ -21,6 +21,7 @@ from tqdm import tqdm
 
 from featurenerf import checkpoint
 from featurenerf.backbone import imagenet_weights
+from featurenerf.data.layout import category_name
 from featurenerf.data.views import ObjectViews, open_dataset
 from featurenerf.devices import usable_device
 from featurenerf.errors import InputError, MissingExtraError
@@ -50,7 +51,7 @@ def train(config: TrainConfig) -> Path:
     validation = _objects(config, "val")
     run = Run(config, processes)
     processes.wait()  # until all have looked at the folder
-    named = with_prompt(config.teacher, config.category)
+    named = with_prompt(config.teacher, [category_name(name) for name in config.category])
     teacher = load_teacher(named).to(device)
     model = new_model(config).to(device)
     trained = [p for p in model.parameters() if p.requires_grad]

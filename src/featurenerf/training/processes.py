@@ -7,16 +7,19 @@ starts them on one machine, ``torchrun --nnodes M --nproc-per-node N -m featuren
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+
+from featurenerf.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -71,49 +74,67 @@ class Processes:
         return dict(zip(values, (together / self.size).tolist(), strict=True))
 
 
+_MEETING = "FEATURENERF_MEETING"
+"""Environment variable: the file through which processes of one machine find each other."""
+
+
 @contextmanager
 def companions(count: int, arguments: Sequence[str]) -> Iterator[None]:
     """While this process works, ``count - 1`` others do too: ``python ARGUMENTS``, silent, sharing the cores with it.
 
-    They are told of each other as torchrun would tell them; one that torchrun started, or this, starts none.
+    They meet through a file and talk over the loopback interface: nothing listens to the network. A process that
+    torchrun started, or this, starts none.
+
+    Raises:
+        RuntimeError: when one of them ends early; says what it said last.
     """
     if count == 1 or "WORLD_SIZE" in os.environ:
         yield
         return
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    threads = max(1, torch.get_num_threads() // count)
-    before = dict(os.environ)
-    told = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": count, "OMP_NUM_THREADS": threads}
-    os.environ.update({name: str(value) for name, value in told.items()}, RANK="0", LOCAL_RANK="0")
-    others = [
-        subprocess.Popen(
-            [sys.executable, *arguments],
-            env={**os.environ, "RANK": str(rank), "LOCAL_RANK": str(rank)},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        for rank in range(1, count)
-    ]
-    torch.set_num_threads(threads)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
-        for other in others:
-            other.terminate()
-            other.wait()
+    threads, before = torch.get_num_threads(), dict(os.environ)
+    with tempfile.TemporaryDirectory() as folder:
+        share = str(max(1, threads // count))
+        told = {"WORLD_SIZE": str(count), "OMP_NUM_THREADS": share, _MEETING: str(Path(folder) / "meeting")}
+        told["GLOO_SOCKET_IFNAME"] = "lo" if sys.platform == "linux" else "lo0"
+        os.environ.update(told, RANK="0", LOCAL_RANK="0")
+        torch.set_num_threads(int(share))
+        others, logs = [], [Path(folder) / f"{rank}.log" for rank in range(1, count)]
+        for rank, log in enumerate(logs, 1):
+            with log.open("w") as file:
+                own = {**os.environ, "RANK": str(rank), "LOCAL_RANK": str(rank)}
+                command = [sys.executable, *arguments]
+                others.append(subprocess.Popen(command, env=own, stdout=subprocess.DEVNULL, stderr=file))
+        try:
+            yield
+        except InputError:  # which they met too
+            raise
+        except Exception as error:
+            said = [log.read_text().strip() for log, other in zip(logs, others, strict=True) if other.poll()]
+            if said:
+                raise RuntimeError(f"another process of this run ended: {said[0][-1000:]}") from error
+            raise
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
+            torch.set_num_threads(threads)
+            for other in others:
+                other.terminate()
+                other.wait()
 
 
 def join_processes(device: torch.device) -> tuple[Processes, torch.device]:
-    """The processes that torchrun has started together with this one, and this one's device; else it is alone."""
+    """The processes that torchrun or ``companions`` made of this run, and this one's device; else it is alone."""
     if "WORLD_SIZE" not in os.environ:
         return Processes(), device
     if device.type == "cuda":
         device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
         torch.cuda.set_device(device)
     if not dist.is_initialized():
-        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        meeting = os.environ.get(_MEETING)
+        dist.init_process_group(
+            "nccl" if device.type == "cuda" else "gloo",
+            init_method=f"file://{meeting}" if meeting else "env://",
+            rank=int(os.environ["RANK"]),
+            world_size=int(os.environ["WORLD_SIZE"]),
+        )
     return Processes(dist.get_rank(), dist.get_world_size()), device
