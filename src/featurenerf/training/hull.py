@@ -89,16 +89,18 @@ def visual_hull(views: ObjectViews, count: int, pictures: int = 20) -> Hull:
     """The hull from up to ``pictures`` of the first ``count`` views."""
     grid = _grid()
     sphere = grid.norm(dim=-1) < 0.5
-    inside = sphere.clone()
+    inside, shown = sphere.clone(), False
     for view in np.linspace(0, count - 1, min(pictures, count)).round().astype(int):
         camera, alpha = views.camera(int(view)), torch.from_numpy(views.picture(int(view))[..., 3])
         if not alpha.any():  # a blank picture says nothing of where the object is
             continue
+        shown = True
         xy = camera.project(grid[inside])[0].floor().long()
         seen = (xy >= 0).all(-1) & (xy[:, 0] < camera.width) & (xy[:, 1] < camera.height)
         on = torch.zeros(len(xy), dtype=torch.bool)
         on[seen] = alpha[xy[seen, 1], xy[seen, 0]] > 0
         inside[inside.clone()] = on
+    inside &= shown  # all pictures are blank: there is nothing
     filled = inside.reshape(1, 1, *(CELLS,) * 3).float()
     around = (F.max_pool3d(filled, 5, 1, 2).flatten() > 0) & ~inside & sphere
     left = grid[inside] if inside.any() else grid
