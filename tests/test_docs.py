@@ -41,7 +41,7 @@ def commands() -> list[tuple[str, str]]:
     """Every command line of a page that calls featurenerf, with the page's name."""
     found = []
     for page in PAGES:
-        lines = [line for block in blocks(page, "") for line in block.splitlines()]
+        lines = [line for block in blocks(page, "") for line in block.replace("\\\n", " ").splitlines()]
         found += [(page.name, line) for line in lines if line.startswith("featurenerf ") and " VERB" not in line]
     return found
 

@@ -69,14 +69,14 @@ def test_an_unknown_verb(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ("train", "missing: --data PATH --category [STR [STR ...]] --out PATH"),
+        ("train", "missing: --data STR|PATH --category [STR [STR ...]] --out PATH"),
         ("train --data d --category chair --out o --bogus 3", "Unrecognized options: --bogus"),
         ("train --data d --category chair --out o --field cube", "invalid choice 'cube' for argument '--field'"),
         ("train --data d --category chair --out o --steps many", "Error parsing --steps"),
         ("eval --data d --category chair", "missing: --out PATH"),
         ("lift", "missing: PATH"),
         ("demo --bogus", "Unrecognized options: --bogus"),
-        ("data", "Expected one of {make, check}"),
+        ("data", "Expected one of {make, render, pack, info, view, check}"),
         ("data bake", "Unrecognized options: bake"),
         ("data make", "missing: --out PATH"),
         ("import-official", "missing: PATH --out PATH"),

@@ -167,7 +167,7 @@ def _rows(rotation: np.ndarray) -> tuple[tuple[float, float, float], ...]:
     return tuple((float(x), float(y), float(z)) for x, y, z in rotation)
 
 
-def _axes(up: Axis | None, front: Axis | None, usual: tuple[Axis, Axis] = ("y", "z")) -> Any:
+def _axes(up: str | None, front: str | None, usual: tuple[Axis, Axis] = ("y", "z")) -> Any:
     return _rows(axes_rotation(up or usual[0], front or usual[1]))
 
 

@@ -64,7 +64,7 @@ class PlacedMesh:
     missing: tuple[str, ...] = ()
 
 
-def axes_rotation(up: Axis, front: Axis) -> Float[np.ndarray, "3 3"]:
+def axes_rotation(up: str, front: str) -> Float[np.ndarray, "3 3"]:
     """The rotation that turns a file's axes ``up`` and ``front`` to +z and +x.
 
     Raises:
@@ -74,7 +74,7 @@ def axes_rotation(up: Axis, front: Axis) -> Float[np.ndarray, "3 3"]:
         if axis not in get_args(Axis):
             raise InputError(f"{axis!r} is no axis: there are {', '.join(get_args(Axis))}")
 
-    def vector(axis: Axis) -> np.ndarray:
+    def vector(axis: str) -> np.ndarray:
         return np.eye(3)["xyz".index(axis[-1])] * (-1 if axis.startswith("-") else 1)
 
     z, x = vector(up), vector(front)
