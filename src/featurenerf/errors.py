@@ -9,6 +9,11 @@ class InputError(ValueError):
     """
 
 
+def first_line(error: BaseException) -> str:
+    """What another library's error says, short enough to be quoted in a sentence."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+
+
 class MissingExtraError(ImportError):
     """A module was used whose optional dependency is not installed; the message names the extra to install."""
 

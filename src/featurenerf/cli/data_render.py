@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
+from featurenerf.data.mesh_files import Axis
 from featurenerf.errors import InputError
-
-Axis = Literal["x", "y", "z", "-x", "-y", "-z"]
 
 
 def render(

@@ -155,6 +155,10 @@ def render_meshes(
         if not split.cross_inst_pairs and not split.cross_view_pairs:
             split = _with_pairs(split, {task.entry.id: task.kinds for task in tasks}, settings)
         layout.write_split(layout.split_file(out, settings.synset), split)
+    except InputError:
+        if not (out / "camera" / settings.synset).exists():  # nothing was made: other settings may be tried
+            (out / "made" / f"{settings.synset}.json").unlink(missing_ok=True)
+        raise
     except OSError as error:
         raise InputError(f"{out} cannot be written ({error}): free some space or give another --out") from error
     counts = Counter(kind for task in tasks if task.entry.id not in skipped for kind in task.kinds)
@@ -221,7 +225,8 @@ def _described(settings: Settings, tasks: Sequence[_Task], sources: Sequence[Ann
     """What is noted down in ``made``: a later call with anything else is refused."""
     digest = hashlib.sha256()
     for task in tasks:
-        digest.update(repr((task.entry.id, task.entry.rotation, task.training, sorted(task.kinds))).encode())
+        known = [_content(annotation) for annotation in task.annotations]
+        digest.update(repr((task.entry.id, task.entry.rotation, task.training, sorted(task.kinds), known)).encode())
     names = {kind: next((list(n) for s in reversed(sources) if (n := _names(s, kind))), []) for kind in _ANNOTATIONS}
     return {
         "category": layout.category_name(settings.synset),
@@ -235,6 +240,15 @@ def _described(settings: Settings, tasks: Sequence[_Task], sources: Sequence[Ann
         "keypoint_names": names["keypoints"],
         "version": f"mesh.{RENDERER_VERSION}",
     }
+
+
+def _content(annotation: Annotation) -> list[tuple[str, str]]:
+    """What an annotation says, wherever its files lie."""
+    said = {name: value for name, value in vars(annotation).items() if name != "origin"}
+    for name, value in said.items():
+        if isinstance(value, Path):
+            said[name] = hashlib.sha256(value.read_bytes()).hexdigest() if value.is_file() else value.name
+    return [(name, repr(value)) for name, value in said.items()]
 
 
 def _names(source: AnnotationSource, kind: Kind) -> tuple[str, ...]:

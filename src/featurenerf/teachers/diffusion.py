@@ -20,9 +20,9 @@ from jaxtyping import Float
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from featurenerf.errors import InputError, MissingExtraError
+from featurenerf.errors import InputError, MissingExtraError, first_line
 from featurenerf.teachers.base import Card, Settings, Teacher, joined
-from featurenerf.teachers.weights import check_file, first_line, hub_name
+from featurenerf.teachers.weights import check_file, hub_name
 
 _NETWORKS = (("unet",), ("vae", "vqvae"), ("text_encoder", "bert"))  # Stable and Latent Diffusion's names
 _PARTS = (*_NETWORKS, ("tokenizer",), ("scheduler",))

@@ -8,12 +8,11 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from featurenerf.errors import InputError
+from featurenerf.errors import InputError, first_line
 from featurenerf.teachers.base import Card
 from featurenerf.teachers.vit import ViTSettings, ViTTeacher
 from featurenerf.teachers.weights import (
     check_file,
-    first_line,
     folder_of,
     loaded,
     on_hub_cache,

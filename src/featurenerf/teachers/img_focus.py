@@ -10,12 +10,12 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from featurenerf.errors import InputError
+from featurenerf.errors import InputError, first_line
 from featurenerf.masks import network_file
 from featurenerf.teachers.base import Card
 from featurenerf.teachers.onnx_file import Node, read_onnx
 from featurenerf.teachers.vit import ViTSettings, ViTTeacher
-from featurenerf.teachers.weights import check_file, first_line, in_wheel, loaded, transformers
+from featurenerf.teachers.weights import check_file, in_wheel, loaded, transformers
 
 _PREFIX = "backbone."
 

@@ -14,7 +14,7 @@ from typing import Any
 from safetensors import SafetensorError
 from torch import nn
 
-from featurenerf.errors import InputError, MissingExtraError
+from featurenerf.errors import InputError, MissingExtraError, first_line
 from featurenerf.teachers.base import Card
 
 _FILES = ("model.safetensors", "pytorch_model.bin")
@@ -129,10 +129,6 @@ def transformers(name: str) -> Any:
         return getattr(transformers, name)
     except AttributeError as error:
         raise InputError(f"transformers {transformers.__version__} has no {name}: install a newer one") from error
-
-
-def first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
 
 
 def _said_by_hub(path: Path) -> str | None:

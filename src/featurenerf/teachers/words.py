@@ -16,10 +16,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from featurenerf.errors import InputError
+from featurenerf.errors import InputError, first_line
 from featurenerf.teachers.base import Card
 from featurenerf.teachers.vit import ViTSettings, ViTTeacher, norm_before, part, projection
-from featurenerf.teachers.weights import first_line, folder_of, hub_name, on_hub_cache, pretrained, transformers
+from featurenerf.teachers.weights import folder_of, hub_name, on_hub_cache, pretrained, transformers
 
 
 class WordsTeacher(ViTTeacher):

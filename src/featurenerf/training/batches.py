@@ -60,61 +60,49 @@ def make_batch(objects: Sequence[ObjectViews], budget: Budget, rng: np.random.Ge
 
     Half of the rays hit the object, two fifths fall in its bounding box, the rest anywhere.
     """
-    parts = []
-    for number in rng.choice(len(objects), budget.objects, replace=len(objects) < budget.objects):
-        views = objects[int(number)]
-        available = min(len(views), budget.views)
-        chosen = rng.choice(available, budget.target_views, replace=available < budget.target_views)
-        pictures = np.stack([views.picture(int(v)) for v in chosen])  # (t, h, w, 4)
-        index, xy = _draw_pixels(pictures[..., 3], budget.rays, rng)
-        values = pictures[index, xy[:, 1], xy[:, 0]].astype(np.float32) / 255
-        cameras = views.cameras()[torch.as_tensor(chosen)]
-        pixels = torch.from_numpy(xy.astype(np.float32)) + offset
-        origins, directions = cameras[torch.as_tensor(index)].rays_through(pixels)
-        hull = visual_hull(views, available)
-        points, inside = hull.draw(budget.hull_points, rng)
-        surface, met = hull.first_hit(origins, directions, cameras.near, cameras.far)
-        parts.append(
-            (
-                int(number),
-                chosen,
-                pictures,
-                index,
-                pixels,
-                values,
-                cameras,
-                origins,
-                directions,
-                hull,
-                points,
-                inside,
-                surface,
-                met,
-            )
-        )
+    drawn = rng.choice(len(objects), budget.objects, replace=len(objects) < budget.objects)
+    parts = [_draw(objects, int(number), budget, rng, offset) for number in drawn]
+    cameras = Camera.stack([part.pop("cameras") for part in parts])
+    views = np.stack([part.pop("views") for part in parts])
+    return Batch(cameras=cameras, views=views, **{name: torch.stack([p[name] for p in parts]) for name in parts[0]})
 
-    targets = torch.from_numpy(np.stack([p[2] for p in parts])).permute(0, 1, 4, 2, 3).float() / 255
-    values = torch.from_numpy(np.stack([p[5] for p in parts]))
-    cameras = Camera.stack([p[6] for p in parts])
+
+def _draw(
+    objects: Sequence[ObjectViews], number: int, budget: Budget, rng: np.random.Generator, offset: float
+) -> dict[str, Any]:
+    """One object's share of a batch: the fields of ``Batch`` without their first axis."""
+    views = objects[number]
+    available = min(len(views), budget.views)
+    chosen = rng.choice(available, budget.target_views, replace=available < budget.target_views)
+    pictures = np.stack([views.picture(int(v)) for v in chosen])  # (t, h, w, 4)
+    index, xy = _draw_pixels(pictures[..., 3], budget.rays, rng)
+    values = torch.from_numpy(pictures[index, xy[:, 1], xy[:, 0]].astype(np.float32) / 255)
+    cameras = views.cameras()[torch.as_tensor(chosen)]
+    pixels = torch.from_numpy(xy.astype(np.float32)) + offset
+    origins, directions = cameras[torch.as_tensor(index)].rays_through(pixels)
+    hull = visual_hull(views, available)
+    hull_points, in_hull = hull.draw(budget.hull_points, rng)
+    surface, met = hull.first_hit(origins, directions, cameras.near, cameras.far)
+    targets = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255
     sources = slice(0, budget.source_views)
-    return Batch(
-        pictures=targets[:, sources, :3] * targets[:, sources, 3:],
-        cameras=cameras[:, sources],
-        xy=torch.stack([p[4] for p in parts]),
-        origins=torch.stack([p[7] for p in parts]),
-        directions=torch.stack([p[8] for p in parts]),
-        rgb=values[..., :3] * values[..., 3:],
-        alpha=values[..., 3:],
-        surface=torch.stack([p[12] for p in parts]),
-        met=torch.stack([p[13] for p in parts]).unsqueeze(-1).float(),
-        views=np.stack([np.stack([np.full_like(p[1], p[0]), p[1]], -1) for p in parts]),
-        view_index=torch.stack([torch.as_tensor(p[3]) for p in parts]),
-        targets=targets,
-        box=torch.stack([p[9].box for p in parts]),
-        shape=torch.stack([p[9].shape() for p in parts]),
-        hull_points=torch.stack([p[10] for p in parts]),
-        in_hull=torch.stack([p[11] for p in parts]),
-    )
+    return {
+        "pictures": targets[sources, :3] * targets[sources, 3:],
+        "cameras": cameras[sources],
+        "xy": pixels,
+        "origins": origins,
+        "directions": directions,
+        "rgb": values[:, :3] * values[:, 3:],
+        "alpha": values[:, 3:],
+        "surface": surface,
+        "met": met.unsqueeze(-1).float(),
+        "views": np.stack([np.full_like(chosen, number), chosen], -1),
+        "view_index": torch.as_tensor(index),
+        "targets": targets,
+        "box": hull.box,
+        "shape": hull.shape(),
+        "hull_points": hull_points,
+        "in_hull": in_hull,
+    }
 
 
 def batches(

@@ -70,13 +70,11 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "paper": {
         "quick": {
             "steps": 1500, "minutes": 10.0, "objects": 4, "source_views": 1, "target_views": 4, "rays": 128,
-            "hull_points": 0, "learning_rate": 1e-4,
-            "validate_every": 100,
+            "hull_points": 0, "learning_rate": 1e-4, "validate_every": 100,
         },
         "full": {
             "steps": 400_000, "objects": 4, "source_views": 1, "target_views": 8, "rays": 128, "views": 50,
-            "hull_points": 0, "learning_rate": 1e-4,
-            "validate_every": 2000,
+            "hull_points": 0, "learning_rate": 1e-4, "validate_every": 2000,
         },
     },
 }  # fmt: skip
@@ -85,7 +83,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Train a field on a data set in the layout that ``featurenerf data make`` writes."""
+    """Train a field on a data set, of any format that is read."""
 
     data: str | Path
     """The data set: a folder, a pack, or the address of a pack."""

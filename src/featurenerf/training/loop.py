@@ -24,7 +24,7 @@ from featurenerf.backbone import imagenet_weights
 from featurenerf.data.layout import category_name
 from featurenerf.data.views import ObjectViews, open_dataset
 from featurenerf.devices import usable_device
-from featurenerf.errors import InputError, MissingExtraError
+from featurenerf.errors import InputError, MissingExtraError, first_line
 from featurenerf.evaluation.report import peak_memory_mib
 from featurenerf.fields import FastConfig, FastModel, Model, PaperConfig, PaperModel
 from featurenerf.fields.fast import trilinear
@@ -233,7 +233,7 @@ class Run:
             progress = json.loads((folder / "progress.json").read_text())
             return progress, Projection.read(folder / "teacher.safetensors")
         except (OSError, ValueError, LookupError, RuntimeError, SafetensorError) as error:
-            raise InputError(f"{folder} is damaged ({_first_line(error)}): start again, with another --out") from error
+            raise InputError(f"{folder} is damaged ({first_line(error)}): start again, with another --out") from error
 
     def validate_and_save(
         self,
@@ -347,7 +347,3 @@ def _minutes_left(budget: Budget, progress: Mapping[str, Any]) -> str:
 
 def _plain(config: TrainConfig) -> dict[str, Any]:
     return json.loads(json.dumps(asdict(config), default=str))
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
