@@ -173,6 +173,29 @@ def test_the_same_bytes_for_any_workers_and_after_an_interruption(
         render_meshes(tmp_path / "three", entries[:3], "chair", **SETTINGS)
 
 
+def test_a_changed_table_is_noticed(tmp_path: Path, meshes: Path) -> None:
+    def render(seat: str) -> None:
+        (tmp_path / "table.json").write_text(json.dumps(TABLE).replace("seat*", seat))
+        sources = [AnnotationTable(tmp_path / "table.json", "chair")]
+        render_meshes(tmp_path / "out", find_meshes(meshes, "chair"), "chair", sources=sources, **SETTINGS)
+
+    render("seat*")
+    render("seat*")  # there is nothing left to do
+    with pytest.raises(InputError, match="holds chair made with other settings"):
+        render("back*")
+
+
+def test_settings_that_made_nothing_are_forgotten(tmp_path: Path, meshes: Path) -> None:
+    for path in meshes.glob("*.obj"):
+        path.write_text("v nothing")
+    entries = find_meshes(meshes, "chair")
+    with pytest.raises(InputError, match="none of the 4 meshes can be rendered"):
+        render_meshes(tmp_path / "out", entries, "chair", skip_broken=True, **SETTINGS)
+    for path in meshes.glob("*.obj"):
+        write_obj(path)
+    render_meshes(tmp_path / "out", entries, "chair", seed=5, **SETTINGS)
+
+
 def test_a_category_of_nothing_is_not_made(tmp_path: Path, meshes: Path) -> None:
     for path in meshes.glob("*.obj"):
         path.write_text("nothing")
