@@ -26,7 +26,7 @@ from tqdm import tqdm
 from featurenerf.data.views import Dataset, open_dataset
 from featurenerf.evaluation import TASKS, metrics
 from featurenerf.evaluation.protocols import draw_pairs
-from featurenerf.fields.fast import trilinear
+from featurenerf.fields.fast import multilinear
 from featurenerf.teachers import load_teacher
 from featurenerf.training.hull import visual_hull
 
@@ -123,7 +123,7 @@ def look(dataset: Dataset, name: str, teacher: torch.nn.Module) -> tuple[Points,
         values = F.grid_sample(teacher(picture), grid, align_corners=False, padding_mode="border")[0, :, 0].T
         total, seen = total + visible * values, seen + visible
     in_box = (points - hull.box[0]) / hull.box[1]
-    shape = trilinear(hull.shape()[None], points.flip(-1)[None] * 2)[0]
+    shape = multilinear(hull.shape()[None], points.flip(-1)[None] * 2)[0]
     return Points(points, in_box, shape, total / seen.clamp(min=1)), parts, keypoints[:, 3].long()
 
 

@@ -147,6 +147,17 @@ def test_a_batch_is_its_cameras() -> None:
     assert (Camera.stack([far, near]).near, Camera.stack([far, near]).far) == (0.5, 2.0)
 
 
+def test_projection_is_exact_under_autocast() -> None:
+    camera = Camera.look_at(40, 25, 128, 128)
+    points = torch.rand(100, 3, generator=torch.Generator().manual_seed(0)) - 0.5
+    xy, depth = camera.project(points)
+    origins, directions = camera.rays_through(xy)
+    with torch.autocast("cpu", torch.bfloat16):  # training runs the networks like this
+        assert torch.equal(camera.project(points)[0], xy)
+        assert torch.equal(camera.rays_through(xy)[1], directions)
+        torch.testing.assert_close(camera.unproject(xy, depth), points, atol=1e-5, rtol=0)
+
+
 def test_resize_keeps_the_view() -> None:
     camera = Camera.look_at(40, 25)
     points = torch.rand(7, 3) - 0.5

@@ -34,11 +34,12 @@ BLOCK_CHANNELS = tuple(channels for *_, channels, count in STAGES for _ in range
 class SameConv(nn.Conv2d):
     """Convolution with TensorFlow's "SAME" padding of even sizes: the odd pixel goes to the right and bottom."""
 
+    def __init__(self, c_in: int, c_out: int, kernel: int, stride: int = 1, groups: int = 1) -> None:
+        super().__init__(c_in, c_out, kernel, stride, padding=(kernel - stride) // 2, groups=groups)
+        self.odd = (kernel - stride) % 2
+
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d h2 w2"]:
-        total = self.kernel_size[0] - self.stride[0]
-        if total > 0:
-            x = F.pad(x, (total // 2, total - total // 2, total // 2, total - total // 2))
-        return super().forward(x)
+        return super().forward(F.pad(x, (0, self.odd, 0, self.odd)) if self.odd else x)
 
 
 class MobileBlock(nn.Module):
@@ -53,8 +54,8 @@ class MobileBlock(nn.Module):
         self.skip = stride == 1 and c_in == c_out
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d h2 w2"]:
-        y = x if self.expand is None else F.relu6(self.expand(x))
-        y = self.project(F.relu6(self.depthwise(y)))
+        y = x if self.expand is None else F.relu6(self.expand(x), inplace=True)
+        y = self.project(F.relu6(self.depthwise(y), inplace=True))
         return x + y if self.skip else y
 
 
@@ -74,7 +75,7 @@ class EfficientNetLite0(nn.Module):
 
     def forward(self, pictures: Float[Tensor, "b 3 h w"], wanted: Sequence[int]) -> list[Tensor]:
         """Outputs of the blocks ``wanted`` for RGB pictures in [0, 1]."""
-        x = F.relu6(self.stem((pictures * 255 - 127) / 128))
+        x = F.relu6(self.stem((pictures * 255 - 127) / 128), inplace=True)
         found = {}
         for number, block in enumerate(self.blocks):
             x = block(x)

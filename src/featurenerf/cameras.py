@@ -245,11 +245,11 @@ class Camera:
     def world_to_camera(self, points: Float[Tensor, "*batch_n 3"]) -> Float[Tensor, "*batch_n 3"]:
         """World points ``(*batch, ..., 3)`` in camera coordinates."""
         rotation, centre = self._aligned(self.pose[..., :3, :3], points, 2), self._aligned(self.centre, points, 1)
-        return ((points - centre).unsqueeze(-2) @ rotation).squeeze(-2)
+        return _times(points - centre, rotation)
 
     def rotate_to_camera(self, vectors: Float[Tensor, "*batch_n 3"]) -> Float[Tensor, "*batch_n 3"]:
         """World directions ``(*batch, ..., 3)`` in camera axes (rotated, not translated)."""
-        return (vectors.unsqueeze(-2) @ self._aligned(self.pose[..., :3, :3], vectors, 2)).squeeze(-2)
+        return _times(vectors, self._aligned(self.pose[..., :3, :3], vectors, 2))
 
     def project(
         self, points: Float[Tensor, "*batch_n 3"]
@@ -279,7 +279,7 @@ class Camera:
         flat = (xy - self._aligned(self.principal, xy, 1)) / self._aligned(self.focal, xy, 1)
         local = torch.stack([flat[..., 0], -flat[..., 1], -torch.ones_like(flat[..., 0])], -1)
         rotation = self._aligned(self.pose[..., :3, :3], xy, 2)
-        directions = (rotation @ local.unsqueeze(-1)).squeeze(-1)
+        directions = _times(local, rotation.mT)
         directions = directions / directions.norm(dim=-1, keepdim=True)
         return self._aligned(self.centre, xy, 1).expand_as(directions), directions
 
@@ -298,3 +298,9 @@ class Camera:
         batch = len(self.batch_shape)
         missing = points.ndim - 1 - batch
         return value.reshape(*value.shape[:batch], *(1,) * missing, *value.shape[batch:]).to(points.dtype)
+
+
+def _times(vectors: Float[Tensor, "*n 3"], matrix: Float[Tensor, "*m 3 3"]) -> Float[Tensor, "*n 3"]:
+    """Row vectors times matrices, written out: a product of matrices would be rounded to bfloat16 under autocast."""
+    x, y, z = vectors.split(1, -1)
+    return x * matrix[..., 0, :] + y * matrix[..., 1, :] + z * matrix[..., 2, :]

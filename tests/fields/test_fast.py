@@ -11,7 +11,7 @@ from torch import Tensor
 
 from featurenerf import Camera, InputError
 from featurenerf.fields import FastConfig, FastModel
-from featurenerf.fields.fast import trilinear
+from featurenerf.fields.fast import multilinear
 
 SMALL = FastConfig(
     feature_dim=8, widths=(16, 16, 24, 32), density_bins=16, volume_bins=8, volume_channels=8, pixel_channels=8,
@@ -32,18 +32,19 @@ def picture(seed: int = 0, size: int = 128) -> Tensor:
     return torch.rand(3, size, size, generator=torch.Generator().manual_seed(seed))
 
 
-@pytest.mark.parametrize("shape", [(4, 5, 6), (1, 3, 2), (2, 1, 1)])
-def test_trilinear_is_grid_sample(shape: tuple[int, int, int]) -> None:
-    volume = torch.rand(2, *shape, 3, dtype=torch.float64, requires_grad=True)
-    grid = (torch.rand(2, 50, 3, dtype=torch.float64) * 2.6 - 1.3).requires_grad_()
-    ours = trilinear(volume, grid)
-    theirs = F.grid_sample(
-        volume.permute(0, 4, 1, 2, 3), grid[:, :, None, None], align_corners=False, padding_mode="border"
-    )[..., 0, 0].transpose(1, 2)
+@pytest.mark.parametrize("shape", [(4, 5, 6), (1, 3, 2), (2, 1, 1), (7, 5), (1, 4)])
+def test_multilinear_is_grid_sample(shape: tuple[int, ...]) -> None:
+    k = len(shape)
+    maps = torch.rand(2, *shape, 3, dtype=torch.float64, requires_grad=True)
+    grid = (torch.rand(2, 50, k, dtype=torch.float64) * 2.6 - 1.3).requires_grad_()
+    ours = multilinear(maps, grid)
+    where = grid.reshape(2, 50, *(1,) * (k - 1), k)
+    theirs = F.grid_sample(maps.movedim(-1, 1), where, align_corners=False, padding_mode="border")
+    theirs = theirs.flatten(2).transpose(1, 2)
     assert torch.allclose(ours, theirs, atol=1e-12)
     weight = torch.rand_like(ours)
-    mine = torch.autograd.grad((ours * weight).sum(), (volume, grid), retain_graph=True)
-    other = torch.autograd.grad((theirs * weight).sum(), (volume, grid))
+    mine = torch.autograd.grad((ours * weight).sum(), (maps, grid), retain_graph=True)
+    other = torch.autograd.grad((theirs * weight).sum(), (maps, grid))
     for a, b in zip(mine, other, strict=True):
         assert torch.allclose(a, b, atol=1e-10)
 

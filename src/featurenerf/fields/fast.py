@@ -124,7 +124,7 @@ class PictureNet(nn.Module):
 
     def forward(
         self, picture: Float[Tensor, "b 3 s s"]
-    ) -> tuple[Float[Tensor, "b d h w"], Float[Tensor, "b dv hv wv c"], Float[Tensor, "b cp h w"]]:
+    ) -> tuple[Float[Tensor, "b d h w"], Float[Tensor, "b dv hv wv c"], Float[Tensor, "b h w cp"]]:
         """Raw density (one channel a depth bin), latent volume, pixel latent."""
         size, bins = picture.shape[-1], self.config.volume_bins
         steps = (torch.arange(size, device=picture.device, dtype=picture.dtype) + 0.5) / size * 2 - 1
@@ -143,7 +143,7 @@ class PictureNet(nn.Module):
         shape = self.to_shape(F.silu(y4)).flatten(2)  # (b, d/2, s/4 * s/4)
         deeper = F.interpolate(shape.mT, self.config.density_bins, mode="linear", align_corners=False).mT
         deeper = deeper.reshape(*deeper.shape[:2], *y4.shape[2:])  # (b, d, s/4, s/4)
-        return _resize(deeper, detail.shape[-1]) + detail, volume, pixels
+        return _resize(deeper, detail.shape[-1]) + detail, volume, pixels.permute(0, 2, 3, 1)
 
     def _known(self, picture: Float[Tensor, "b 3 s s"]) -> list[Tensor] | tuple[float, float, float]:
         """The backbone's features at 1/4, 1/8 and 1/16 of the picture."""
@@ -198,7 +198,7 @@ class FastField(Field):
     pictures: Float[Tensor, "bv 3 s s"]
     density: Float[Tensor, "bv 1 d h w"]
     volume: Float[Tensor, "bv dv hv wv c"]
-    pixels: Float[Tensor, "bv cp h w"]
+    pixels: Float[Tensor, "bv h w cp"]
     box: Float[Tensor, "b 2 3"] | None
     """Low and high corner, in the world, of what is not empty; None while training."""
 
@@ -219,7 +219,7 @@ class FastField(Field):
         rest = tuple(c for c in channels if c != "density")
         if rest:
             flat = grid[..., :2]
-            latent = [trilinear(self.volume, grid), _look_up(self.pixels, flat), grid.to(self.volume.dtype)]
+            latent = [multilinear(self.volume, grid), multilinear(self.pixels, flat), grid.to(self.volume.dtype)]
             seen = _look_up(self.pictures, flat)
             known = torch.cat(latent, -1).to(self.head.output.weight.dtype).unflatten(0, (b, v))
             values.update(self.head(known, seen.unflatten(0, (b, v)), rest))
@@ -265,7 +265,7 @@ class FastModel(Model):
             pictures=flat,
             density=density,
             volume=volume.to(**exact).contiguous(),
-            pixels=pixels.to(**exact),
+            pixels=pixels.to(**exact).contiguous(),
             box=None if self.training else occupied_box(density.detach(), cameras, scale),
         )
 
@@ -305,29 +305,30 @@ def occupied_box(
     )
 
 
-def trilinear(volume: Float[Tensor, "b d h w c"], grid: Float[Tensor, "b n 3"]) -> Float[Tensor, "b n c"]:
-    """Look a channels-last volume up at ``(x, y, depth)`` in [-1, 1]; ``align_corners=False``, border padding.
+def multilinear(maps: Float[Tensor, "b *size c"], grid: Float[Tensor, "b n k"]) -> Float[Tensor, "b n c"]:
+    """Look channels-last maps (k = 2) or volumes (k = 3) up at ``(x, y[, depth])`` in [-1, 1].
 
-    The same numbers as ``torch.nn.functional.grid_sample``; written as an ``embedding_bag`` of the eight corners,
-    because forward and backward together are faster that way on a CPU.
+    The same numbers as ``torch.nn.functional.grid_sample`` with ``align_corners=False`` and border padding; written as
+    an ``embedding_bag`` of the four or eight corners, because forward and backward together are faster that way on a
+    CPU where there are many channels.
     """
-    b, d, h, w, c = volume.shape
-    size = grid.new_tensor([w, h, d])
-    position = ((grid + 1) / 2 * size - 0.5).clamp(min=0).minimum(size - 1)  # (b, n, 3)
+    b, *sizes, c = maps.shape  # ([depth,] height, width), where grid says (x, y[, depth])
+    size = grid.new_tensor(sizes[::-1])
+    position = ((grid + 1) / 2 * size - 0.5).clamp(min=0).minimum(size - 1)  # (b, n, k)
     low = position.detach().floor().minimum(size - 2).clamp(min=0)
     part = position - low
-    x, y, z = low.long().unbind(-1)
-    first = torch.arange(b, device=grid.device).unsqueeze(1) * (d * h * w) + (z * h + y) * w + x  # (b, n)
-    dx, dy, dz = min(1, w - 1), w * min(1, h - 1), h * w * min(1, d - 1)
-    corners = torch.tensor(
-        [k * dz + j * dy + i * dx for k in (0, 1) for j in (0, 1) for i in (0, 1)], device=grid.device
-    )
-    wx, wy, wz = (torch.stack([1 - p, p], -1) for p in part.unbind(-1))  # (b, n, 2) each
-    weights = (wz[..., :, None, None] * wy[..., None, :, None] * wx[..., None, None, :]).flatten(-3)  # (b, n, 8)
+    index = torch.arange(b, device=grid.device).unsqueeze(1)
+    corners = torch.zeros(1, dtype=torch.long, device=grid.device)
+    weights = grid.new_ones(b, grid.shape[1], 1)
+    for axis, length in reversed(list(enumerate(reversed(sizes)))):  # the slowest axis first
+        index = index * length + low[..., axis].long()
+        corners = torch.cat([corners * length, corners * length + min(1, length - 1)])
+        share = part[..., axis : axis + 1]
+        weights = torch.cat([weights * (1 - share), weights * share], -1)  # (b, n, corners)
     out = F.embedding_bag(
-        (first.unsqueeze(-1) + corners).reshape(-1, 8),
-        volume.reshape(-1, c),
-        per_sample_weights=weights.reshape(-1, 8).to(volume.dtype),
+        (index.unsqueeze(-1) + corners).reshape(-1, len(corners)),
+        maps.reshape(-1, c),
+        per_sample_weights=weights.reshape(-1, len(corners)).to(maps.dtype),
         mode="sum",
     )
     return out.reshape(b, -1, c)

@@ -27,7 +27,7 @@ from featurenerf.devices import usable_device
 from featurenerf.errors import InputError, MissingExtraError, first_line
 from featurenerf.evaluation.report import peak_memory_mib
 from featurenerf.fields import FastConfig, FastModel, Model, PaperConfig, PaperModel
-from featurenerf.fields.fast import trilinear
+from featurenerf.fields.fast import multilinear
 from featurenerf.teachers import canonical, load_teacher, with_prompt
 from featurenerf.training.batches import Batch, batches, make_batch, to_device
 from featurenerf.training.config import Budget, TrainConfig
@@ -160,7 +160,7 @@ def step_losses(
         losses["hull"] = hull_loss(density, batch.in_hull.repeat_interleave(v, 0))
     if v > 1:
         in_box = (batch.surface - batch.box[:, :1]) / batch.box[:, 1:]
-        places = torch.cat([in_box, trilinear(batch.shape, batch.surface.flip(-1) * 2)], -1)
+        places = torch.cat([in_box, multilinear(batch.shape, batch.surface.flip(-1) * 2)], -1)
         # what corresponds is no reason to move a surface: the weights are not trained by it
         descriptors = torch.einsum("brs,brsc->brc", seen.weights.detach(), seen.samples["descriptor"])
         losses["correspondence"] = correspondence_loss(
