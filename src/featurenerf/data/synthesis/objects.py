@@ -77,4 +77,4 @@ class Category:
     mirror: tuple[int, ...]
     families: tuple[str, ...]
     shares: tuple[float, ...]
-    version: int = 1
+    version: int = 2

@@ -359,6 +359,10 @@ def corner_normals(
     return normal.reshape(-1, 3, 3).astype(np.float32)
 
 
+NEXT_TO_NOTHING = 1e-9
+"""Places this near to each other are the same: processors differ in the last bits, and must agree on what is hit."""
+
+
 def nearest_on_triangles(
     point: Float[np.ndarray, " 3"], triangles: Float[np.ndarray, "f 3 3"]
 ) -> Float[np.ndarray, " 3"]:
@@ -383,7 +387,8 @@ def nearest_on_triangles(
         t = np.einsum("ij,ij->i", point - start, along) / np.maximum(np.einsum("ij,ij->i", along, along), 1e-300)
         best.append(start + np.clip(t, 0, 1)[:, None] * along)
     candidates = np.concatenate(best)
-    return candidates[((candidates - point) ** 2).sum(axis=1).argmin()]
+    away = ((candidates - point) ** 2).sum(axis=1)
+    return candidates[(away <= away.min() + NEXT_TO_NOTHING).argmax()]  # of equals the first, on every machine
 
 
 def first_hits(
@@ -412,8 +417,8 @@ def first_hits(
 
     # (s x e1) . direction = s . (e1 x direction), and e2 . (s x e1) = s . (e1 x e2)
     u, v, t = scalar(h), scalar(np.cross(e1, direction)), scalar(np.cross(e1, e2))
-    t = np.where((u >= 0) & (v >= 0) & (u + v <= 1), t, -np.inf)
-    best = t.argmax(axis=1)
+    t = np.where((u >= -NEXT_TO_NOTHING) & (v >= -NEXT_TO_NOTHING) & (u + v <= 1 + NEXT_TO_NOTHING), t, -np.inf)
+    best = (t >= t.max(axis=1, keepdims=True) - NEXT_TO_NOTHING).argmax(axis=1)
     rows = np.arange(len(points))
     hit = a[best] + u[rows, best, None] * e1[best] + v[rows, best, None] * e2[best]
     return np.where(np.isfinite(t[rows, best])[:, None], hit, np.nan)
@@ -503,7 +508,7 @@ class Assembly:
         parts = np.concatenate(self._parts)
         uv = whole.uv / np.asarray([f.tile for f in self._finishes])[materials][:, None, None]
         low, high = whole.vertices.min(axis=0), whole.vertices.max(axis=0)
-        vertices = (whole.vertices - (low + high) / 2) / np.linalg.norm(high - low)
+        vertices = _snapped((whole.vertices - (low + high) / 2) / np.linalg.norm(high - low))
         centre, size = (low + high) / 2, float(np.linalg.norm(high - low))
         corners = vertices[whole.faces]
         doubled = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
@@ -531,6 +536,11 @@ class Assembly:
             materials=tuple(f.material for f in self._finishes),
             corner_normals=corner_normals(vertices, faces),
             uv=uv[keep].astype(np.float32),
-            keypoints=keypoints,
+            keypoints={index: _snapped(point) for index, point in keypoints.items()},
             family=family,
         )
+
+
+def _snapped(points: Float[np.ndarray, "*n 3"]) -> Float[np.ndarray, "*n 3"]:
+    """Points to seven decimals, so that they are the same whatever processor computed them; no zero is negative."""
+    return points.round(7) + 0.0
