@@ -3,8 +3,9 @@
     python benchmarks/table.py --data DIR --out benchmarks/results \
         --checkpoint "fast, 10 min"=runs/fast/checkpoint --checkpoint "paper, 10 min"=runs/paper/checkpoint
 
-writes one report a cell (JSON) and `table.md`. Rows without a field (teacher, same-pixel, chance) and the nearest
-predicted coordinate of the first checkpoint are added; all rows share the same pairs, the first --pairs listed.
+writes one report a cell (JSON), `table.md` and `summary.md`. Rows without a field (teacher, same-pixel, chance) and the
+nearest predicted coordinate of the first checkpoint are added; all rows share the same pairs, the first --pairs listed.
+Without a checkpoint, the rows without a field are all there is: what a benchmark tells apart.
 """
 
 from __future__ import annotations
@@ -40,8 +41,10 @@ class Config:
     """A data set with test pairs."""
     out: Path
     """Folder of the reports and of table.md; reports that are there already are kept."""
-    checkpoint: tyro.conf.UseAppendAction[tuple[str, ...]]
-    """NAME=DIRECTORY, one row each; the first also gives the row of the nearest predicted coordinate."""
+    checkpoint: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """NAME=DIRECTORY, one row each; the first also gives the row of the nearest predicted coordinate, and the teacher."""
+    teacher: str = "efficientnet-lite0"
+    """Whose raw maps are a row where there is no checkpoint that names one."""
     category: tuple[str, ...] = ("chair", "car")
     task: tuple[str, ...] = tuple(TASKS)
     pairs: int = 50
@@ -52,9 +55,10 @@ class Config:
 def main(config: Config) -> None:
     rows = [tuple(item.split("=", 1)) for item in config.checkpoint]
     methods = [(name, "descriptor", Path(folder)) for name, folder in rows]
-    methods.append((f"nearest predicted coordinate ({rows[0][0]})", "coordinate", Path(rows[0][1])))
-    methods += [("raw teacher", "teacher", Path(rows[0][1])), ("same pixel", "same-pixel", None)]
-    methods.append(("chance", "chance", None))
+    if rows:
+        methods.append((f"nearest predicted coordinate ({rows[0][0]})", "coordinate", Path(rows[0][1])))
+    methods.append(("raw teacher", "teacher", Path(rows[0][1]) if rows else None))
+    methods += [("same pixel", "same-pixel", None), ("chance", "chance", None)]
     config.out.mkdir(parents=True, exist_ok=True)
     plan = [(c, t, *m) for c in config.category for t in config.task for m in methods]
     reports, names, commands = [], [], []
@@ -65,17 +69,16 @@ def main(config: Config) -> None:
         command += ["--method", method, "--pairs", config.pairs, "--out", path]
         command += ["--dtype", config.dtype, "--no-progress"]
         command += ["--checkpoint", folder] if folder else []
+        command += ["--teacher", config.teacher] if method == "teacher" and not folder else []
         commands.append(shlex.join(map(str, command)))
         if not path.exists():
             run = [sys.executable, "-m", *map(str, command)]
             subprocess.run(run, check=True, stdout=subprocess.DEVNULL)
         reports.append(read_report(path))
         names.append(name)
-    text = (
-        markdown_table(reports, [_named(n, r) for n, r in zip(names, reports, strict=True)])
-        + "\nTraining:\n\n"
-        + training_table(rows)
-    )
+    text = markdown_table(reports, [_named(n, r) for n, r in zip(names, reports, strict=True)])
+    if rows:
+        text += "\nTraining:\n\n" + training_table(rows)
     text += "\nCommands:\n\n```bash\n" + "\n".join(commands) + "\n```\n"
     (config.out / "table.md").write_text(text)
     (config.out / "summary.md").write_text(summary(reports, names))
