@@ -359,6 +359,8 @@ def corner_normals(
     return normal.reshape(-1, 3, 3).astype(np.float32)
 
 
+APART = 1e-6
+"""How much more one piece of an object is grown than another, in diagonals of its bounding box."""
 NEXT_TO_NOTHING = 1e-9
 """Places this near to each other are the same: processors differ in the last bits, and must agree on what is hit."""
 
@@ -387,7 +389,7 @@ def nearest_on_triangles(
         t = np.einsum("ij,ij->i", point - start, along) / np.maximum(np.einsum("ij,ij->i", along, along), 1e-300)
         best.append(start + np.clip(t, 0, 1)[:, None] * along)
     candidates = np.concatenate(best)
-    away = ((candidates - point) ** 2).sum(axis=1)
+    away = np.sqrt(((candidates - point) ** 2).sum(axis=1))
     return candidates[(away <= away.min() + NEXT_TO_NOTHING).argmax()]  # of equals the first, on every machine
 
 
@@ -507,9 +509,10 @@ class Assembly:
         materials = np.concatenate(self._materials)
         parts = np.concatenate(self._parts)
         uv = whole.uv / np.asarray([f.tile for f in self._finishes])[materials][:, None, None]
-        low, high = whole.vertices.min(axis=0), whole.vertices.max(axis=0)
-        vertices = _snapped((whole.vertices - (low + high) / 2) / np.linalg.norm(high - low))
+        apart = _apart(whole.vertices, whole.faces)
+        low, high = apart.min(axis=0), apart.max(axis=0)
         centre, size = (low + high) / 2, float(np.linalg.norm(high - low))
+        vertices = _snapped((apart - centre) / size)
         corners = vertices[whole.faces]
         doubled = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
         keep = doubled > 1e-10
@@ -539,6 +542,25 @@ class Assembly:
             keypoints={index: _snapped(point) for index, point in keypoints.items()},
             family=family,
         )
+
+
+def _apart(vertices: Float[np.ndarray, "v 3"], faces: Int[np.ndarray, "f 3"]) -> Float[np.ndarray, "v 3"]:
+    """The connected pieces, each grown by another few millionths of the object's size.
+
+    Where faces of two pieces lie in one plane, processors would otherwise disagree on which of them is in front.
+    """
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    start, end = faces.ravel(), np.roll(faces, 1, axis=1).ravel()
+    links = coo_matrix((np.ones(len(start)), (start, end)), shape=(len(vertices),) * 2)
+    piece = connected_components(links, directed=False)[1]
+    a, b, c = vertices[faces].transpose(1, 0, 2)
+    outward = np.repeat(np.cross(b - a, c - a), 3, axis=0)
+    normals = np.stack([np.bincount(start, outward[:, k], minlength=len(vertices)) for k in range(3)], axis=-1)
+    normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
+    size = float(np.linalg.norm(np.ptp(vertices, axis=0)))
+    return vertices + normals * (APART * size * (piece % 16))[:, None]
 
 
 def _snapped(points: Float[np.ndarray, "*n 3"]) -> Float[np.ndarray, "*n 3"]:
