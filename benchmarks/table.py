@@ -42,7 +42,7 @@ class Config:
     out: Path
     """Folder of the reports and of table.md; reports that are there already are kept."""
     checkpoint: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
-    """NAME=DIRECTORY, one row each; the first also gives the row of the nearest predicted coordinate, and the teacher."""
+    """NAME=DIRECTORY, one row each; the first also gives the teacher and the nearest predicted coordinate."""
     teacher: str = "efficientnet-lite0"
     """Whose raw maps are a row where there is no checkpoint that names one."""
     category: tuple[str, ...] = ("chair", "car")

@@ -73,9 +73,7 @@ def record() -> None:
         with TemporaryDirectory() as folder:
             dataset = made(Path(folder), category)
             Image.fromarray(sheet(dataset)).save(RECORDED / f"{category}.png", optimize=True)
-            (RECORDED / f"{category}.json").write_bytes(
-                (Path(folder) / "splits" / f"{card.synset}.json").read_bytes()
-            )
+            (RECORDED / f"{category}.json").write_bytes((Path(folder) / "splits" / f"{card.synset}.json").read_bytes())
 
 
 if __name__ == "__main__":

@@ -315,6 +315,11 @@ def test_pairs_of_every_form() -> None:
             Pair.from_record(wrong)
 
 
+def test_an_unknown_task_is_named() -> None:
+    with pytest.raises(InputError, match="'spair' is no task over pairs of a data set's objects: give one of 2d, view"):
+        evaluate("spair", [Pair("a", 0, "b", 0)], {}.__getitem__)
+
+
 def test_drawn_pairs_are_the_same_each_time() -> None:
     for name, different in (("2d", False), ("2d", True), ("view", False)):
         pairs = draw_pairs(TASKS[name], ["a", "b", "c"], 5, different, number=30)

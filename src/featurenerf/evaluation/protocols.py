@@ -161,8 +161,11 @@ def evaluate(
         progress: whether to show a bar.
         background: what rendered views and real ones are compared on.
     Raises:
-        InputError: if there is no pair, none has anything to score, or a ``view`` pair has two objects.
+        InputError: if the task is unknown, there is no pair, none has anything to score, or a ``view`` pair has two
+            objects.
     """
+    if isinstance(task, str) and task not in TASKS:
+        raise InputError(f"{task!r} is no task over pairs of a data set's objects: give one of {', '.join(TASKS)}")
     task = TASKS[task] if isinstance(task, str) else task
     if not pairs:
         raise InputError(f"there is no pair to evaluate task {task.name!r} on: the list {task.pairs} is empty")

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from featurenerf.errors import InputError, MissingExtraError, first_line
 from featurenerf.teachers.base import Card, Settings, Teacher, joined
-from featurenerf.teachers.weights import check_file, hub_name
+from featurenerf.teachers.weights import check_file, hub, hub_name
 
 _NETWORKS = (("unet",), ("vae", "vqvae"), ("text_encoder", "bert"))  # Stable and Latent Diffusion's names
 _PARTS = (*_NETWORKS, ("tokenizer",), ("scheduler",))
@@ -216,16 +216,9 @@ def _weights(folder: Path, names: tuple[str, ...]) -> list[Path]:
 
 def _fetched(card: Card) -> Path:
     """The folder of a model of the hub, fetched if it is not there: what is needed of it, once."""
-    try:
-        from huggingface_hub import snapshot_download
-        from huggingface_hub.constants import HF_HUB_CACHE
-        from huggingface_hub.errors import HfHubHTTPError
-    except ImportError as error:
-        raise MissingExtraError("diffusers", "diffusion") from error
-    name = hub_name(card)
     small = [f"{part}/*.{kind}" for names in _PARTS for part in names for kind in ("json", "txt")]
-    try:
-        folder = Path(snapshot_download(name, allow_patterns=["model_index.json", *small]))
+    with hub(card, "diffusers") as fetch:
+        folder = fetch(["model_index.json", *small])
         parts = _parts(folder)
         for kind in _KINDS:
             files = [
@@ -235,16 +228,8 @@ def _fetched(card: Card) -> Path:
                 if part in parts and not _weights(folder, names)
             ]
             if files:
-                folder = Path(snapshot_download(name, allow_patterns=files))
-        return folder
-    except (HfHubHTTPError, OSError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(
-            f"{name} could not be fetched from huggingface.co ({first_line(error)}): where it can be reached "
-            f"run `hf download {name} --local-dir DIR`, copy DIR here and give --teacher {card.name}:DIR; "
-            f"or copy models--{name.replace('/', '--')} from its cache to {HF_HUB_CACHE} here"
-        ) from error
+                folder = fetch(files)
+    return folder
 
 
 def _weights_file(part: str, kind: str) -> str:

@@ -6,7 +6,8 @@ import hashlib
 import json
 import pickle
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,33 @@ def on_hub_cache(card: Card) -> bool:
     from huggingface_hub import try_to_load_from_cache
 
     return any(isinstance(try_to_load_from_cache(hub_name(card), name), str) for name in _FILES)
+
+
+@contextmanager
+def hub(card: Card, package: str) -> Iterator[Callable[[Sequence[str]], Path]]:
+    """A function that fetches a card's files of some patterns, where they are not there yet, and says where they lie.
+
+    Raises:
+        InputError: when something fails in the block; it says how to do without the hub.
+        MissingExtraError: when ``package`` and what comes with it is not installed.
+    """
+    try:
+        from huggingface_hub import snapshot_download
+        from huggingface_hub.constants import HF_HUB_CACHE
+        from huggingface_hub.errors import HfHubHTTPError
+    except ImportError as error:
+        raise MissingExtraError(package, "diffusion" if package == "diffusers" else "hub") from error
+    name = hub_name(card)
+    try:
+        yield lambda patterns: Path(snapshot_download(name, allow_patterns=list(patterns)))
+    except InputError:
+        raise
+    except (HfHubHTTPError, OSError, ValueError) as error:
+        raise InputError(
+            f"{name} could not be fetched from huggingface.co ({first_line(error)}): where it can be reached "
+            f"run `hf download {name} --local-dir DIR`, copy DIR here and give --teacher {card.name}:DIR; "
+            f"or copy models--{name.replace('/', '--')} from its cache to {HF_HUB_CACHE} here"
+        ) from error
 
 
 def in_wheel(package: str) -> Callable[[Card], bool]:
@@ -140,22 +168,9 @@ def _said_by_hub(path: Path) -> str | None:
 
 
 def _fetched(card: Card) -> Path:
-    try:
-        from huggingface_hub import snapshot_download
-        from huggingface_hub.constants import HF_HUB_CACHE
-        from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-    except ImportError as error:
-        raise MissingExtraError("transformers", "hub") from error
-    name = hub_name(card)
-    try:
+    with hub(card, "transformers") as fetch:
         for file in _FILES:
-            folder = Path(snapshot_download(name, allow_patterns=[*_BESIDE, file]))
+            folder = fetch([*_BESIDE, file])
             if (folder / file).is_file():
                 break
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
-        raise InputError(
-            f"{name} could not be fetched from huggingface.co ({first_line(error)}): where it can be reached "
-            f"run `hf download {name} --local-dir DIR`, copy DIR here and give --teacher {card.name}:DIR; "
-            f"or copy models--{name.replace('/', '--')} from its cache to {HF_HUB_CACHE} here"
-        ) from error
     return folder
