@@ -149,7 +149,9 @@ def test_losses_fall(tiny: Callable[..., TrainConfig], monkeypatch: pytest.Monke
         log(run, group, step, values)
 
     monkeypatch.setattr(loop.Run, "log", keeping)
-    monkeypatch.setitem(PRESETS["fast"], "quick", {**PRESETS["fast"]["quick"], "learning_rate": 5e-2, "steps": 30})
+    monkeypatch.setitem(
+        PRESETS["fast"], "quick", {**PRESETS["fast"]["quick"], "learning_rate": 5e-2, "steps": 30, "minutes": None}
+    )
     train(tiny())
     assert sum(logged[-8:]) < 0.9 * sum(logged[:8])
 
@@ -226,7 +228,7 @@ def test_the_paper_field_trains(tiny: Callable[..., TrainConfig], monkeypatch: p
     )
     model = PaperModel(sizes)
     monkeypatch.setattr(loop, "new_model", lambda config: model)
-    monkeypatch.setitem(PRESETS["paper"], "quick", {**PRESETS["fast"]["quick"], "steps": 2})
+    monkeypatch.setitem(PRESETS["paper"], "quick", {**PRESETS["fast"]["quick"], "steps": 2, "minutes": None})
     before = {name: value.clone() for name, value in model.named_parameters()}
     checkpoint = train(tiny(field="paper"))
     assert json.loads((checkpoint / "config.json").read_text())["field"] == "paper"

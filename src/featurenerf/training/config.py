@@ -64,7 +64,7 @@ class Budget:
 
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "fast": {
-        "quick": {"steps": 1500},
+        "quick": {"steps": 1500, "minutes": 10.0},
         "full": {"steps": 9000, "views": 50},
     },
     "paper": {
@@ -98,7 +98,7 @@ class TrainConfig:
     start_from: str | None = None
     """Start from the weights of this checkpoint (a directory, or the name of a shipped one), not from random ones."""
     preset: Literal["quick", "full"] = "quick"
-    """quick is about ten minutes on two CPU cores."""
+    """quick is ten minutes, meant for two CPU cores; full is a number of steps."""
     splits: Path | None = None
     """Folder of the split files; by default splits/ of the data set."""
     skip_broken: bool = False
