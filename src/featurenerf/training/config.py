@@ -28,7 +28,7 @@ class LossWeights:
 
 
 LOSS_WEIGHTS: dict[str, dict[str, float]] = {
-    "fast": {"rgb": 6.0, "alpha": 0.5, "hull": 0.3, "feature": 0.25, "coordinate": 0.5, "correspondence": 0.5},
+    "fast": {"rgb": 6.0, "alpha": 0.5, "hull": 0.3, "feature": 0.25, "coordinate": 0.5, "correspondence": 1.0},
     # the paper's three (its coordinates count in world units, ours in quarters of the diagonal)
     "paper": {"rgb": 1.0, "alpha": 0.0, "hull": 0.0, "feature": 0.25, "coordinate": 0.25 / 16, "correspondence": 0.0},
 }
