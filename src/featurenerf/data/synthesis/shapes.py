@@ -558,7 +558,7 @@ def _apart(vertices: Float[np.ndarray, "v 3"], faces: Int[np.ndarray, "f 3"]) ->
     a, b, c = vertices[faces].transpose(1, 0, 2)
     outward = np.repeat(np.cross(b - a, c - a), 3, axis=0)
     normals = np.stack([np.bincount(start, outward[:, k], minlength=len(vertices)) for k in range(3)], axis=-1)
-    normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
+    normals = normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
     size = float(np.linalg.norm(np.ptp(vertices, axis=0)))
     return vertices + normals * (APART * size * (piece % 16))[:, None]
 
