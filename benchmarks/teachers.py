@@ -5,8 +5,8 @@
 
 For each teacher and category: part mIoU and keypoint accuracy at 10 pixels of its own map and of the descriptors of the
 field that was distilled from it, on the same pairs, seen from the same side and from two; pictures a second; and, over
-the validation objects, bytes an object and cosine to the full feature of a cache of 64 components and of one that holds
-all components in bytes. Writes one report a cell (JSON) and `teachers.md`.
+some validation objects, bytes an object and cosine to the full feature of a cache of 64 components (fitted to the same
+objects) and of one that holds all components in bytes. Writes one report a cell (JSON) and `teachers.md`.
 """
 
 from __future__ import annotations

@@ -545,7 +545,7 @@ class Assembly:
 
 
 def _apart(vertices: Float[np.ndarray, "v 3"], faces: Int[np.ndarray, "f 3"]) -> Float[np.ndarray, "v 3"]:
-    """The connected pieces, each grown by another few millionths of the object's size.
+    """The connected pieces, each grown by one of 16 amounts, some millionths of the object's size.
 
     Where faces of two pieces lie in one plane, processors would otherwise disagree on which of them is in front.
     """
