@@ -5,8 +5,8 @@ A generator that draws other objects than before must raise its category's ``ver
     python tests/data/test_same_everywhere.py
 
 To be another processor (AVX2 on one that has AVX-512): set NPY_DISABLE_CPU_FEATURES="X86_V4 AVX512_ICL AVX512_SPR",
-OPENBLAS_CORETYPE=Haswell and ATEN_CPU_CAPABILITY=avx2, and preload a library whose ``rtcNewDevice(config)`` calls Embree's
-with "isa=avx2".
+OPENBLAS_CORETYPE=Haswell and ATEN_CPU_CAPABILITY=avx2, and preload a library whose ``rtcNewDevice(config)`` calls
+Embree's with "isa=avx2".
 """
 
 from __future__ import annotations
