@@ -21,7 +21,7 @@ from featurenerf.data import layout
 from featurenerf.data.mesh_files import Axis, axes_rotation
 from featurenerf.errors import InputError
 
-MESH_SUFFIXES = (".obj", ".glb", ".gltf", ".ply", ".off")
+MESH_SUFFIXES = (".obj", ".glb", ".gltf", ".ply", ".off", ".ac")
 
 RESERVED = ("SweetHome3D#BlendSwap-CC-0-Models", "SweetHome3D#BlendSwap-CC-BY-Models")
 """Catalogues that this project keeps for its last test: nothing is trained on, tuned on or selected by them."""
@@ -113,7 +113,7 @@ def find_meshes(
             are known by their names;
             a ShapeNet folder: ``<synset>/<id>/model.obj`` (v1) or ``<synset>/<id>/models/model_normalized.obj`` (v2);
             a list of meshes: a JSON file ``{"objects": [{"name", "path", "up", "front", "author", "licence", ...}]}``;
-            a folder, searched for OBJ, GLB, glTF, PLY and OFF files, all of which are taken.
+            a folder, searched for OBJ, GLB, glTF, PLY, OFF and AC3D files, all of which are taken.
         category: name, such as "chair", or synset.
         up, front: the files' axes. By default those of the source: what a catalogue says of each entry; y and x for
             ShapeNet v1, y and -z for v2; y and z for all others.
@@ -187,7 +187,7 @@ def _plain(path: Path, root: Path, up: Axis | None, front: Axis | None) -> MeshE
     return MeshEntry(
         object_id,
         str(path),
-        _axes(up, front),
+        _axes(up, front, ("y", "-x") if path.suffix.lower() == ".ac" else ("y", "z")),  # FlightGear's, or most others'
         attribution=Attribution(title=relative.stem, licence=licence, source=str(relative)),
     )
 

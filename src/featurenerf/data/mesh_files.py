@@ -1,10 +1,11 @@
-"""Reading real meshes (OBJ with its MTL and pictures, GLB, PLY, OFF, ...) as labelled meshes, to be rendered.
+"""Reading real meshes (OBJ with its MTL and pictures, GLB, PLY, OFF, AC3D, ...) as labelled meshes, to be rendered.
 
 The mesh is turned to the package's frame (z up, +x front), centred, and scaled to a bounding-box diagonal of 1.
 """
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from io import BytesIO
@@ -15,6 +16,7 @@ import numpy as np
 from jaxtyping import Float, Float32, Int
 from PIL import Image
 
+from featurenerf.data.ac3d import read_ac3d
 from featurenerf.data.obj_palette import material_library
 from featurenerf.data.synthesis.objects import LabelledMesh, Material
 from featurenerf.data.synthesis.shapes import corner_normals
@@ -187,6 +189,9 @@ def _geometries(path: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
                 content = b"mtllib %s\n%s" % (_PALETTE.encode(), content)
             options: dict[str, Any] = {"split_objects": True, "split_groups": True, "group_material": True}
             scene = trimesh.load_scene(BytesIO(content), file_type="obj", process=False, resolver=resolver, **options)
+        elif path.suffix.lower() == ".ac":
+            read = read_ac3d(path.read_text(errors="replace"), beside.picture)
+            scene = trimesh.Scene(read)
         else:
             scene = trimesh.load_scene(path, process=False, resolver=resolver)
         found = {}
@@ -198,7 +203,9 @@ def _geometries(path: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
                 placed.apply_transform(transform)
                 found[str(node) if name in found else str(name)] = placed
     except Exception as error:  # trimesh's readers raise whatever their parsers do
-        raise InputError(f"{path} cannot be read as a mesh ({error}): give an OBJ, GLB, PLY or OFF file") from error
+        raise InputError(
+            f"{path} cannot be read as a mesh ({error}): give an OBJ, GLB, PLY, OFF or AC3D file"
+        ) from error
     if beside.broken:
         raise InputError(f"a picture of {path} cannot be read: {beside.broken[0]}: get it again")
     if not found:
@@ -240,6 +247,23 @@ class _Beside:
         return content
 
     __getitem__ = get
+
+    def picture(self, name: str) -> Image.Image | None:
+        """A picture that an AC3D file names, or None; one that is not there may be a livery in a folder beside it.
+
+        FlightGear keeps liveries in folders of their own, of which the first is taken.
+        """
+        last = name.replace("\\", "/").split("/")[-1]
+        try:
+            content = self.get(name)
+        except (FileNotFoundError, ValueError):
+            liveries = sorted(self._folder.resolve().parent.rglob(glob.escape(last))) if last else []
+            if not liveries:
+                return None
+            self.missing.remove(name)
+            content = liveries[0].read_bytes()
+        with Image.open(BytesIO(content)) as opened:
+            return opened.copy()
 
 
 def _opacity(geometry: Any) -> float:
