@@ -152,6 +152,35 @@ def test_split_and_pairs() -> None:
     assert len(set(small.cross_inst_pairs)) == len(small.cross_inst_pairs) == 4
 
 
+def test_pairs_differ_in_structure_and_proportion() -> None:
+    extents = np.array(
+        [[0.9, 0.3, 0.3], [0.7, 0.5, 0.5], [0.3, 0.3, 0.9], [0.3, 0.9, 0.3], [0.88, 0.3, 0.3], [0.5, 0.7, 0.5]]
+    )
+    families = ["a", "b", "b", "c", "c", "c"]
+    pairs = make.unlike_pairs(extents, families)
+    assert pairs == [(0, 2), (1, 3), (2, 0), (3, 0), (4, 2), (5, 0)]
+    assert make.unlike_pairs(extents[:2], ["a", "a"]) == [(0, 1), (1, 0)]  # of one family: there is no other
+    extents = np.random.default_rng(0).uniform(0.3, 0.9, (40, 3))
+    families = [str(number % 4) for number in range(40)]
+    pairs = make.unlike_pairs(extents, families)
+    assert len(pairs) == len(set(pairs)) == 40 * round(30 / 4)
+    for one in range(40):
+        far = {other: float(np.linalg.norm(extents[other] - extents[one])) for other in range(40)}
+        partners = [b for a, b in pairs if a == one]
+        others = [other for other in far if families[other] != families[one] and other not in partners]
+        assert all(families[one] != families[other] for other in partners)
+        assert min(far[other] for other in partners) >= max(far[other] for other in others) - 1e-4
+
+
+def test_the_made_pairs_are_unlike(tmp_path: Path) -> None:
+    split = make_dataset(tmp_path, "chair", objects=20, views=2, size=16, workers=1, progress=False)
+    families = layout.read_json(tmp_path / "made" / "03001627.json")["families"]
+    assert len(split.cross_inst_pairs) == 8  # four objects, each with one other, from two views
+    for pair in (*split.cross_inst_pairs, *split.cross_pose_pairs):
+        assert families[pair.src] != families[pair.trg]
+    assert split == layout.read_split(layout.split_file(tmp_path, "03001627"))
+
+
 def test_cameras_stand_on_the_upper_hemisphere() -> None:
     for cameras in (training_cameras(40, 64, np.random.default_rng(0)), fixed_cameras(40)):
         height = cameras.centre[:, 2] / 1.3

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from itertools import permutations
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -21,14 +22,20 @@ from featurenerf.data.layout import InstancePair, ObjectRecord, PosePair, Split,
 from featurenerf.data.mesh_renderer import Lighting, Scene, render_view
 from featurenerf.data.synthesis import CATEGORIES, family_of, generate
 from featurenerf.data.synthesis.objects import LabelledMesh
+from featurenerf.data.unpickle import read_npz
 from featurenerf.errors import InputError
 
-RENDERER_VERSION = 2
-"""To be raised whenever the same object gives other files than before."""
+_A = TypeVar("_A")
+_B = TypeVar("_B")
+
+RENDERER_VERSION = 3
+"""To be raised whenever the same object gives other files, or the same objects other pairs, than before."""
 PART_POINTS = KEYPOINT_CANDIDATES = 2048
 PAIRS = 1000
 CANDIDATE_DISTANCE = 0.01
 """No keypoint is further than this from the nearest of its candidates."""
+UNLIKE_SHARE = 0.25
+"""An object is paired with this share of the others: those whose proportions differ most from its own."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +103,7 @@ def make_dataset(
         ids = [recipe.object_id(index) for index in range(objects)]
         families = {name: family_of(category, seed, index) for index, name in enumerate(ids)}
         claim(out, recipe.synset, {**asdict(recipe), "version": recipe.version, "families": families})
-        split = with_pairs(split_objects(ids, recipe.generator(2)), views, recipe.generator)
+        split = split_objects(ids, recipe.generator(2))
         todo = [index for index in range(objects) if not _is_finished(out, recipe, index)]
         work = partial(_make_object, out, recipe, frozenset(split.train))
         with mapper(min(workers, len(todo))) as mapped:
@@ -106,10 +113,12 @@ def make_dataset(
                 pass
         path = layout.split_file(out, recipe.synset)
         if todo or not path.exists():
-            layout.write_split(path, split)
+            extents = np.stack([_extents(out, recipe.synset, name) for name in split.test])
+            among = unlike_pairs(extents, [families[name] for name in split.test])
+            layout.write_split(path, with_pairs(split, views, recipe.generator, among))
     except OSError as error:
         raise InputError(f"{out} cannot be written ({error}): free some space or give another --out") from error
-    return split
+    return layout.read_split(path)
 
 
 def check_settings(views: int, seed: int, size: int) -> None:
@@ -247,45 +256,63 @@ def split_objects(ids: Sequence[str], generator: np.random.Generator) -> Split:
     )
 
 
-def with_pairs(split: Split, views: int, generator: Callable[[int], np.random.Generator]) -> Split:
+def unlike_pairs(extents: Float[np.ndarray, "n 3"], families: Sequence[str]) -> list[tuple[int, int]]:
+    """Ordered pairs of objects that differ in structure and in proportion, so that one's places are not the other's.
+
+    An object's partners are of other families (of any, where there is only one), and of those the ``UNLIKE_SHARE``
+    whose extents are furthest from its own.
+
+    Args:
+        extents: of the objects' bounding boxes, whose diagonals are 1.
+    """
+    pairs = []
+    for one, family in enumerate(families):
+        every = [other for other in range(len(families)) if other != one]
+        others = [other for other in every if families[other] != family] or every
+        # rounded: objects are equally far away on every processor, or they are not
+        far = np.linalg.norm(extents[others] - extents[one], axis=1).round(4)
+        partners = np.argsort(-far, kind="stable")[: max(1, round(UNLIKE_SHARE * len(others)))]
+        pairs += [(one, others[int(partner)]) for partner in sorted(partners)]
+    return pairs
+
+
+def _extents(out: Path, synset: str, object_id: str) -> Float[np.ndarray, " 3"]:
+    """Of the bounding box of an object's labelled points."""
+    return np.ptp(read_npz(layout.annotation_file(out, "part_3d", synset, object_id), "pts"), axis=0)
+
+
+def with_pairs(
+    split: Split,
+    views: int,
+    generator: Callable[[int], np.random.Generator],
+    among: Sequence[tuple[int, int]] | None = None,
+) -> Split:
     """A split with up to ``PAIRS`` pairs of each kind drawn among its test objects.
 
     Args:
         views: the number of views of each object.
         generator: random numbers of streams 3, 4 and 5.
+        among: which test objects may be paired, source first; any two by default.
     """
     test = split.test
-    tests = len(test)
+    pairs = list(permutations(range(len(test)), 2)) if among is None else among
+    two_views = list(permutations(range(views), 2))
     return replace(
         split,
         cross_inst_pairs=tuple(
-            InstancePair(test[a], test[b], view) for (a, b), view in _distinct(generator(3), (tests, True), (views,))
+            InstancePair(test[a], test[b], view) for (a, b), view in _distinct(generator(3), pairs, range(views))
         ),
-        cross_view_pairs=tuple(
-            ViewPair(test[a], *pair) for a, pair in _distinct(generator(4), (tests,), (views, True))
-        ),
+        cross_view_pairs=tuple(ViewPair(name, *pair) for name, pair in _distinct(generator(4), test, two_views)),
         cross_pose_pairs=tuple(
-            PosePair(test[a], test[b], *pair) for (a, b), pair in _distinct(generator(5), (tests, True), (views, True))
+            PosePair(test[a], test[b], *pair) for (a, b), pair in _distinct(generator(5), pairs, two_views)
         ),
         valid_flags_for_test=dict.fromkeys(test, True),
     )
 
 
-def _distinct(generator: np.random.Generator, first: tuple, second: tuple) -> Iterator[tuple]:
-    """Up to ``PAIRS`` different draws of two things. A thing is (count,): a number below count; or (count, True): an
-    ordered pair of different numbers below count.
-    """
-
-    def ways(thing: tuple) -> int:
-        return thing[0] * (thing[0] - 1) if len(thing) == 2 else thing[0]
-
-    def decoded(thing: tuple, code: int) -> int | tuple[int, int]:
-        if len(thing) == 1:
-            return code
-        a, b = divmod(code, thing[0] - 1)
-        return a, b + (b >= a)
-
-    total = ways(first) * ways(second)
+def _distinct(generator: np.random.Generator, first: Sequence[_A], second: Sequence[_B]) -> Iterator[tuple[_A, _B]]:
+    """Up to ``PAIRS`` different draws of one thing and another."""
+    total = len(first) * len(second)
     for code in generator.choice(total, min(PAIRS, total), replace=False):
-        one, two = divmod(int(code), ways(second))
-        yield decoded(first, one), decoded(second, two)
+        one, two = divmod(int(code), len(second))
+        yield first[one], second[two]
