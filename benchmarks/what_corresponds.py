@@ -29,11 +29,10 @@ from featurenerf.evaluation.protocols import draw_pairs
 from featurenerf.fields.fast import multilinear
 from featurenerf.teachers import load_teacher
 from featurenerf.training.hull import visual_hull
+from featurenerf.training.losses import LIKENESS
 
 NEAR_CELLS = 48
 """A point is seen from where no other point of its cell, of so many across the picture, is clearly nearer."""
-LIKENESS = 0.1
-"""Squared distance between teacher features at right angles, as in the correspondence loss."""
 
 
 @dataclass(frozen=True)

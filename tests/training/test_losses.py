@@ -8,12 +8,15 @@ import pytest
 import torch
 from torch import Tensor
 
+from featurenerf.fields.fast import PLACE_DIM
 from featurenerf.rendering import RayValues
+from featurenerf.training.hull import SHAPE_DIM
 from featurenerf.training.losses import (
     COORDINATE_UNIT,
     HULL_STEP,
     correspondence_loss,
     hull_loss,
+    place_loss,
     ray_losses,
     weighted,
 )
@@ -101,6 +104,23 @@ def test_hull_loss_wants_matter_inside_and_none_outside() -> None:
     assert density.grad is not None
     assert density.grad.isfinite().all()
     assert (density.grad[inside == 0] > 0).all()
+
+
+def test_place_loss_counts_the_rays_that_meet_the_object() -> None:
+    torch.manual_seed(0)
+    places = torch.randn(B, R, 27)
+    told = places.unsqueeze(1).repeat(1, 2, 1, 1)  # two fields of each object
+    present = torch.tensor([1.0, 1, 0, 0, 0]).expand(B, R).unsqueeze(-1)
+    assert float(place_loss(told, places, present)) == 0
+    told[:, :, 2:] += 9  # where there is no object
+    assert float(place_loss(told, places, present)) == 0
+    told[0, 1, 0, 5] += COORDINATE_UNIT  # one number of one of the eight rays
+    assert float(place_loss(told, places, present)) == pytest.approx(1 / 8)
+    assert float(place_loss(told, places, 0 * present)) == 0
+
+
+def test_the_head_tells_as_many_numbers_as_a_place_has() -> None:
+    assert PLACE_DIM == 3 + SHAPE_DIM
 
 
 def test_weighted_sum() -> None:

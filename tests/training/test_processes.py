@@ -74,6 +74,13 @@ def test_training_in_two_processes(data: Path, tmp_path: Path) -> None:
     assert "other settings than this command (processes)" in again.stderr
 
 
+def test_objects_are_shared_out() -> None:
+    shares = [Processes(rank, 3).share(range(10)) for rank in range(3)]
+    assert [list(share) for share in shares] == [[0, 3, 6, 9], [1, 4, 7], [2, 5, 8]]
+    assert list(Processes().share(range(4))) == [0, 1, 2, 3]
+    assert list(Processes(2, 4).share("ab")) == ["a", "b"]  # too few to share
+
+
 def test_a_process_alone_keeps_its_gradients() -> None:
     parameter = nn.Parameter(torch.ones(3))
     (parameter * 2).sum().backward()

@@ -33,6 +33,8 @@ BACKBONE_BLOCKS = (4, 10, 15)
 """Blocks of the backbone that are listened to: the last at 1/8, 1/16 and 1/32 of its picture."""
 
 DENSITY_UNIT, DENSITY_SHIFT = 60.0, 4.0
+PLACE_DIM = 27
+"""Numbers that say what place of its object a point is, see ``training.losses.place_loss``."""
 RADIUS = 0.52
 """Of the sphere around the origin that holds every object, with a margin."""
 
@@ -166,6 +168,7 @@ class Head(nn.Module):
         self.hidden = nn.Linear(config.hidden, config.hidden)
         self.to_descriptor = nn.Linear(config.hidden, config.descriptor_dim)
         self.output = nn.Linear(config.descriptor_dim, config.feature_dim + 3)
+        self.to_place = nn.Linear(config.descriptor_dim, PLACE_DIM)  # trains the descriptor; nothing else reads it
         self.to_colour = nn.Linear(config.hidden, 3)
         self.to_trust = nn.Linear(config.hidden, 1)
 

@@ -23,15 +23,22 @@ class LossWeights:
     """Mean squared error of the distilled feature, which is scaled to unit variance."""
     coordinate: float | None = None
     """Squared error of the predicted coordinate, in units of a quarter of the object's diagonal."""
+    place: float | None = None
+    """Squared error of the place that a linear layer tells from the descriptor."""
     correspondence: float | None = None
     """Cross-entropy of descriptor similarities with what place, shape and teacher say corresponds."""
 
 
 LOSS_WEIGHTS: dict[str, dict[str, float]] = {
-    "fast": {"rgb": 6.0, "alpha": 0.5, "hull": 0.3, "feature": 0.25, "coordinate": 0.5, "correspondence": 1.0},
+    "fast": {
+        "rgb": 6.0, "alpha": 0.5, "hull": 0.3, "feature": 0.25, "coordinate": 0.5, "place": 0.25, "correspondence": 1.0,
+    },
     # the paper's three (its coordinates count in world units, ours in quarters of the diagonal)
-    "paper": {"rgb": 1.0, "alpha": 0.0, "hull": 0.0, "feature": 0.25, "coordinate": 0.25 / 16, "correspondence": 0.0},
-}
+    "paper": {
+        "rgb": 1.0, "alpha": 0.0, "hull": 0.0, "feature": 0.25, "coordinate": 0.25 / 16, "place": 0.0,
+        "correspondence": 0.0,
+    },
+}  # fmt: skip
 """What each term of the loss counts, by field."""
 
 
@@ -55,7 +62,8 @@ class Budget:
     """Points of each object at which the density is compared with the visual hull; 0 for not at all."""
     views: int = 24
     """How many views of each object are used (the first); each one's teacher features are computed once."""
-    learning_rate: float = 1e-3
+    learning_rate: float = 2e-3
+    optimizer: Literal["muon", "adamw"] = "muon"
     bf16: bool = True
     """Run the networks in bfloat16 (weights stay float32)."""
     validate_every: int = 200
@@ -70,11 +78,11 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "paper": {
         "quick": {
             "steps": 1500, "minutes": 10.0, "objects": 4, "source_views": 1, "target_views": 4, "rays": 128,
-            "hull_points": 0, "learning_rate": 1e-4, "validate_every": 100,
+            "hull_points": 0, "learning_rate": 1e-4, "optimizer": "adamw", "validate_every": 100,
         },
         "full": {
             "steps": 400_000, "objects": 4, "source_views": 1, "target_views": 8, "rays": 128, "views": 50,
-            "hull_points": 0, "learning_rate": 1e-4, "validate_every": 2000,
+            "hull_points": 0, "learning_rate": 1e-4, "optimizer": "adamw", "validate_every": 2000,
         },
     },
 }  # fmt: skip

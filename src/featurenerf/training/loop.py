@@ -31,7 +31,8 @@ from featurenerf.fields.fast import multilinear
 from featurenerf.teachers import canonical, load_teacher, with_prompt
 from featurenerf.training.batches import Batch, batches, make_batch, to_device
 from featurenerf.training.config import Budget, TrainConfig
-from featurenerf.training.losses import correspondence_loss, hull_loss, ray_losses, weighted
+from featurenerf.training.losses import correspondence_loss, hull_loss, place_loss, ray_losses, weighted
+from featurenerf.training.muon import muon_for
 from featurenerf.training.processes import Processes, join_processes
 from featurenerf.training.targets import Projection, TeacherTargets, fit_projection, open_cache
 
@@ -55,7 +56,11 @@ def train(config: TrainConfig) -> Path:
     teacher = load_teacher(named).to(device)
     model = new_model(config).to(device)
     trained = [p for p in model.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(trained, lr=budget.learning_rate, weight_decay=1e-4, fused=True)
+    optimizer: torch.optim.Optimizer
+    if budget.optimizer == "muon":
+        optimizer = muon_for(model, budget.learning_rate)
+    else:
+        optimizer = torch.optim.AdamW(trained, lr=budget.learning_rate, weight_decay=1e-4, fused=True)
     progress, projection = run.last_state(model, optimizer)
     cache = None
     if config.cache is not None:
@@ -78,7 +83,9 @@ def train(config: TrainConfig) -> Path:
         disable=not processes.first,
     ) as bar:
         offset = _offset(model)
-        stream = batches(objects, budget, config.seed, progress["step"], config.workers, offset, processes.rank)
+        stream = batches(
+            processes.share(objects), budget, config.seed, progress["step"], config.workers, offset, processes.rank
+        )
         started = time.monotonic() - progress["seconds"]
         while (done := processes.agree(_done(budget, progress["step"], time.monotonic() - started), device)) < 1:
             step = progress["step"]
@@ -163,9 +170,11 @@ def step_losses(
         places = torch.cat([in_box, multilinear(batch.shape, batch.surface.flip(-1) * 2)], -1)
         # what corresponds is no reason to move a surface: the weights are not trained by it
         descriptors = torch.einsum("brs,brsc->brc", seen.weights.detach(), seen.samples["descriptor"])
-        losses["correspondence"] = correspondence_loss(
-            descriptors.unflatten(0, (o, v)), places, feature[::v], present[::v] * batch.met
-        )
+        descriptors = descriptors.unflatten(0, (o, v))
+        met = present[::v] * batch.met
+        losses["correspondence"] = correspondence_loss(descriptors, places, feature[::v], met)
+        if isinstance(model, FastModel):
+            losses["place"] = place_loss(model.head.to_place(descriptors), places, met)
     return losses
 
 

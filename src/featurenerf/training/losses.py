@@ -1,4 +1,4 @@
-"""The losses: the paper's three (sections 3.2 and 3.3), opacity, shape from silhouettes, and correspondence."""
+"""The losses: the paper's three (sections 3.2 and 3.3), opacity, shape from silhouettes, place and correspondence."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from torch import Tensor
 from featurenerf.rendering import RayValues
 
 COORDINATE_UNIT = 0.25
-"""Coordinate errors are counted in this share of the object's diagonal, about the spread of its coordinates."""
+"""Errors of coordinates and places are counted in this share of the object's diagonal or box, about their spread."""
+
+LIKENESS = 0.25
+"""Squared distance between places whose teacher features are at right angles, beside that in the box and in shape."""
 
 
 def ray_losses(
@@ -59,6 +62,19 @@ def hull_loss(density: Float[Tensor, "b n"], inside: Float[Tensor, "b n"]) -> Fl
     return (inside * filled * 0.5 + (1 - inside) * optical).mean()
 
 
+def place_loss(
+    told: Float[Tensor, "o v r p"], places: Float[Tensor, "o r p"], present: Float[Tensor, "o r 1"]
+) -> Float[Tensor, ""]:
+    """A linear layer should tell from a descriptor what place of its object it is of.
+
+    Args:
+        told: what it tells, of the rays seen in each of an object's fields.
+        places, present: as in ``correspondence_loss``.
+    """
+    off = ((told.float() - places.unsqueeze(1)) / COORDINATE_UNIT).square().sum(-1, keepdim=True)
+    return (off * present.unsqueeze(1)).sum() / (present.sum() * told.shape[1]).clamp(min=1)
+
+
 def correspondence_loss(
     descriptors: Float[Tensor, "o v r d"],
     places: Float[Tensor, "o r p"],
@@ -66,7 +82,7 @@ def correspondence_loss(
     present: Float[Tensor, "o r 1"],
     temperature: float = 0.1,
     radius: float = 0.05,
-    likeness: float = 0.1,
+    likeness: float = LIKENESS,
     count: int = 128,
 ) -> Float[Tensor, ""]:
     """Descriptors should be alike where places correspond: in two pictures of one object, and across objects.
@@ -83,7 +99,7 @@ def correspondence_loss(
         features: the teacher's, of the rays.
         present: 1 for rays that meet the object.
         radius: distance within which places of one object are the same; across objects it is twice that.
-        likeness: squared distance between places whose teacher features are at right angles.
+        likeness: squared distance between places whose features are at right angles.
         count: rays of an object that are compared.
     """
     chosen = [there.nonzero()[:count, 0] for there in present[..., 0] > 0]

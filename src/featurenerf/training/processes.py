@@ -1,6 +1,7 @@
 """Training by several processes that average their gradients: a core each on a laptop, a GPU each on a cluster.
 
-Each draws objects of its own, so N processes take steps of N times as many objects. ``featurenerf train --processes N``
+Each draws from a share of the objects that is its own, and alone keeps what it computes of them, so N processes take
+steps of N times as many objects and together keep no more than one does. ``featurenerf train --processes N``
 starts them on one machine, ``torchrun --nnodes M --nproc-per-node N -m featurenerf train ...`` on several.
 """
 
@@ -14,12 +15,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
 from featurenerf.errors import InputError
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,10 @@ class Processes:
     def first(self) -> bool:
         """Whether this is the one that writes files and shows progress."""
         return self.rank == 0
+
+    def share(self, things: Sequence[_T]) -> Sequence[_T]:
+        """Every ``size``-th of them, from this process's rank on; all of them where there are too few to share."""
+        return things[self.rank :: self.size] if len(things) >= self.size else things
 
     def average_gradients(self, parameters: Sequence[nn.Parameter]) -> None:
         """Give every process the mean of their gradients."""
