@@ -84,7 +84,7 @@ def _objects(
     """Each object with its rotation (of row vectors) and place in the file's frame; colours are filled on the way."""
     # of the objects whose children are being read: how many are left to come, rotation, place
     parents: list[list[Any]] = [[1, np.eye(3), np.zeros(3)]]
-    current = _Object()
+    current, complete = _Object(), False
     for line in lines:
         words = line.split(maxsplit=1)
         if not words:
@@ -95,7 +95,7 @@ def _objects(
             at = said.index("rgb") + 1
             colours.append(np.array(said[at : at + 3], float))
         elif key == "OBJECT":
-            current = _Object()
+            current, complete = _Object(), False
         elif key == "name":
             current.name = rest.strip().strip('"')
         elif key == "texture":
@@ -121,12 +121,14 @@ def _objects(
             rotation = current.rotation @ outer_rotation
             place = current.place @ outer_rotation + outer_place
             yield current, rotation, place
+            complete = True
             parents.append([int(rest), rotation, place])
             while parents and parents[-1][0] == 0:
                 parents.pop()
             if not parents:
                 return
-    raise ValueError("it ends in the middle")
+    if not complete:  # many files announce a child more than they have
+        raise ValueError("it ends in the middle")
 
 
 def _surface(lines: Iterator[str]) -> tuple[int, int, np.ndarray]:
@@ -140,7 +142,7 @@ def _surface(lines: Iterator[str]) -> tuple[int, int, np.ndarray]:
         elif words[0] == "mat":
             material = int(words[1])
         elif words[0] == "refs":
-            corners = [next(lines).split()[:3] for _ in range(int(words[1]))]
+            corners = [[*next(lines).split(), "0", "0"][:3] for _ in range(int(words[1]))]  # u and v may be left out
             return flags & 0xF, material, np.array(corners, float).reshape(-1, 3)
     raise ValueError("it ends in the middle of a surface")
 
