@@ -127,7 +127,9 @@ def test_the_nose_of_flightgears_planes_becomes_the_front(file: Path) -> None:
 
 
 def test_a_child_too_many_and_corners_without_texture_are_forgiven(file: Path) -> None:
-    file.write_text(AC3D.replace("OBJECT world\nkids 2", "OBJECT world\nkids 3").replace("3 0 0\nkids 0", "3\nkids 0"))
+    file.write_text(
+        AC3D.replace("OBJECT world\nkids 2", "OBJECT world\nkids 3").replace("3 0 0\nkids 0", "\n3\nkids 0")
+    )
     assert group_names(file) == ["wing", "strip"]
     assert len(read_mesh(file, np.eye(3)).mesh.faces) == 6
 

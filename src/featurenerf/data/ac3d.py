@@ -111,8 +111,7 @@ def _objects(
             while left > 0:
                 left -= len(next(lines)) + 1
         elif key == "numvert":
-            rows = [next(lines).split()[:3] for _ in range(int(rest))]
-            current.vertices = np.array(rows, float).reshape(-1, 3)
+            current.vertices = _rows(lines, int(rest))
         elif key == "numsurf":
             current.surfaces = [_surface(lines) for _ in range(int(rest))]
         elif key == "kids":
@@ -142,9 +141,18 @@ def _surface(lines: Iterator[str]) -> tuple[int, int, np.ndarray]:
         elif words[0] == "mat":
             material = int(words[1])
         elif words[0] == "refs":
-            corners = [[*next(lines).split(), "0", "0"][:3] for _ in range(int(words[1]))]  # u and v may be left out
-            return flags & 0xF, material, np.array(corners, float).reshape(-1, 3)
+            return flags & 0xF, material, _rows(lines, int(words[1]))
     raise ValueError("it ends in the middle of a surface")
+
+
+def _rows(lines: Iterator[str], count: int) -> Float[np.ndarray, "n 3"]:
+    """The numbers of the next lines that are not blank; zeros for those left out at their ends (u and v)."""
+    rows: list[list[str]] = []
+    while len(rows) < count:
+        words = next(lines).split()
+        if words:
+            rows.append([*words, "0", "0"][:3])
+    return np.array(rows, float).reshape(-1, 3)
 
 
 def _triangles(kind: int, corners: Float[np.ndarray, "k 3"], points: Float[np.ndarray, "n 3"]) -> np.ndarray:
