@@ -119,6 +119,17 @@ def test_a_livery_of_a_folder_beside_is_found_and_a_missing_one_is_named(file: P
     texture = read.mesh.materials[0].texture
     assert texture is not None
     assert texture.max() == 7
+    livery.write_bytes(b"no picture")
+    with pytest.raises(InputError, match=r"its picture skin\.png"):
+        read_mesh(file, np.eye(3))
+
+
+def test_liveries_are_not_looked_for_outside_of_a_models_own_folder(file: Path) -> None:
+    moved = file.parent.parent / "own" / "plane.ac"
+    moved.parent.mkdir()
+    file.rename(moved)
+    Image.fromarray(np.full((4, 4, 3), 7, np.uint8)).save(moved.parent.parent / "skin.png")
+    assert read_mesh(moved, np.eye(3)).missing == ("skin.png",)
 
 
 def test_the_nose_of_flightgears_planes_becomes_the_front(file: Path) -> None:

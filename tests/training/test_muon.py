@@ -1,4 +1,4 @@
-"""The optimiser: orthogonal steps, their size, and that it trains and resumes."""
+"""The optimiser: orthogonal steps, their size, and what takes them. That it resumes exactly: test_training.py."""
 
 from __future__ import annotations
 

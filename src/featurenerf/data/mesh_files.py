@@ -249,21 +249,29 @@ class _Beside:
     __getitem__ = get
 
     def picture(self, name: str) -> Image.Image | None:
-        """A picture that an AC3D file names, or None; one that is not there may be a livery in a folder beside it.
+        """A picture that an AC3D file names, or None.
 
-        FlightGear keeps liveries in folders of their own, of which the first is taken.
+        FlightGear has models in a folder ``Models`` and liveries in folders beside it, of which the first is taken.
+
+        Raises:
+            ValueError: it is there and cannot be read.
         """
         last = name.replace("\\", "/").split("/")[-1]
+        around = self._folder.resolve()
+        around = around.parent if around.name == "Models" else around
         try:
             content = self.get(name)
         except (FileNotFoundError, ValueError):
-            liveries = sorted(self._folder.resolve().parent.rglob(glob.escape(last))) if last else []
+            liveries = sorted(around.rglob(glob.escape(last))) if last else []
             if not liveries:
                 return None
             self.missing.remove(name)
             content = liveries[0].read_bytes()
-        with Image.open(BytesIO(content)) as opened:
-            return opened.copy()
+        try:
+            with Image.open(BytesIO(content)) as opened:
+                return opened.copy()
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            raise ValueError(f"its picture {name}: {error}") from error
 
 
 def _opacity(geometry: Any) -> float:

@@ -64,6 +64,7 @@ class Budget:
     """How many views of each object are used (the first); each one's teacher features are computed once."""
     learning_rate: float = 2e-3
     optimizer: Literal["muon", "adamw"] = "muon"
+    """Muon takes fewer steps (``training/muon.py``); the paper's field keeps to AdamW."""
     bf16: bool = True
     """Run the networks in bfloat16 (weights stay float32)."""
     validate_every: int = 200

@@ -18,7 +18,7 @@ _COEFFICIENTS = ((3.4445, -4.7750, 2.0315),) * 5
 """Of x -> a x + b x^3 + c x^5, applied to the singular values in turn: [0.01, 1] comes to lie around 1."""
 
 
-class Muon(torch.optim.Optimizer):
+class Muon(torch.optim.AdamW):
     """Muon for matrices and kernels, AdamW for everything else.
 
     A step along the nearest orthogonal matrix changes what a layer does equally in all directions, where that of Adam
@@ -29,7 +29,7 @@ class Muon(torch.optim.Optimizer):
 
     Args:
         matrices: weights, (out, in, ...), that are treated as matrices (out, in * ...).
-        others: parameters for AdamW (I. Loshchilov, F. Hutter, ICLR 2019).
+        others: parameters for AdamW (I. Loshchilov, F. Hutter, ICLR 2019), as PyTorch has it.
         size: root mean square of a matrix's step, in learning rates; AdamW's is 0.2 to 0.4.
     """
 
@@ -39,47 +39,33 @@ class Muon(torch.optim.Optimizer):
         others: Iterable[nn.Parameter],
         lr: float,
         momentum: float = 0.95,
-        betas: tuple[float, float] = (0.9, 0.999),
         size: float = 0.5,
         weight_decay: float = 1e-4,
     ) -> None:
-        groups = [{"params": list(matrices), "matrices": True}, {"params": list(others), "matrices": False}]
-        settings = {"lr": lr, "momentum": momentum, "betas": betas, "size": size, "weight_decay": weight_decay}
-        super().__init__(groups, settings)
+        own: dict[str, Any] = {"params": list(matrices), "momentum": momentum, "size": size}
+        super().__init__([own, {"params": list(others)}], lr=lr, weight_decay=weight_decay, fused=True)
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
+        """Gradients of matrices are used up: AdamW's own step sees only the others."""
         assert closure is None, "gradients are computed before the step"
-        for group in self.param_groups:
-            update = self._along_matrix if group["matrices"] else self._along_adam
-            for parameter in group["params"]:
-                if parameter.grad is not None:
-                    parameter.mul_(1 - group["lr"] * group["weight_decay"])
-                    parameter.sub_(update(parameter, parameter.grad, group), alpha=group["lr"])
+        group = self.param_groups[0]
+        for parameter in group["params"]:
+            if parameter.grad is not None:
+                parameter.mul_(1 - group["lr"] * group["weight_decay"])
+                parameter.sub_(self._update(parameter, parameter.grad, group), alpha=group["lr"])
+                parameter.grad = None
+        super().step()
 
-    def _along_matrix(self, parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> Tensor:
+    def _update(self, parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> Tensor:
         state = self.state[parameter]
         if not state:
             state["momentum"] = torch.zeros_like(parameter)
+            state["step"] = torch.zeros(())  # not used; AdamW does not load a state without it
         mean = state["momentum"].lerp_(gradient, 1 - group["momentum"])
         direction = gradient.lerp(mean, group["momentum"]).flatten(1)  # (out, in): Nesterov's look ahead
         scale = group["size"] * max(direction.shape) ** 0.5
         return orthogonalised(direction).mul_(scale).view_as(parameter)
-
-    def _along_adam(self, parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> Tensor:
-        state = self.state[parameter]
-        if not state:
-            state.update(
-                step=torch.zeros((), device=parameter.device),
-                mean=torch.zeros_like(parameter),
-                square=torch.zeros_like(parameter),
-            )
-        first, second = group["betas"]
-        state["step"] += 1
-        mean = state["mean"].lerp_(gradient, 1 - first)
-        square = state["square"].mul_(second).addcmul_(gradient, gradient, value=1 - second)
-        age = state["step"]
-        return mean / (1 - first**age) / ((square / (1 - second**age)).sqrt_() + 1e-8)
 
 
 def muon_for(model: nn.Module, lr: float) -> Muon:
