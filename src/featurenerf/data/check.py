@@ -171,7 +171,7 @@ def _object_problems(views: ReleaseObject) -> Iterator[str]:
 
 
 def _annotation_problems(
-    views: ReleaseObject, kind: layout.Annotation, count: int, size: tuple[int, int] | None
+    views: ReleaseObject, kind: layout.AnnotationKind, count: int, size: tuple[int, int] | None
 ) -> Iterator[str]:
     path = layout.annotation_file(views.root, kind, views.synset, views.id)
     try:

@@ -88,13 +88,13 @@ def split_file(root: Root, synset: str, splits_dir: Root | None = None) -> Root:
     return (root / "splits" if splits_dir is None else splits_dir) / f"{synset}.json"
 
 
-Annotation = Literal["part_2d", "kp_2d", "part_3d", "kp_3d"]
+AnnotationKind = Literal["part_2d", "kp_2d", "part_3d", "kp_3d"]
 """What is annotated: parts or keypoints, in pictures or in space."""
-ANNOTATIONS: tuple[Annotation, ...] = get_args(Annotation)
+ANNOTATIONS: tuple[AnnotationKind, ...] = get_args(AnnotationKind)
 
 
 def object_files(
-    root: Path, synset: str, object_id: str, views: int, annotations: Sequence[Annotation] = ANNOTATIONS
+    root: Path, synset: str, object_id: str, views: int, annotations: Sequence[AnnotationKind] = ANNOTATIONS
 ) -> list[Path]:
     """Every file of an object as ``write_object`` writes it, in the order of writing."""
     folder = picture_folder(root, synset, object_id)
@@ -152,8 +152,8 @@ def write_object(root: Path, synset: str, object_id: str, record: ObjectRecord) 
     write_json(camera_file(root, synset, object_id), {"camera_angle_x": float(angle), "frames": frames})
 
 
-def _annotation_arrays(record: ObjectRecord) -> dict[Annotation, dict[str, np.ndarray]]:
-    arrays: dict[Annotation, dict[str, np.ndarray]] = {}
+def _annotation_arrays(record: ObjectRecord) -> dict[AnnotationKind, dict[str, np.ndarray]]:
+    arrays: dict[AnnotationKind, dict[str, np.ndarray]] = {}
     if record.parts is not None:
         arrays["part_2d"] = {"labels": record.parts.astype(np.int16)}
     if record.keypoints is not None:

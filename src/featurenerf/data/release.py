@@ -14,7 +14,7 @@ from PIL import Image
 
 from featurenerf.cameras import Camera
 from featurenerf.data import layout
-from featurenerf.data.layout import Annotation
+from featurenerf.data.layout import AnnotationKind
 from featurenerf.data.sources import DataPath, read_file
 from featurenerf.data.unpickle import read_npz
 from featurenerf.data.views import ObjectViews
@@ -107,7 +107,7 @@ class ReleaseObject(ObjectViews):
 
     # ------------------------------------------------------------------ annotations
 
-    def has(self, kind: Annotation) -> bool:
+    def has(self, kind: AnnotationKind) -> bool:
         return self._annotation(kind).exists()
 
     def parts(self, view: int) -> Int[np.ndarray, "h w"]:

@@ -34,7 +34,7 @@ from featurenerf.data.make import (
 from featurenerf.data.mesh_files import read_mesh
 from featurenerf.errors import InputError
 
-_ANNOTATIONS: dict[Kind, tuple[layout.Annotation, ...]] = {
+_ANNOTATIONS: dict[Kind, tuple[layout.AnnotationKind, ...]] = {
     "parts": ("part_2d", "part_3d"),
     "keypoints": ("kp_2d", "kp_3d"),
 }
@@ -83,7 +83,7 @@ class _Task:
         return frozenset(kind for annotation in self.annotations for kind in annotation.kinds)
 
     @property
-    def files(self) -> tuple[layout.Annotation, ...]:
+    def files(self) -> tuple[layout.AnnotationKind, ...]:
         return tuple(file for kind in sorted(self.kinds) for file in _ANNOTATIONS[kind])
 
 

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from featurenerf.cameras import Camera
 from featurenerf.data import layout
-from featurenerf.data.layout import Annotation, InstancePair, PosePair, Split, ViewPair
+from featurenerf.data.layout import AnnotationKind, InstancePair, PosePair, Split, ViewPair
 from featurenerf.data.sources import DataPath, data_root
 from featurenerf.errors import InputError
 
@@ -58,7 +58,7 @@ class ObjectViews(ABC):
     def picture(self, view: int) -> UInt8[np.ndarray, "h w 4"]:
         """The RGBA picture of a view, the object's mask in alpha."""
 
-    def has(self, kind: Annotation) -> bool:
+    def has(self, kind: AnnotationKind) -> bool:
         """Whether the object has such annotations."""
         return False
 
@@ -105,7 +105,7 @@ class ObjectViews(ABC):
         for problem in self.problems():
             raise InputError(problem)
 
-    def _read(self, kind: Annotation, count: int) -> None:
+    def _read(self, kind: AnnotationKind, count: int) -> None:
         if kind == "part_3d":
             self.part_points()
         elif kind == "kp_3d":

@@ -33,7 +33,7 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from featurenerf.cameras import Camera
-from featurenerf.data.layout import Annotation
+from featurenerf.data.layout import AnnotationKind
 from featurenerf.errors import InputError
 from featurenerf.matching import match, nearest
 
@@ -45,7 +45,7 @@ FIELD_METHODS: tuple[Method, ...] = ("descriptor", "feature", "coordinate")
 Background = Literal["black", "white"]
 """What rendered and real pictures are compared on."""
 
-Teacher = Callable[[Tensor], Tensor]
+FeatureMaps = Callable[[Tensor], Tensor]
 """(B, 4|3, H, W) pictures in [0, 1] to (B, C, h, w) feature maps."""
 
 _ALPHA_FLOOR = 1e-6
@@ -65,7 +65,7 @@ class Views(Protocol):
 
     def picture(self, view: int) -> Any: ...
 
-    def has(self, kind: Annotation) -> bool: ...
+    def has(self, kind: AnnotationKind) -> bool: ...
 
     def parts(self, view: int) -> Any: ...
 
@@ -104,7 +104,7 @@ class Embedder:
         method: Method,
         objects: Callable[[str], Views],
         model: Encoder | None = None,
-        teacher: Teacher | None = None,
+        teacher: FeatureMaps | None = None,
         background: Background = "black",
     ) -> None:
         """

@@ -17,10 +17,10 @@ from jaxtyping import Int, Shaped
 from torch import Tensor
 from tqdm import tqdm
 
-from featurenerf.data.layout import Annotation
+from featurenerf.data.layout import AnnotationKind
 from featurenerf.errors import InputError
 from featurenerf.evaluation import metrics
-from featurenerf.evaluation.methods import Background, Embedder, Encoder, End, Method, Teacher, Views, composite
+from featurenerf.evaluation.methods import Background, Embedder, Encoder, End, FeatureMaps, Method, Views, composite
 
 TaskName = Literal["2d", "view", "3d", "spair"]
 
@@ -141,7 +141,7 @@ def evaluate(
     objects: Callable[[str], Views],
     method: Method = "descriptor",
     model: Encoder | None = None,
-    teacher: Teacher | None = None,
+    teacher: FeatureMaps | None = None,
     mirror: Mapping[int, int] | None = None,
     progress: bool = True,
     background: Background = "black",
@@ -286,9 +286,9 @@ def _score(task: Task, pair: Pair, embedder: Embedder, mirror: Mapping[int, int]
     return Scores(part_iou, accuracy, left_right, psnr, foreground, ssim)
 
 
-def _annotated(task: Task, objects: Callable[[str], Views], *ends: End) -> tuple[Annotation, ...]:
+def _annotated(task: Task, objects: Callable[[str], Views], *ends: End) -> tuple[AnnotationKind, ...]:
     """The kinds of annotation that an end has: reading them of one that lacks them says what is missing."""
-    needed: tuple[Annotation, ...] = ("part_3d", "kp_3d") if task.in_space else ("part_2d", "kp_2d")
+    needed: tuple[AnnotationKind, ...] = ("part_3d", "kp_3d") if task.in_space else ("part_2d", "kp_2d")
     return tuple(kind for kind in needed if any(objects(end.object_id).has(kind) for end in ends))
 
 
@@ -299,7 +299,9 @@ def _shows_something(objects: Callable[[str], Views], end: End) -> bool:
     return all(picture.shape[2] == 3 or picture[..., 3].any() for picture in pictures)
 
 
-def pixels_of(objects: Callable[[str], Views], end: End, kinds: Sequence[Annotation] = ("part_2d", "kp_2d")) -> Places:
+def pixels_of(
+    objects: Callable[[str], Views], end: End, kinds: Sequence[AnnotationKind] = ("part_2d", "kp_2d")
+) -> Places:
     """The annotated pixels of the shown view: keypoints go to labelled pixels; their positions are truncated.
 
     Where no part is annotated, keypoints go to the pixels of the object.
@@ -325,7 +327,9 @@ def pixels_of(objects: Callable[[str], Views], end: End, kinds: Sequence[Annotat
     return Places(pixels, parts[places[:, 0], places[:, 1]], _by_id(found), pixels)
 
 
-def points_of(objects: Callable[[str], Views], end: End, kinds: Sequence[Annotation] = ("part_3d", "kp_3d")) -> Places:
+def points_of(
+    objects: Callable[[str], Views], end: End, kinds: Sequence[AnnotationKind] = ("part_3d", "kp_3d")
+) -> Places:
     """The annotated world points of an object: keypoints go to candidate points on its surface."""
     views = objects(end.object_id)
     none = (torch.zeros(0, 3), torch.zeros(0))

@@ -17,7 +17,7 @@ from featurenerf.data.readers.spair import KeypointPair, SpairImage
 from featurenerf.data.views import Dataset
 from featurenerf.errors import InputError
 from featurenerf.evaluation import metrics
-from featurenerf.evaluation.methods import Embedder, Encoder, End, Method, Teacher
+from featurenerf.evaluation.methods import Embedder, Encoder, End, FeatureMaps, Method
 from featurenerf.evaluation.protocols import Evaluation, Scores, Task
 
 ALPHAS = (0.05, 0.1, 0.15)
@@ -48,7 +48,7 @@ def evaluate_spair(
     dataset: Dataset,
     method: Method = "descriptor",
     model: Encoder | None = None,
-    teacher: Teacher | None = None,
+    teacher: FeatureMaps | None = None,
     progress: bool = True,
 ) -> PckEvaluation:
     """PCK of a method: each keypoint of the source goes to the pixel of the target object that is closest to it.

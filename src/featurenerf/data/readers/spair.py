@@ -25,7 +25,7 @@ from featurenerf import masks
 from featurenerf.cameras import PICTURE_SIZE, Camera
 from featurenerf.cropping import Square, canonical_square, cut_out
 from featurenerf.data import layout
-from featurenerf.data.layout import Annotation, Split
+from featurenerf.data.layout import AnnotationKind, Split
 from featurenerf.data.readers.files import read_image
 from featurenerf.data.views import Dataset, ObjectViews
 from featurenerf.errors import InputError, MissingExtraError
@@ -113,7 +113,7 @@ class SpairImage(ObjectViews):
         """Where the alpha of the picture comes from."""
         return self._cut[1]
 
-    def has(self, kind: Annotation) -> bool:
+    def has(self, kind: AnnotationKind) -> bool:
         return kind == "kp_2d"
 
     def keypoints(self, view: int) -> Int[np.ndarray, "k 3"]:
