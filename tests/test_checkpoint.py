@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import featurenerf
-from featurenerf import checkpoint
+from featurenerf import checkpoint, outputs
 from featurenerf.errors import InputError
 from featurenerf.fields import FastConfig, FastModel, PaperConfig, PaperModel
 from featurenerf.fields.base import Model
@@ -87,7 +87,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
         raise OSError("disk full")
 
     with pytest.raises(OSError, match="disk full"):
-        checkpoint.write_atomically(path, failing)
+        outputs.write_atomically(path, failing)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 
@@ -98,7 +98,7 @@ def test_dtype_and_device(saved: Path) -> None:
     field = model.encode(torch.rand(3, 32, 32))
     points = torch.rand(4, 3, dtype=torch.float64) * 0.2
     single = checkpoint.load(str(saved)).encode(torch.rand(3, 32, 32)).query(points.float())
-    assert field.query(points).descriptor.shape == single.descriptor.shape == (4, 64)
+    assert field.query(points).descriptor.shape == single.descriptor.shape == (4, 128)
     with pytest.raises(InputError, match="'abacus' is not usable here"):
         checkpoint.load(saved, device="abacus")
 

@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from featurenerf.devices import usable_device
 from featurenerf.errors import InputError
 from featurenerf.fields import MODELS, Model
+from featurenerf.outputs import write_atomically
 
 SHIPPED = Path(__file__).parent / "assets" / "checkpoints"
 DEFAULT = "chair-car"
@@ -108,16 +109,6 @@ def build(config: Mapping[str, Any], where: str | os.PathLike[str] = "the config
         raise InputError(
             f"the settings in {where} make no model ({reason}): copy or train the checkpoint again"
         ) from error
-
-
-def write_atomically(path: Path, write: Any) -> None:
-    """Call ``write(temporary path)`` and rename, so that a reader never sees half a file."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        write(temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def directory_of(name: str | os.PathLike[str]) -> Path:

@@ -19,6 +19,7 @@ from featurenerf.cameras import PICTURE_SIZE, Camera
 from featurenerf.errors import InputError
 from featurenerf.fields.base import Field
 from featurenerf.matching import own_camera
+from featurenerf.outputs import write_atomically
 
 RADIUS = 0.5
 """An object with a bounding-box diagonal of 1 that is centred at the origin fits in a sphere of this radius."""
@@ -228,12 +229,8 @@ def write_ply(path: str | os.PathLike[str], geometry: Geometry) -> None:
         triangles["count"], triangles["indices"] = 3, geometry.faces
         header += [f"element face {len(triangles)}", "property list uchar int vertex_indices"]
         body += triangles.tobytes()
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes("\n".join([*header, "end_header", ""]).encode("ascii") + body)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    content = "\n".join([*header, "end_header", ""]).encode("ascii") + body
+    write_atomically(path, lambda temporary: temporary.write_bytes(content))
 
 
 def read_ply(path: str | os.PathLike[str]) -> Geometry:

@@ -1,4 +1,4 @@
-"""Folders of results that are either whole or not there."""
+"""Files and folders of results that are either whole or not there."""
 
 from __future__ import annotations
 
@@ -6,14 +6,25 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from featurenerf.errors import InputError
 
 REPORT = "report.json"
 """What every folder of results holds; its "made_by" says which command made it."""
+
+
+def write_atomically(path: Path, write: Callable[[Path], Any]) -> None:
+    """Call ``write(temporary path)`` and rename, so that a reader never sees half a file."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        write(temporary)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -11,11 +11,12 @@ from torch import Tensor
 
 from featurenerf import Camera, InputError
 from featurenerf.fields import FastConfig, FastModel
-from featurenerf.fields.fast import multilinear
+from featurenerf.fields.base import Field
+from featurenerf.fields.fast import SEMANTIC_WEIGHT, multilinear
 
 SMALL = FastConfig(
     feature_dim=8, widths=(16, 16, 24, 32), density_bins=16, volume_bins=8, volume_channels=8, pixel_channels=8,
-    hidden=32, coarse_samples=32, shaded_samples=8, backbone=False,
+    descriptor_dim=64, hidden=32, coarse_samples=32, shaded_samples=8, backbone=False,
 )  # fmt: skip
 
 
@@ -101,8 +102,53 @@ def test_the_box_holds_all_that_is_not_empty(model: FastModel) -> None:
         assert (field.query(points).density[outside] <= 0.5).all()
 
 
+def test_the_backbones_share_of_a_descriptor() -> None:
+    """Its directions are those of the semantics where points project to; its similarity counts SEMANTIC_WEIGHT."""
+    torch.manual_seed(0)
+    sizes = replace(SMALL, backbone=True, backbone_size=64, descriptor_dim=80, semantic_dim=16)
+    model, camera = FastModel(sizes).eval(), Camera.look_at(0, 20)
+    points = (torch.rand(9, 3) - 0.5) * 0.4
+    with torch.no_grad():
+        own, shown = model.encode(picture(), camera).query(points).descriptor.split([64, 16], -1)
+        semantics = model.net.to_semantics(model.net.semantic_features(picture()[None]))
+        grid = (camera.project(points)[0] / 64 - 1)[None, None]
+        there = F.grid_sample(semantics, grid, align_corners=False, padding_mode="border")[0, :, 0].T
+    assert torch.allclose(F.normalize(shown, dim=-1), F.normalize(there, dim=-1), atol=1e-3)
+    assert torch.allclose(shown.norm(dim=-1) ** 2, SEMANTIC_WEIGHT * own.norm(dim=-1) ** 2, rtol=1e-4)
+
+
+def test_gradients_of_descriptors_are_exact() -> None:
+    """Though in training the backbone's share of a descriptor does not train the rest by its length."""
+    torch.manual_seed(0)
+    sizes = replace(SMALL, backbone=True, backbone_size=64, descriptor_dim=80, semantic_dim=16)
+    model, step, toward = FastModel(sizes), 1e-3, F.normalize(torch.ones(3), dim=0)
+    point = torch.tensor([0.031, -0.052, 0.043])
+    for training in (False, True):
+        field = model.train(training).encode(picture(), Camera.look_at(0, 20))
+
+        def lengths(along: Tensor | float, field: Field = field) -> list[Tensor]:
+            """Squared, of the head's part and of the backbone's."""
+            descriptor = field.query((point + along * toward)[None]).descriptor[0]
+            return [part.square().sum() for part in descriptor.split([64, 16])]
+
+        along = torch.zeros((), requires_grad=True)
+        (own,), (shown,) = (torch.autograd.grad(part, along, retain_graph=True) for part in lengths(along))
+        wanted = [
+            (ahead - behind).item() / (2 * step) for ahead, behind in zip(lengths(step), lengths(-step), strict=True)
+        ]
+        assert own == pytest.approx(wanted[0], rel=0.02)
+        assert shown == pytest.approx(0 if training else wanted[1], rel=0.02, abs=1e-4)
+        assert abs(wanted[1]) > 1e-3
+
+
+def test_semantics_need_the_backbone() -> None:
+    assert replace(SMALL, semantic_dim=16).semantic_dim == 0
+    with pytest.raises(InputError, match="semantic_dim is 128: it must be less than descriptor_dim"):
+        FastConfig(semantic_dim=128)
+
+
 def test_with_the_backbone() -> None:
-    model = FastModel(replace(SMALL, backbone=True, backbone_size=64)).eval()
+    model = FastModel(replace(SMALL, backbone=True, backbone_size=64, descriptor_dim=80, semantic_dim=16)).eval()
     assert model.encode(picture()).query(torch.rand(3, 3) - 0.5).descriptor.isfinite().all()
     assert not any(p.requires_grad for p in model.net.backbone.parameters())
 

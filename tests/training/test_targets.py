@@ -8,15 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
 from featurenerf.data.views import Dataset
 from featurenerf.errors import InputError
+from featurenerf.fields import FastConfig, FastModel
 from featurenerf.teachers import Teacher
 from featurenerf.training.batches import make_batch
 from featurenerf.training.config import Budget
-from featurenerf.training.targets import Projection, TeacherTargets, fit_projection
+from featurenerf.training.targets import Projection, TeacherTargets, fit_projection, fit_semantics
 
 BUDGET = Budget(steps=1, objects=2, source_views=1, target_views=2, rays=200, views=4)
 
@@ -49,6 +51,22 @@ def test_projection_round_trip() -> None:
     assert values.mean(0).abs().max() < 1e-4
     assert values.var(0, correction=0).mean() == pytest.approx(1, abs=1e-3)
     assert (values.var(0)[:-1] >= values.var(0)[1:]).all()  # the strongest comes first
+
+
+def test_semantics_start_as_principal_components_of_the_backbones_features(objects: Dataset) -> None:
+    net = FastModel(FastConfig(semantic_dim=6, backbone_size=64)).net
+    fit_semantics(net, objects)
+    every = np.stack([o.picture(view) for o in objects for view in range(4)])
+    given = torch.from_numpy(every).permute(0, 3, 1, 2) / 255
+    seen = net.to_semantics(net.semantic_features(given[:, :3] * given[:, 3:])).detach()
+    assert seen.shape == (len(every), 6, 4, 4)
+    on_object = F.adaptive_max_pool2d(given[:, 3], seen.shape[-2:]) > 0
+    values = seen.permute(0, 2, 3, 1)[on_object]
+    assert values.mean(0).abs().max() < 0.3  # over the pictures that were drawn it is 0
+    assert values.var(0).mean() == pytest.approx(1, abs=0.2)
+    basis = net.to_semantics.weight[:, :, 0, 0].detach()
+    crossed = basis @ basis.T
+    assert torch.allclose(crossed, torch.eye(6) * crossed[0, 0], atol=1e-3 * float(crossed[0, 0]))
 
 
 def test_projection_does_not_depend_on_the_order_of_features() -> None:

@@ -10,17 +10,22 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 
 import featurenerf
 from featurenerf.cameras import Camera
+from featurenerf.data.views import Dataset
 from featurenerf.errors import InputError, MissingExtraError
-from featurenerf.fields import PaperConfig, PaperModel
+from featurenerf.fields import FastConfig, FastModel, PaperConfig, PaperModel
+from featurenerf.teachers import load_teacher
 from featurenerf.training import loop
-from featurenerf.training.config import PRESETS, TrainConfig
-from featurenerf.training.loop import new_model, train
+from featurenerf.training.batches import make_batch
+from featurenerf.training.config import PRESETS, Budget, TrainConfig
+from featurenerf.training.loop import new_model, step_losses, train
+from featurenerf.training.targets import TeacherTargets, fit_projection
 
 
 class Killed(BaseException):
@@ -174,10 +179,10 @@ def test_bad_settings_leave_nothing(tiny: Callable[..., TrainConfig], changes: d
     assert not config.out.exists()
 
 
-@pytest.mark.parametrize("name", ["steps", "minutes", "workers", "feature_dim", "seed"])
+@pytest.mark.parametrize("name", ["steps", "minutes", "learning_rate", "workers", "feature_dim", "seed"])
 def test_senseless_numbers(tiny: Callable[..., TrainConfig], name: str) -> None:
     with pytest.raises(InputError, match=f"--{name.replace('_', '-')} is -1"):
-        tiny(**{name: -1.0 if name == "minutes" else -1})
+        tiny(**{name: -1.0 if name in ("minutes", "learning_rate") else -1})
 
 
 def test_an_unwritable_folder(tiny: Callable[..., TrainConfig], tmp_path: Path) -> None:
@@ -220,6 +225,31 @@ def test_starting_from_a_checkpoint(tiny: Callable[..., TrainConfig], tmp_path: 
     assert_same(load_file(first / "model.safetensors"), new_model(config).state_dict())
     with pytest.raises(InputError, match="is a fast field with features of 8 numbers"):
         new_model(replace(config, feature_dim=16))
+
+
+def test_semantics_are_trained_by_their_own_loss_and_train_nothing_else(objects: Dataset) -> None:
+    """Two losses of one form: the network's own part of descriptors learns alone, the backbone's share beside it."""
+    torch.manual_seed(0)
+    sizes = FastConfig(
+        feature_dim=8, descriptor_dim=80, semantic_dim=16, widths=(8, 8, 16, 16), density_bins=8, volume_bins=4,
+        volume_channels=8, pixel_channels=8, hidden=32, backbone_size=64, size=32, coarse_samples=12, shaded_samples=4,
+    )  # fmt: skip
+    model = FastModel(sizes).train()
+    teacher = load_teacher("efficientnet-lite0")
+    targets = TeacherTargets(teacher, fit_projection(teacher, objects, 8, pictures=16), torch.device("cpu"), bf16=False)
+    budget = Budget(steps=1, objects=2, target_views=3, rays=60, views=4, bf16=False)
+    losses = step_losses(model, make_batch(objects, budget, np.random.default_rng(0)), targets, budget, seed=0)
+
+    def trained_by(name: str) -> set[str]:
+        names, parameters = zip(*((n, p) for n, p in model.named_parameters() if p.requires_grad), strict=True)
+        found = torch.autograd.grad(losses[name], parameters, retain_graph=True, allow_unused=True)
+        return {n for n, g in zip(names, found, strict=True) if g is not None and g.any()}
+
+    semantic = {"net.to_semantics.weight", "net.to_semantics.bias"}
+    assert trained_by("semantics") == semantic
+    assert "head.to_descriptor.weight" in trained_by("correspondence")
+    assert not semantic & (trained_by("correspondence") | trained_by("place"))
+    assert semantic <= trained_by("feature")
 
 
 def test_the_paper_field_trains(tiny: Callable[..., TrainConfig], monkeypatch: pytest.MonkeyPatch) -> None:

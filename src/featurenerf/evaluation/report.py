@@ -10,9 +10,9 @@ from typing import Any
 
 import torch
 
-from featurenerf.checkpoint import write_atomically
 from featurenerf.errors import InputError
 from featurenerf.evaluation.protocols import Evaluation
+from featurenerf.outputs import write_atomically
 
 Report = dict[str, Any]
 

@@ -4,8 +4,8 @@ A convolutional network turns the picture into a volume in the source camera's f
 is answered by looking the volume up and decoding with a tiny head. Density has a fine volume of its own, one channel
 deep, so that a ray finds its surface cheaply and only the samples that carry weight are decoded.
 
-    picture -> PictureNet -> density (64 x 64 x 64), volume (32 x 32 x 16, 32 channels), pixel latent (64 x 64, 32)
-               (a U-Net beside a frozen ImageNet backbone)
+    picture -> PictureNet -> density (64 x 64 x 64), volume (32 x 32 x 16, 32 channels), pixel latent (64 x 64, 32),
+               (a U-Net beside a frozen ImageNet backbone)    semantics (16 x 16, 64)
     point   -> look-ups -> Head -> rgb; descriptor -> output layer -> feature, coordinate
 
 Colour does not depend on the viewing direction.
@@ -14,6 +14,7 @@ Colour does not depend on the viewing direction.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,7 +31,11 @@ from featurenerf.fields.warp import Canonical
 from featurenerf.rendering import Sampling, box_bounds, sphere_bounds
 
 BACKBONE_BLOCKS = (4, 10, 15)
-"""Blocks of the backbone that are listened to: the last at 1/8, 1/16 and 1/32 of its picture."""
+"""Blocks of the backbone that the U-Net listens to: the last at 1/8, 1/16 and 1/32 of its picture."""
+SEMANTIC_BLOCKS = (10, 13)
+"""Blocks of the backbone that descriptors hold a share of; those of the default teacher."""
+SEMANTIC_WEIGHT = 0.4
+"""How much the similarity of that share counts in the similarity of descriptors, the rest counting 1."""
 
 DENSITY_UNIT, DENSITY_SHIFT = 60.0, 4.0
 PLACE_DIM = 27
@@ -45,8 +50,10 @@ class FastConfig:
 
     feature_dim: int = 64
     """Numbers in the distilled feature (a PCA of the teacher's)."""
-    descriptor_dim: int = 64
+    descriptor_dim: int = 128
     """Numbers in the descriptor."""
+    semantic_dim: int = 64
+    """How many of them are what the backbone says of the picture where the point projects to; 0 without it."""
     widths: tuple[int, int, int, int] = (32, 64, 128, 256)
     """Channels at 1/2, 1/4, 1/8 and 1/16 of the picture."""
     density_bins: int = 64
@@ -70,10 +77,19 @@ class FastConfig:
     fov: float = FOV
     distance: float = DISTANCE
 
+    @property
+    def own_dim(self) -> int:
+        """How many numbers of the descriptor come first, and are the network's own."""
+        return self.descriptor_dim - self.semantic_dim
+
     def __post_init__(self) -> None:
         object.__setattr__(self, "widths", tuple(self.widths))
         if self.descriptor_dim < 64:
             raise InputError(f"descriptor_dim is {self.descriptor_dim}: it must be at least 64")
+        if not self.backbone:
+            object.__setattr__(self, "semantic_dim", 0)
+        if not 0 <= self.semantic_dim < self.descriptor_dim:
+            raise InputError(f"semantic_dim is {self.semantic_dim}: it must be less than descriptor_dim")
         if self.size % 16 or self.size < 32:
             raise InputError(f"size is {self.size}: it must be a multiple of 16, at least 32")
         if len(self.widths) != 4 or any(w % 8 for w in self.widths):
@@ -111,6 +127,8 @@ class PictureNet(nn.Module):
                 nn.Conv2d(BLOCK_CHANNELS[block], width, 1)
                 for block, width in zip(BACKBONE_BLOCKS, (w4, w8, w16), strict=True)
             )
+        if config.semantic_dim:
+            self.to_semantics = nn.Conv2d(sum(BLOCK_CHANNELS[b] for b in SEMANTIC_BLOCKS), config.semantic_dim, 1)
         self.context = nn.Linear(w16, w16)
         self.deep16 = nn.Sequential(Block(w16), Block(w16))
         self.narrow8, self.up8 = nn.Conv2d(w16, w8, 1), Block(w8)
@@ -126,13 +144,15 @@ class PictureNet(nn.Module):
 
     def forward(
         self, picture: Float[Tensor, "b 3 s s"]
-    ) -> tuple[Float[Tensor, "b d h w"], Float[Tensor, "b dv hv wv c"], Float[Tensor, "b h w cp"]]:
-        """Raw density (one channel a depth bin), latent volume, pixel latent."""
+    ) -> tuple[
+        Float[Tensor, "b d h w"], Float[Tensor, "b dv hv wv c"], Float[Tensor, "b h w cp"], Float[Tensor, "b hs ws cs"]
+    ]:
+        """Raw density (one channel a depth bin), latent volume, pixel latent, semantics."""
         size, bins = picture.shape[-1], self.config.volume_bins
         steps = (torch.arange(size, device=picture.device, dtype=picture.dtype) + 0.5) / size * 2 - 1
         where = torch.stack(torch.meshgrid(steps, steps, indexing="ij")).expand(len(picture), 2, size, size)
         x2 = self.stem(torch.cat([picture * 2 - 1, where], 1))  # (b, w2, s/2, s/2)
-        known4, known8, known16 = self._known(picture)
+        (known4, known8, known16), semantics = self._known(picture)
         x4 = self.down4(x2) + known4  # (b, w4, s/4, s/4)
         x8 = self.down8(x4) + known8  # (b, w8, s/8, s/8)
         x16 = self.down16(x8) + known16  # (b, w16, s/16, s/16)
@@ -145,17 +165,35 @@ class PictureNet(nn.Module):
         shape = self.to_shape(F.silu(y4)).flatten(2)  # (b, d/2, s/4 * s/4)
         deeper = F.interpolate(shape.mT, self.config.density_bins, mode="linear", align_corners=False).mT
         deeper = deeper.reshape(*deeper.shape[:2], *y4.shape[2:])  # (b, d, s/4, s/4)
-        return _resize(deeper, detail.shape[-1]) + detail, volume, pixels.permute(0, 2, 3, 1)
+        density = _resize(deeper, detail.shape[-1]) + detail
+        return density, volume, pixels.permute(0, 2, 3, 1), semantics.permute(0, 2, 3, 1)
 
-    def _known(self, picture: Float[Tensor, "b 3 s s"]) -> list[Tensor] | tuple[float, float, float]:
-        """The backbone's features at 1/4, 1/8 and 1/16 of the picture."""
+    def _known(self, picture: Float[Tensor, "b 3 s s"]) -> tuple[list[Tensor], Float[Tensor, "b cs hs ws"]]:
+        """What the backbone says of the picture: to the U-Net at 1/4, 1/8 and 1/16 of it, and to descriptors."""
         if not self.config.backbone:
-            return 0.0, 0.0, 0.0
-        size = self.config.backbone_size
-        resized = F.interpolate(picture, (size, size), mode="bilinear", align_corners=False)
-        maps = self.backbone(resized.contiguous(memory_format=torch.channels_last), BACKBONE_BLOCKS)
+            return [picture.new_zeros(())] * 3, picture.new_zeros(len(picture), 0, 1, 1)
+        maps = self._heard(picture)
         sides = (picture.shape[-1] // step for step in (4, 8, 16))
-        return [_resize(adapt(known * 0.25), side) for adapt, known, side in zip(self.adapt, maps, sides, strict=True)]
+        known = [
+            _resize(adapt(maps[block] * 0.25), side)
+            for adapt, block, side in zip(self.adapt, BACKBONE_BLOCKS, sides, strict=True)
+        ]
+        semantics = _semantic(maps)
+        return known, self.to_semantics(semantics) if self.config.semantic_dim else semantics[:, :0]
+
+    def semantic_features(self, picture: Float[Tensor, "b 3 s s"]) -> Float[Tensor, "b c hs ws"]:
+        """What the semantics are components of."""
+        return _semantic(self._heard(picture))
+
+    def set_semantics(self, mean: Float[Tensor, " c"], basis: Float[Tensor, "c cs"]) -> None:
+        """Let the semantics be ``(features - mean) @ basis``, until they are trained."""
+        self.to_semantics.load_state_dict({"weight": basis.T[..., None, None], "bias": -mean @ basis})
+
+    def _heard(self, picture: Float[Tensor, "b 3 s s"]) -> dict[int, Tensor]:
+        size, wanted = self.config.backbone_size, BACKBONE_BLOCKS + SEMANTIC_BLOCKS
+        resized = F.interpolate(picture, (size, size), mode="bilinear", align_corners=False)
+        maps = self.backbone(resized.contiguous(memory_format=torch.channels_last), wanted)
+        return dict(zip(wanted, maps, strict=True))
 
 
 class Head(nn.Module):
@@ -166,16 +204,20 @@ class Head(nn.Module):
         self.feature_dim = config.feature_dim
         self.from_view = nn.Linear(config.volume_channels + config.pixel_channels + 3, config.hidden)
         self.hidden = nn.Linear(config.hidden, config.hidden)
-        self.to_descriptor = nn.Linear(config.hidden, config.descriptor_dim)
+        self.to_descriptor = nn.Linear(config.hidden, config.own_dim)
         self.output = nn.Linear(config.descriptor_dim, config.feature_dim + 3)
-        self.to_place = nn.Linear(config.descriptor_dim, PLACE_DIM)  # trains the descriptor; nothing else reads it
+        self.to_place = nn.Linear(config.own_dim, PLACE_DIM)  # trains the descriptor; nothing else reads it
         self.to_colour = nn.Linear(config.hidden, 3)
         self.to_trust = nn.Linear(config.hidden, 1)
 
     def forward(
-        self, latent: Float[Tensor, "b v n c"], seen: Float[Tensor, "b v n 3"], channels: tuple[str, ...]
+        self,
+        latent: Float[Tensor, "b v n c"],
+        seen: Float[Tensor, "b v n 3"],
+        semantics: Float[Tensor, "b v n cs"],
+        channels: tuple[str, ...],
     ) -> dict[str, Tensor]:
-        """``seen`` is the source pictures' colour where the points project to."""
+        """``seen`` and ``semantics`` are of the source pictures, where the points project to."""
         per_view = F.silu(self.from_view(latent))  # (b, v, n, hidden)
         hidden = F.silu(self.hidden(per_view.mean(1)))  # (b, n, hidden)
         values: dict[str, Tensor] = {}
@@ -185,7 +227,12 @@ class Head(nn.Module):
             share = torch.cat([torch.zeros_like(trust[:, :1]), trust], 1).softmax(1)  # (b, 1 + v, n, 1)
             values["rgb"] = (share * torch.cat([own.unsqueeze(1), seen.float()], 1)).sum(1)
         if not {"descriptor", "feature", "coordinate"}.isdisjoint(channels):
-            descriptor = self.to_descriptor(hidden)  # (b, n, descriptor_dim)
+            own = self.to_descriptor(hidden)  # (b, n, own_dim)
+            # as long as makes its similarity count SEMANTIC_WEIGHT times as much as that of the network's own part
+            length = (own.detach() if self.training else own).norm(dim=-1, keepdim=True) * SEMANTIC_WEIGHT**0.5
+            shown = semantics.mean(1)  # (b, n, semantic_dim)
+            shown = shown * (length / shown.norm(dim=-1, keepdim=True).clamp(min=1e-6))
+            descriptor = torch.cat([own, shown.to(own.dtype)], -1)  # (b, n, descriptor_dim)
             feature, coordinate = self.output(descriptor).float().split([self.feature_dim, 3], -1)
             values.update(descriptor=descriptor.float(), feature=feature, coordinate=coordinate)
         return {name: values[name] for name in channels if name in values}
@@ -202,6 +249,7 @@ class FastField(Field):
     density: Float[Tensor, "bv 1 d h w"]
     volume: Float[Tensor, "bv dv hv wv c"]
     pixels: Float[Tensor, "bv h w cp"]
+    semantics: Float[Tensor, "bv hs ws cs"]
     box: Float[Tensor, "b 2 3"] | None
     """Low and high corner, in the world, of what is not empty; None while training."""
 
@@ -223,9 +271,10 @@ class FastField(Field):
         if rest:
             flat = grid[..., :2]
             latent = [multilinear(self.volume, grid), multilinear(self.pixels, flat), grid.to(self.volume.dtype)]
-            seen = _look_up(self.pictures, flat)
-            known = torch.cat(latent, -1).to(self.head.output.weight.dtype).unflatten(0, (b, v))
-            values.update(self.head(known, seen.unflatten(0, (b, v)), rest))
+            known, seen = torch.cat(latent, -1), _look_up(self.pictures, flat)
+            semantics = multilinear(self.semantics, flat) if self.semantics.shape[-1] else known[..., :0]
+            known, semantics = (x.to(self.head.output.weight.dtype).unflatten(0, (b, v)) for x in (known, semantics))
+            values.update(self.head(known, seen.unflatten(0, (b, v)), semantics, rest))
         return values
 
     def bounds(
@@ -254,7 +303,7 @@ class FastModel(Model):
 
     def _encode(self, pictures: Float[Tensor, "b v 3 s s"], cameras: Camera, scale: Float[Tensor, "b v"]) -> FastField:
         flat = pictures.flatten(0, 1)
-        density, volume, pixels = self.net(flat.contiguous(memory_format=torch.channels_last))
+        density, volume, pixels, semantics = self.net(flat.contiguous(memory_format=torch.channels_last))
         exact: dict[str, Any] = {} if flat.dtype == torch.float64 else {"dtype": torch.float32}
         density = density.unsqueeze(1).to(**exact)
         return FastField(
@@ -269,6 +318,7 @@ class FastModel(Model):
             density=density,
             volume=volume.to(**exact).contiguous(),
             pixels=pixels.to(**exact).contiguous(),
+            semantics=semantics.to(**exact).contiguous(),
             box=None if self.training else occupied_box(density.detach(), cameras, scale),
         )
 
@@ -351,6 +401,11 @@ def _look_up(maps: Float[Tensor, "b c *size"], grid: Float[Tensor, "b n k"]) -> 
     where = grid.reshape(*grid.shape[:2], *(1,) * (k - 1), k)
     out = F.grid_sample(maps, where, align_corners=False, padding_mode="border").flatten(2)  # (parts, c, n / parts)
     return out.transpose(1, 2).reshape(b, -1, maps.shape[1])[:, :n]
+
+
+def _semantic(maps: Mapping[int, Float[Tensor, "b _ _ _"]]) -> Float[Tensor, "b c hs ws"]:
+    side = maps[SEMANTIC_BLOCKS[0]].shape[-1]
+    return torch.cat([_resize(maps[block], side) for block in SEMANTIC_BLOCKS], 1)
 
 
 def _resize(x: Float[Tensor, "b c h w"], side: int) -> Float[Tensor, "b c side side"]:

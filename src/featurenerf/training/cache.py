@@ -26,8 +26,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from featurenerf.checkpoint import write_atomically
 from featurenerf.errors import InputError
+from featurenerf.outputs import write_atomically
 from featurenerf.training.projection import Projection
 
 FORMAT = 1

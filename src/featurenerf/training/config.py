@@ -27,16 +27,19 @@ class LossWeights:
     """Squared error of the place that a linear layer tells from the descriptor."""
     correspondence: float | None = None
     """Cross-entropy of descriptor similarities with what place, shape and teacher say corresponds."""
+    semantics: float | None = None
+    """The same with the backbone's share of descriptors, which alone is trained by it."""
 
 
 LOSS_WEIGHTS: dict[str, dict[str, float]] = {
     "fast": {
         "rgb": 6.0, "alpha": 0.5, "hull": 0.3, "feature": 0.25, "coordinate": 0.5, "place": 0.25, "correspondence": 1.0,
+        "semantics": 1.0,
     },
     # the paper's three (its coordinates count in world units, ours in quarters of the diagonal)
     "paper": {
         "rgb": 1.0, "alpha": 0.0, "hull": 0.0, "feature": 0.25, "coordinate": 0.25 / 16, "place": 0.0,
-        "correspondence": 0.0,
+        "correspondence": 0.0, "semantics": 0.0,
     },
 }  # fmt: skip
 """What each term of the loss counts, by field."""
@@ -124,6 +127,8 @@ class TrainConfig:
     """Overrides the preset's number of steps."""
     minutes: float | None = None
     """Train for so many minutes instead of a number of steps."""
+    learning_rate: float | None = None
+    """Overrides the preset's (2e-3 for the fast field)."""
     workers: int = 2
     """Threads that read pictures."""
     processes: int = 1
@@ -134,10 +139,10 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if not self.category:
             raise InputError("name at least one category to train on: --category chair")
-        for name in ("steps", "minutes"):
+        for name in ("steps", "minutes", "learning_rate"):
             value = getattr(self, name)
             if value is not None and value <= 0:
-                raise InputError(f"--{name} is {value}: it must be positive")
+                raise InputError(f"--{name.replace('_', '-')} is {value}: it must be positive")
         for name, least in (("feature_dim", 1), ("workers", 1), ("processes", 1), ("seed", 0)):
             if getattr(self, name) < least:
                 raise InputError(f"--{name.replace('_', '-')} is {getattr(self, name)}: it must be at least {least}")
@@ -155,4 +160,6 @@ class TrainConfig:
             settings.update(steps=self.steps, minutes=None)
         if self.minutes is not None:
             settings["minutes"] = self.minutes
+        if self.learning_rate is not None:
+            settings["learning_rate"] = self.learning_rate
         return Budget(**settings)

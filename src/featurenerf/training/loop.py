@@ -28,13 +28,14 @@ from featurenerf.errors import InputError, MissingExtraError, first_line
 from featurenerf.evaluation.report import peak_memory_mib
 from featurenerf.fields import FastConfig, FastModel, Model, PaperConfig, PaperModel
 from featurenerf.fields.fast import multilinear
+from featurenerf.outputs import write_atomically
 from featurenerf.teachers import canonical, load_teacher, with_prompt
 from featurenerf.training.batches import Batch, batches, make_batch, to_device
 from featurenerf.training.config import Budget, TrainConfig
 from featurenerf.training.losses import correspondence_loss, hull_loss, place_loss, ray_losses, weighted
 from featurenerf.training.muon import muon_for
 from featurenerf.training.processes import Processes, join_processes
-from featurenerf.training.targets import Projection, TeacherTargets, fit_projection, open_cache
+from featurenerf.training.targets import Projection, TeacherTargets, fit_projection, fit_semantics, open_cache
 
 CHANNELS = ("rgb", "feature", "coordinate", "descriptor")
 VALIDATION_BATCHES = 8
@@ -67,6 +68,8 @@ def train(config: TrainConfig) -> Path:
         cache, projection = open_cache(config.cache, teacher, objects, config.feature_dim, budget.bf16, projection)
     if projection is None:
         projection = fit_projection(teacher, objects, config.feature_dim)
+    if isinstance(model, FastModel) and config.start_from is None and progress["step"] == 0:
+        fit_semantics(model.net, objects)
     run.start(progress["step"])
     targets = TeacherTargets(teacher, projection, device, budget.bf16, cache)
     held_out = TeacherTargets(teacher, projection, device, budget.bf16, cache)
@@ -172,9 +175,12 @@ def step_losses(
         descriptors = torch.einsum("brs,brsc->brc", seen.weights.detach(), seen.samples["descriptor"])
         descriptors = descriptors.unflatten(0, (o, v))
         met = present[::v] * batch.met
-        losses["correspondence"] = correspondence_loss(descriptors, places, feature[::v], met)
         if isinstance(model, FastModel):
+            descriptors, shown = descriptors.split([model.config.own_dim, model.config.semantic_dim], -1)
+            whole = torch.cat([descriptors.detach(), shown], -1)
+            losses["semantics"] = correspondence_loss(whole, places, feature[::v], met, count=64)
             losses["place"] = place_loss(model.head.to_place(descriptors), places, met)
+        losses["correspondence"] = correspondence_loss(descriptors, places, feature[::v], met)
     return losses
 
 
@@ -216,7 +222,7 @@ class Run:
         path = self.folder / "config.json"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            checkpoint.write_atomically(path, lambda p: p.write_text(json.dumps(self.settings, indent=2) + "\n"))
+            write_atomically(path, lambda p: p.write_text(json.dumps(self.settings, indent=2) + "\n"))
             self.writer = self._new_writer(str(self.folder / "tensorboard"), purge_step=step + 1)
         except OSError as error:
             raise InputError(f"{self.folder} cannot be written ({error.strerror}): give another --out") from error
@@ -260,7 +266,7 @@ class Run:
         tqdm.write(f"step {progress['step']}: " + ", ".join(f"{k} {v:.4g}" for k, v in scores.items()))
         about = {**self.about, **progress, "peak_memory_mib": peak_memory_mib(), "validation": scores}
         checkpoint.save(model, self.checkpoint, about)
-        checkpoint.write_atomically(self.checkpoint / "teacher.safetensors", projection.write)
+        write_atomically(self.checkpoint / "teacher.safetensors", projection.write)
         self._save_state(model, optimizer, progress, projection)
 
     def log(self, group: str, step: int, values: Mapping[str, float]) -> None:

@@ -22,6 +22,7 @@ from tqdm import tqdm
 
 from featurenerf.data.views import ObjectViews
 from featurenerf.errors import InputError
+from featurenerf.fields.fast import PictureNet
 from featurenerf.teachers import Teacher
 from featurenerf.training.batches import Batch
 from featurenerf.training.cache import FeatureCache, picture_key
@@ -231,6 +232,22 @@ def fit_projection(
     if len(features) == 0:
         raise InputError(f"the pictures under {objects[0].source} show no objects: their alpha is 0, make them again")
     return Projection.fit(features, components)
+
+
+@torch.no_grad()
+def fit_semantics(net: PictureNet, objects: Sequence[ObjectViews]) -> None:
+    """Let a fast field's semantics start as principal components of its backbone's features on training views."""
+    if net.config.semantic_dim == 0:
+        return
+    device = net.to_semantics.weight.device
+    found = []
+    for drawn in _drawn(objects, FIT_SEED, FIT_PICTURES):
+        rgba = torch.from_numpy(np.stack(drawn)).to(device).permute(0, 3, 1, 2).float() / 255
+        maps = net.semantic_features(rgba[:, :3] * rgba[:, 3:])
+        on_object = F.adaptive_max_pool2d(rgba[:, 3], maps.shape[-2:]) > 0
+        found.append(maps.permute(0, 2, 3, 1)[on_object])
+    projection = Projection.fit(torch.cat(found), net.config.semantic_dim)
+    net.set_semantics(projection.mean, projection.basis / projection.scale)
 
 
 def _drawn(objects: Sequence[ObjectViews], seed: int, pictures: int) -> Iterator[list[UInt8[np.ndarray, "h w 4"]]]:
