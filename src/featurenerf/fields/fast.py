@@ -206,7 +206,7 @@ class Head(nn.Module):
         self.hidden = nn.Linear(config.hidden, config.hidden)
         self.to_descriptor = nn.Linear(config.hidden, config.own_dim)
         self.output = nn.Linear(config.descriptor_dim, config.feature_dim + 3)
-        self.to_place = nn.Linear(config.own_dim, PLACE_DIM)  # trains the descriptor; nothing else reads it
+        self.to_place = nn.Linear(config.own_dim, PLACE_DIM)  # trains to_descriptor; nothing else reads it
         self.to_colour = nn.Linear(config.hidden, 3)
         self.to_trust = nn.Linear(config.hidden, 1)
 

@@ -24,7 +24,7 @@ class LossWeights:
     coordinate: float | None = None
     """Squared error of the predicted coordinate, in units of a quarter of the object's diagonal."""
     place: float | None = None
-    """Squared error of the place that a linear layer tells from the descriptor."""
+    """Squared error of the place that a linear layer tells from the head's part of the descriptor."""
     correspondence: float | None = None
     """Cross-entropy of descriptor similarities with what place, shape and teacher say corresponds."""
     semantics: float | None = None

@@ -65,7 +65,7 @@ def hull_loss(density: Float[Tensor, "b n"], inside: Float[Tensor, "b n"]) -> Fl
 def place_loss(
     told: Float[Tensor, "o v r p"], places: Float[Tensor, "o r p"], present: Float[Tensor, "o r 1"]
 ) -> Float[Tensor, ""]:
-    """A linear layer should tell from a descriptor what place of its object it is of.
+    """A linear layer should tell from the head's part of a descriptor what place of its object it is of.
 
     Args:
         told: what it tells, of the rays seen in each of an object's fields.
