@@ -12,11 +12,11 @@ from torch import Tensor
 from featurenerf import Camera, InputError
 from featurenerf.fields import FastConfig, FastModel
 from featurenerf.fields.base import Field
-from featurenerf.fields.fast import SEMANTIC_WEIGHT, multilinear
+from featurenerf.fields.fast import FEATURE_WEIGHT, SEMANTIC_WEIGHT, multilinear
 
 SMALL = FastConfig(
     feature_dim=8, widths=(16, 16, 24, 32), density_bins=16, volume_bins=8, volume_channels=8, pixel_channels=8,
-    descriptor_dim=64, hidden=32, coarse_samples=32, shaded_samples=8, backbone=False,
+    own_dim=64, hidden=32, coarse_samples=32, shaded_samples=8, backbone=False,
 )  # fmt: skip
 
 
@@ -56,14 +56,14 @@ def test_shapes(model: FastModel) -> None:
     assert samples.density.shape == (2, 3)
     assert samples.rgb.shape == samples.coordinate.shape == (2, 3, 3)
     assert samples.feature.shape == (2, 3, 8)
-    assert samples.descriptor.shape == (2, 3, 64)
+    assert samples.descriptor.shape == (2, 3, 64 + 8)
     rendered = field.render(Camera.look_at(40, 25, 20, 12))
     assert {k: tuple(v.shape) for k, v in rendered.items()} == {
         "rgb": (12, 20, 3),
         "depth": (12, 20, 1),
         "alpha": (12, 20, 1),
         "feature": (12, 20, 8),
-        "descriptor": (12, 20, 64),
+        "descriptor": (12, 20, 72),
     }
 
 
@@ -102,53 +102,56 @@ def test_the_box_holds_all_that_is_not_empty(model: FastModel) -> None:
         assert (field.query(points).density[outside] <= 0.5).all()
 
 
-def test_the_backbones_share_of_a_descriptor() -> None:
-    """Its directions are those of the semantics where points project to; its similarity counts SEMANTIC_WEIGHT."""
+def test_the_three_parts_of_a_descriptor() -> None:
+    """Their similarities count 1, SEMANTIC_WEIGHT and FEATURE_WEIGHT; the second and third have the directions of the
+    semantics where points project to and of the feature."""
     torch.manual_seed(0)
-    sizes = replace(SMALL, backbone=True, backbone_size=64, descriptor_dim=80, semantic_dim=16)
+    sizes = replace(SMALL, backbone=True, backbone_size=64, semantic_dim=16)
     model, camera = FastModel(sizes).eval(), Camera.look_at(0, 20)
     points = (torch.rand(9, 3) - 0.5) * 0.4
     with torch.no_grad():
-        own, shown = model.encode(picture(), camera).query(points).descriptor.split([64, 16], -1)
+        found = model.encode(picture(), camera).query(points)
         semantics = model.net.to_semantics(model.net.semantic_features(picture()[None]))
         grid = (camera.project(points)[0] / 64 - 1)[None, None]
         there = F.grid_sample(semantics, grid, align_corners=False, padding_mode="border")[0, :, 0].T
-    assert torch.allclose(F.normalize(shown, dim=-1), F.normalize(there, dim=-1), atol=1e-3)
-    assert torch.allclose(shown.norm(dim=-1) ** 2, SEMANTIC_WEIGHT * own.norm(dim=-1) ** 2, rtol=1e-4)
+    own, shown, told = found.descriptor.split([64, 16, model.config.feature_dim], -1)
+    for part, direction, weight in ((shown, there, SEMANTIC_WEIGHT), (told, found.feature, FEATURE_WEIGHT)):
+        assert torch.allclose(F.normalize(part, dim=-1), F.normalize(direction, dim=-1), atol=1e-3)
+        assert torch.allclose(part.norm(dim=-1) ** 2, weight * own.norm(dim=-1) ** 2, rtol=1e-4)
 
 
 def test_gradients_of_descriptors_are_exact() -> None:
-    """Though in training the backbone's share of a descriptor does not train the rest by its length."""
+    """Though in training semantics and feature do not train the head's part of a descriptor by their length."""
     torch.manual_seed(0)
-    sizes = replace(SMALL, backbone=True, backbone_size=64, descriptor_dim=80, semantic_dim=16)
+    sizes = replace(SMALL, backbone=True, backbone_size=64, semantic_dim=16)
     model, step, toward = FastModel(sizes), 1e-3, F.normalize(torch.ones(3), dim=0)
     point = torch.tensor([0.031, -0.052, 0.043])
     for training in (False, True):
         field = model.train(training).encode(picture(), Camera.look_at(0, 20))
 
         def lengths(along: Tensor | float, field: Field = field) -> list[Tensor]:
-            """Squared, of the head's part and of the backbone's."""
+            """Squared, of the head's part, the backbone's, and the feature's."""
             descriptor = field.query((point + along * toward)[None]).descriptor[0]
-            return [part.square().sum() for part in descriptor.split([64, 16])]
+            return [part.square().sum() for part in descriptor.split([64, 16, SMALL.feature_dim])]
 
         along = torch.zeros((), requires_grad=True)
-        (own,), (shown,) = (torch.autograd.grad(part, along, retain_graph=True) for part in lengths(along))
+        own, *others = (torch.autograd.grad(part, along, retain_graph=True)[0] for part in lengths(along))
         wanted = [
             (ahead - behind).item() / (2 * step) for ahead, behind in zip(lengths(step), lengths(-step), strict=True)
         ]
         assert own == pytest.approx(wanted[0], rel=0.02)
-        assert shown == pytest.approx(0 if training else wanted[1], rel=0.02, abs=1e-4)
-        assert abs(wanted[1]) > 1e-3
+        for found, right in zip(others, wanted[1:], strict=True):
+            assert found == pytest.approx(0 if training else right, rel=0.02, abs=1e-4)
+            assert abs(right) > 1e-3
 
 
 def test_semantics_need_the_backbone() -> None:
     assert replace(SMALL, semantic_dim=16).semantic_dim == 0
-    with pytest.raises(InputError, match="semantic_dim is 128: it must be less than descriptor_dim"):
-        FastConfig(semantic_dim=128)
+    assert FastConfig(semantic_dim=16).descriptor_dim == 64 + 16 + 64
 
 
 def test_with_the_backbone() -> None:
-    model = FastModel(replace(SMALL, backbone=True, backbone_size=64, descriptor_dim=80, semantic_dim=16)).eval()
+    model = FastModel(replace(SMALL, backbone=True, backbone_size=64, semantic_dim=16)).eval()
     assert model.encode(picture()).query(torch.rand(3, 3) - 0.5).descriptor.isfinite().all()
     assert not any(p.requires_grad for p in model.net.backbone.parameters())
 
@@ -253,7 +256,7 @@ def test_mistakes_are_named(model: FastModel, call) -> None:
         call(model)
 
 
-@pytest.mark.parametrize("change", [{"descriptor_dim": 32}, {"size": 100}, {"widths": (16, 16, 24, 30)}])
+@pytest.mark.parametrize("change", [{"own_dim": 32}, {"size": 100}, {"widths": (16, 16, 24, 30)}])
 def test_contradictory_settings_are_refused(change: dict) -> None:
     with pytest.raises(InputError):
         replace(SMALL, **change)

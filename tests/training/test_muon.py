@@ -8,6 +8,7 @@ from torch import nn
 
 from featurenerf.fields import FastConfig, FastModel
 from featurenerf.training.muon import Muon, muon_for, orthogonalised
+from featurenerf.training.processes import ALONE
 
 
 @pytest.mark.parametrize("shape", [(64, 64), (48, 200), (200, 48)])
@@ -53,7 +54,7 @@ def test_other_parameters_step_as_with_adamw() -> None:
 
 def test_what_is_a_matrix() -> None:
     model = FastModel(FastConfig())
-    muon = muon_for(model, 1e-3)
+    muon = muon_for(model, 1e-3, ALONE)
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     matrices = {names[id(parameter)] for parameter in muon.param_groups[0]["params"]}
     others = {names[id(parameter)] for parameter in muon.param_groups[1]["params"]}

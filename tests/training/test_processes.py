@@ -27,9 +27,12 @@ unused = nn.Parameter(torch.zeros(2))
 layer(torch.full((1, 3, 8, 8), 1.0 + processes.rank)).sum().backward()
 processes.average_gradients([*layer.parameters(), unused])
 said = processes.agree(0.25 + processes.rank, device)
+worked = []
+doubled = processes.each(lambda x: worked.append(len(x)) or 2 * x, [torch.ones(n, 2) for n in (1, 4, 3, 2)])
 mean = processes.mean({"loss": torch.tensor(float(processes.rank))})
 processes.wait()
 torch.save({"grad": layer.weight.grad, "unused": unused.grad, "said": said, "mean": mean["loss"],
+            "worked": worked, "doubled": doubled,
             "first": processes.first, "size": processes.size}, f"{sys.argv[1]}/{processes.rank}.pt")
 processes.leave()
 """
@@ -55,6 +58,9 @@ def test_two_processes_share_the_mean_of_their_gradients(tmp_path: Path) -> None
     assert one["mean"] == two["mean"] == 0.5
     assert (one["first"], two["first"]) == (True, False)
     assert one["size"] == 2
+    assert (one["worked"], two["worked"]) == ([4, 2], [1, 3])
+    for found in (one["doubled"], two["doubled"]):
+        assert [x.tolist() for x in found] == [[[2.0, 2.0]] * n for n in (1, 4, 3, 2)]
 
 
 def test_training_in_two_processes(data: Path, tmp_path: Path) -> None:

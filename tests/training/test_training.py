@@ -231,7 +231,7 @@ def test_semantics_are_trained_by_their_own_loss_and_train_nothing_else(objects:
     """Two losses of one form: the network's own part of descriptors learns alone, the backbone's share beside it."""
     torch.manual_seed(0)
     sizes = FastConfig(
-        feature_dim=8, descriptor_dim=80, semantic_dim=16, widths=(8, 8, 16, 16), density_bins=8, volume_bins=4,
+        feature_dim=8, semantic_dim=16, widths=(8, 8, 16, 16), density_bins=8, volume_bins=4,
         volume_channels=8, pixel_channels=8, hidden=32, backbone_size=64, size=32, coarse_samples=12, shaded_samples=4,
     )  # fmt: skip
     model = FastModel(sizes).train()

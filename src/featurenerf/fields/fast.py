@@ -6,8 +6,9 @@ deep, so that a ray finds its surface cheaply and only the samples that carry we
 
     picture -> PictureNet -> density (64 x 64 x 64), volume (32 x 32 x 16, 32 channels), pixel latent (64 x 64, 32),
                (a U-Net beside a frozen ImageNet backbone)    semantics (16 x 16, 64)
-    point   -> look-ups -> Head -> rgb; descriptor -> output layer -> feature, coordinate
+    point   -> look-ups -> Head -> rgb; own part and semantics -> output layer -> feature, coordinate
 
+A descriptor is the head's own part, the semantics and the feature, each as long as makes its similarity count so much.
 Colour does not depend on the viewing direction.
 """
 
@@ -34,8 +35,8 @@ BACKBONE_BLOCKS = (4, 10, 15)
 """Blocks of the backbone that the U-Net listens to: the last at 1/8, 1/16 and 1/32 of its picture."""
 SEMANTIC_BLOCKS = (10, 13)
 """Blocks of the backbone that descriptors hold a share of; those of the default teacher."""
-SEMANTIC_WEIGHT = 0.4
-"""How much the similarity of that share counts in the similarity of descriptors, the rest counting 1."""
+SEMANTIC_WEIGHT, FEATURE_WEIGHT = 0.8, 0.4
+"""How much the similarities of semantics and of features count in that of descriptors; the head's own part counts 1."""
 
 DENSITY_UNIT, DENSITY_SHIFT = 60.0, 4.0
 PLACE_DIM = 27
@@ -50,10 +51,10 @@ class FastConfig:
 
     feature_dim: int = 64
     """Numbers in the distilled feature (a PCA of the teacher's)."""
-    descriptor_dim: int = 128
-    """Numbers in the descriptor."""
+    own_dim: int = 64
+    """Numbers of the descriptor that the head finds."""
     semantic_dim: int = 64
-    """How many of them are what the backbone says of the picture where the point projects to; 0 without it."""
+    """Numbers of it that are what the backbone says of the picture where the point projects to; 0 without it."""
     widths: tuple[int, int, int, int] = (32, 64, 128, 256)
     """Channels at 1/2, 1/4, 1/8 and 1/16 of the picture."""
     density_bins: int = 64
@@ -78,18 +79,16 @@ class FastConfig:
     distance: float = DISTANCE
 
     @property
-    def own_dim(self) -> int:
-        """How many numbers of the descriptor come first, and are the network's own."""
-        return self.descriptor_dim - self.semantic_dim
+    def descriptor_dim(self) -> int:
+        """Numbers in the descriptor: the head's own, the semantics', and the feature's again."""
+        return self.own_dim + self.semantic_dim + self.feature_dim
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "widths", tuple(self.widths))
-        if self.descriptor_dim < 64:
-            raise InputError(f"descriptor_dim is {self.descriptor_dim}: it must be at least 64")
         if not self.backbone:
             object.__setattr__(self, "semantic_dim", 0)
-        if not 0 <= self.semantic_dim < self.descriptor_dim:
-            raise InputError(f"semantic_dim is {self.semantic_dim}: it must be less than descriptor_dim")
+        if self.own_dim < 64:
+            raise InputError(f"own_dim is {self.own_dim}: it must be at least 64")
         if self.size % 16 or self.size < 32:
             raise InputError(f"size is {self.size}: it must be a multiple of 16, at least 32")
         if len(self.widths) != 4 or any(w % 8 for w in self.widths):
@@ -145,7 +144,7 @@ class PictureNet(nn.Module):
     def forward(
         self, picture: Float[Tensor, "b 3 s s"]
     ) -> tuple[
-        Float[Tensor, "b d h w"], Float[Tensor, "b dv hv wv c"], Float[Tensor, "b h w cp"], Float[Tensor, "b hs ws cs"]
+        Float[Tensor, "b d h w"], Float[Tensor, "b hv wv dv c"], Float[Tensor, "b h w cp"], Float[Tensor, "b hs ws cs"]
     ]:
         """Raw density (one channel a depth bin), latent volume, pixel latent, semantics."""
         size, bins = picture.shape[-1], self.config.volume_bins
@@ -160,7 +159,7 @@ class PictureNet(nn.Module):
         y8 = self.up8(x8 + _double(self.narrow8(x16)))  # (b, w8, s/8, s/8)
         y4 = self.up4(x4 + _double(self.narrow4(y8)))  # (b, w4, s/4, s/4)
         y2 = self.up2(x2 + _double(self.narrow2(y4)))  # (b, w2, s/2, s/2)
-        volume = self.to_volume(F.silu(y4)).unflatten(1, (bins, -1)).permute(0, 1, 3, 4, 2)
+        volume = self.to_volume(F.silu(y4)).permute(0, 2, 3, 1).unflatten(-1, (bins, -1))
         detail, pixels = self.to_detail(F.silu(y2)).split([self.config.density_bins, self.config.pixel_channels], 1)
         shape = self.to_shape(F.silu(y4)).flatten(2)  # (b, d/2, s/4 * s/4)
         deeper = F.interpolate(shape.mT, self.config.density_bins, mode="linear", align_corners=False).mT
@@ -205,7 +204,7 @@ class Head(nn.Module):
         self.from_view = nn.Linear(config.volume_channels + config.pixel_channels + 3, config.hidden)
         self.hidden = nn.Linear(config.hidden, config.hidden)
         self.to_descriptor = nn.Linear(config.hidden, config.own_dim)
-        self.output = nn.Linear(config.descriptor_dim, config.feature_dim + 3)
+        self.output = nn.Linear(config.own_dim + config.semantic_dim, config.feature_dim + 3)
         self.to_place = nn.Linear(config.own_dim, PLACE_DIM)  # trains to_descriptor; nothing else reads it
         self.to_colour = nn.Linear(config.hidden, 3)
         self.to_trust = nn.Linear(config.hidden, 1)
@@ -228,13 +227,14 @@ class Head(nn.Module):
             values["rgb"] = (share * torch.cat([own.unsqueeze(1), seen.float()], 1)).sum(1)
         if not {"descriptor", "feature", "coordinate"}.isdisjoint(channels):
             own = self.to_descriptor(hidden)  # (b, n, own_dim)
-            # as long as makes its similarity count SEMANTIC_WEIGHT times as much as that of the network's own part
-            length = (own.detach() if self.training else own).norm(dim=-1, keepdim=True) * SEMANTIC_WEIGHT**0.5
-            shown = semantics.mean(1)  # (b, n, semantic_dim)
-            shown = shown * (length / shown.norm(dim=-1, keepdim=True).clamp(min=1e-6))
-            descriptor = torch.cat([own, shown.to(own.dtype)], -1)  # (b, n, descriptor_dim)
-            feature, coordinate = self.output(descriptor).float().split([self.feature_dim, 3], -1)
-            values.update(descriptor=descriptor.float(), feature=feature, coordinate=coordinate)
+            length = (own.detach() if self.training else own).norm(dim=-1, keepdim=True)
+            shown = _of_length(semantics.mean(1), length * SEMANTIC_WEIGHT**0.5)  # (b, n, semantic_dim)
+            found = torch.cat([own, shown.to(own.dtype)], -1)
+            feature, coordinate = self.output(found).float().split([self.feature_dim, 3], -1)
+            values.update(feature=feature, coordinate=coordinate)
+            if "descriptor" in channels:
+                told = _of_length(feature.detach() if self.training else feature, length * FEATURE_WEIGHT**0.5)
+                values["descriptor"] = torch.cat([found.float(), told.float()], -1)  # (b, n, descriptor_dim)
         return {name: values[name] for name in channels if name in values}
 
 
@@ -247,7 +247,7 @@ class FastField(Field):
     scale: Float[Tensor, "b v"]
     pictures: Float[Tensor, "bv 3 s s"]
     density: Float[Tensor, "bv 1 d h w"]
-    volume: Float[Tensor, "bv dv hv wv c"]
+    volume: Float[Tensor, "bv hv wv dv c"]
     pixels: Float[Tensor, "bv h w cp"]
     semantics: Float[Tensor, "bv hs ws cs"]
     box: Float[Tensor, "b 2 3"] | None
@@ -270,7 +270,8 @@ class FastField(Field):
         rest = tuple(c for c in channels if c != "density")
         if rest:
             flat = grid[..., :2]
-            latent = [multilinear(self.volume, grid), multilinear(self.pixels, flat), grid.to(self.volume.dtype)]
+            deep = multilinear(self.volume, grid.roll(1, -1))  # as it lies in memory: depth varies faster than x
+            latent = [deep, multilinear(self.pixels, flat), grid.to(self.volume.dtype)]
             known, seen = torch.cat(latent, -1), _look_up(self.pictures, flat)
             semantics = multilinear(self.semantics, flat) if self.semantics.shape[-1] else known[..., :0]
             known, semantics = (x.to(self.head.output.weight.dtype).unflatten(0, (b, v)) for x in (known, semantics))
@@ -359,13 +360,13 @@ def occupied_box(
 
 
 def multilinear(maps: Float[Tensor, "b *size c"], grid: Float[Tensor, "b n k"]) -> Float[Tensor, "b n c"]:
-    """Look channels-last maps (k = 2) or volumes (k = 3) up at ``(x, y[, depth])`` in [-1, 1].
+    """Look channels-last maps (k = 2) or volumes (k = 3) up at places in [-1, 1] that name the last axis first.
 
     The same numbers as ``torch.nn.functional.grid_sample`` with ``align_corners=False`` and border padding; written as
     an ``embedding_bag`` of the four or eight corners, because forward and backward together are faster that way on a
     CPU where there are many channels.
     """
-    b, *sizes, c = maps.shape  # ([depth,] height, width), where grid says (x, y[, depth])
+    b, *sizes, c = maps.shape  # as (height, width), where grid says (x, y)
     size = grid.new_tensor(sizes[::-1])
     position = ((grid + 1) / 2 * size - 0.5).clamp(min=0).minimum(size - 1)  # (b, n, k)
     low = position.detach().floor().minimum(size - 2).clamp(min=0)
@@ -401,6 +402,10 @@ def _look_up(maps: Float[Tensor, "b c *size"], grid: Float[Tensor, "b n k"]) -> 
     where = grid.reshape(*grid.shape[:2], *(1,) * (k - 1), k)
     out = F.grid_sample(maps, where, align_corners=False, padding_mode="border").flatten(2)  # (parts, c, n / parts)
     return out.transpose(1, 2).reshape(b, -1, maps.shape[1])[:, :n]
+
+
+def _of_length(x: Float[Tensor, "*n c"], length: Float[Tensor, "*n 1"]) -> Float[Tensor, "*n c"]:
+    return x * (length / x.norm(dim=-1, keepdim=True).clamp(min=1e-6))
 
 
 def _semantic(maps: Mapping[int, Float[Tensor, "b _ _ _"]]) -> Float[Tensor, "b c hs ws"]:

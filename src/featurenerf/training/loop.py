@@ -59,7 +59,7 @@ def train(config: TrainConfig) -> Path:
     trained = [p for p in model.parameters() if p.requires_grad]
     optimizer: torch.optim.Optimizer
     if budget.optimizer == "muon":
-        optimizer = muon_for(model, budget.learning_rate)
+        optimizer = muon_for(model, budget.learning_rate, processes)
     else:
         optimizer = torch.optim.AdamW(trained, lr=budget.learning_rate, weight_decay=1e-4, fused=True)
     progress, projection = run.last_state(model, optimizer)
@@ -176,8 +176,9 @@ def step_losses(
         descriptors = descriptors.unflatten(0, (o, v))
         met = present[::v] * batch.met
         if isinstance(model, FastModel):
-            descriptors, shown = descriptors.split([model.config.own_dim, model.config.semantic_dim], -1)
-            whole = torch.cat([descriptors.detach(), shown], -1)
+            sizes = model.config
+            descriptors, shown, told = descriptors.split([sizes.own_dim, sizes.semantic_dim, sizes.feature_dim], -1)
+            whole = torch.cat([descriptors.detach(), shown, told], -1)
             losses["semantics"] = correspondence_loss(whole, places, feature[::v], met, count=64)
             losses["place"] = place_loss(model.head.to_place(descriptors), places, met)
         losses["correspondence"] = correspondence_loss(descriptors, places, feature[::v], met)

@@ -12,6 +12,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from featurenerf.training.processes import ALONE, Processes
+
 LEAST_SIDE = 32
 """A weight is treated as a matrix if it has at least so many outputs, and as many inputs."""
 _COEFFICIENTS = ((3.4445, -4.7750, 2.0315),) * 5
@@ -31,6 +33,7 @@ class Muon(torch.optim.AdamW):
         matrices: weights, (out, in, ...), that are treated as matrices (out, in * ...).
         others: parameters for AdamW (I. Loshchilov, F. Hutter, ICLR 2019), as PyTorch has it.
         size: root mean square of a matrix's step, in learning rates; AdamW's is 0.2 to 0.4.
+        processes: of the run; each makes a share of the matrices orthogonal.
     """
 
     def __init__(
@@ -41,34 +44,37 @@ class Muon(torch.optim.AdamW):
         momentum: float = 0.95,
         size: float = 0.5,
         weight_decay: float = 1e-4,
+        processes: Processes = ALONE,
     ) -> None:
         own: dict[str, Any] = {"params": list(matrices), "momentum": momentum, "size": size}
         super().__init__([own, {"params": list(others)}], lr=lr, weight_decay=weight_decay, fused=True)
+        self.processes = processes
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
         """Gradients of matrices are used up: AdamW's own step sees only the others."""
         assert closure is None, "gradients are computed before the step"
         group = self.param_groups[0]
-        for parameter in group["params"]:
-            if parameter.grad is not None:
-                parameter.mul_(1 - group["lr"] * group["weight_decay"])
-                parameter.sub_(self._update(parameter, parameter.grad, group), alpha=group["lr"])
-                parameter.grad = None
+        trained = [parameter for parameter in group["params"] if parameter.grad is not None]
+        directions = [self._direction(parameter, group["momentum"]) for parameter in trained]
+        for parameter, direction in zip(trained, self.processes.each(orthogonalised, directions), strict=True):
+            length = group["lr"] * group["size"] * max(direction.shape) ** 0.5
+            parameter.mul_(1 - group["lr"] * group["weight_decay"])
+            parameter.sub_(direction.view_as(parameter), alpha=length)
+            parameter.grad = None
         super().step()
 
-    def _update(self, parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> Tensor:
-        state = self.state[parameter]
+    def _direction(self, parameter: Tensor, momentum: float) -> Float[Tensor, "m n"]:
+        gradient, state = parameter.grad, self.state[parameter]
+        assert gradient is not None
         if not state:
             state["momentum"] = torch.zeros_like(parameter)
             state["step"] = torch.zeros(())  # not used; AdamW does not load a state without it
-        mean = state["momentum"].lerp_(gradient, 1 - group["momentum"])
-        direction = gradient.lerp(mean, group["momentum"]).flatten(1)  # (out, in): Nesterov's look ahead
-        scale = group["size"] * max(direction.shape) ** 0.5
-        return orthogonalised(direction).mul_(scale).view_as(parameter)
+        mean = state["momentum"].lerp_(gradient, 1 - momentum)
+        return gradient.lerp(mean, momentum).flatten(1)  # (out, in): Nesterov's look ahead
 
 
-def muon_for(model: nn.Module, lr: float) -> Muon:
+def muon_for(model: nn.Module, lr: float, processes: Processes) -> Muon:
     """Muon for the weights inside the model; AdamW for the layers that give its outputs (``to_*``, ``output``)."""
     matrices: list[nn.Parameter] = []
     others: list[nn.Parameter] = []
@@ -77,7 +83,7 @@ def muon_for(model: nn.Module, lr: float) -> Muon:
         if parameter.requires_grad:
             large = parameter.ndim >= 2 and min(len(parameter), parameter[0].numel()) >= LEAST_SIDE
             (matrices if inside and large else others).append(parameter)
-    return Muon(matrices, others, lr)
+    return Muon(matrices, others, lr, processes=processes)
 
 
 def orthogonalised(matrix: Float[Tensor, "m n"]) -> Float[Tensor, "m n"]:

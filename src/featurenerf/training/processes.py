@@ -11,7 +11,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,11 +50,23 @@ class Processes:
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
         gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-        together = torch.cat([gradient.flatten() for gradient in gradients])
+        for gradient, total in zip(gradients, self._sum(gradients), strict=True):
+            gradient.copy_(total.view_as(gradient) / self.size)
+
+    def each(self, work: Callable[[Tensor], Tensor], things: Sequence[Tensor]) -> list[Tensor]:
+        """What ``work``, which keeps shapes, makes of each of them: every process does a share, all get all."""
+        if self.size == 1:
+            return [work(thing) for thing in things]
+        order = sorted(range(len(things)), key=lambda index: -things[index].numel())
+        mine = set(order[self.rank :: self.size])
+        done = [work(thing) if index in mine else torch.zeros_like(thing) for index, thing in enumerate(things)]
+        return [part.view_as(thing) for part, thing in zip(self._sum(done), things, strict=True)]
+
+    def _sum(self, tensors: Sequence[Tensor]) -> list[Tensor]:
+        """Sums over the processes, flat, in one message."""
+        together = torch.cat([tensor.flatten() for tensor in tensors])
         dist.all_reduce(together)
-        together /= self.size
-        for gradient, mean in zip(gradients, together.split([g.numel() for g in gradients]), strict=True):
-            gradient.copy_(mean.view_as(gradient))
+        return list(together.split([tensor.numel() for tensor in tensors]))
 
     def agree(self, value: float, device: torch.device) -> float:
         """What the first process says."""
@@ -81,6 +93,9 @@ class Processes:
             dist.all_reduce(together)
         return dict(zip(values, (together / self.size).tolist(), strict=True))
 
+
+ALONE = Processes()
+"""The one process of a run that has no others."""
 
 _MEETING = "FEATURENERF_MEETING"
 """Environment variable: the file through which processes of one machine find each other."""
@@ -133,7 +148,7 @@ def companions(count: int, arguments: Sequence[str]) -> Iterator[None]:
 def join_processes(device: torch.device) -> tuple[Processes, torch.device]:
     """The processes that torchrun or ``companions`` made of this run, and this one's device; else it is alone."""
     if "WORLD_SIZE" not in os.environ:
-        return Processes(), device
+        return ALONE, device
     if device.type == "cuda":
         device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
         torch.cuda.set_device(device)
