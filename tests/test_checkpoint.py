@@ -98,7 +98,7 @@ def test_dtype_and_device(saved: Path) -> None:
     field = model.encode(torch.rand(3, 32, 32))
     points = torch.rand(4, 3, dtype=torch.float64) * 0.2
     single = checkpoint.load(str(saved)).encode(torch.rand(3, 32, 32)).query(points.float())
-    assert field.query(points).descriptor.shape == single.descriptor.shape == (4, 192)
+    assert field.query(points).descriptor.shape == single.descriptor.shape == (4, model.config.descriptor_dim)
     with pytest.raises(InputError, match="'abacus' is not usable here"):
         checkpoint.load(saved, device="abacus")
 

@@ -6,6 +6,7 @@ import sys
 from importlib import import_module
 
 from featurenerf.errors import InputError, MissingExtraError
+from featurenerf.memory import keep_freed_memory
 
 VERBS = {
     "demo": "lift and compare the pictures that ship with the package",
@@ -33,6 +34,7 @@ def main() -> None:
     try:
         if verb not in VERBS:
             raise InputError(f"there is no verb {verb!r}; there are: {', '.join(VERBS)}")
+        keep_freed_memory()
         import_module(f"featurenerf.cli.{verb.replace('-', '_')}").main(rest)
     except (InputError, MissingExtraError) as error:
         print(f"featurenerf {verb}: {error}", file=sys.stderr)

@@ -28,7 +28,7 @@ class LossWeights:
     correspondence: float | None = None
     """Cross-entropy of descriptor similarities with what place, shape and teacher say corresponds."""
     semantics: float | None = None
-    """The same with the backbone's share of descriptors, which alone is trained by it."""
+    """The same with whole descriptors; it trains the semantics in them, and those alone."""
 
 
 LOSS_WEIGHTS: dict[str, dict[str, float]] = {
