@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-from contextlib import suppress
 
 
 def keep_freed_memory() -> None:
@@ -15,15 +14,9 @@ def keep_freed_memory() -> None:
     changes.
     """
     trim_threshold, mmap_threshold = -1, -3  # of malloc.h
-    _call("mallopt", mmap_threshold, 1 << 30)
-    _call("mallopt", trim_threshold, (1 << 31) - 1)
-
-
-def hand_back_freed_memory() -> None:
-    """Once, after work that needs much memory and is done seldom."""
-    _call("malloc_trim", 0)
-
-
-def _call(function: str, *arguments: int) -> None:
-    with suppress(AttributeError, OSError, TypeError):  # another C library
-        getattr(ctypes.CDLL(None), function)(*arguments)
+    try:
+        library = ctypes.CDLL(None)
+        library.mallopt(mmap_threshold, 1 << 30)
+        library.mallopt(trim_threshold, (1 << 31) - 1)
+    except (AttributeError, OSError, TypeError):
+        pass

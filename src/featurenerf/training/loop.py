@@ -28,7 +28,6 @@ from featurenerf.errors import InputError, MissingExtraError, first_line
 from featurenerf.evaluation.report import peak_memory_mib
 from featurenerf.fields import FastConfig, FastModel, Model, PaperConfig, PaperModel
 from featurenerf.fields.fast import multilinear
-from featurenerf.memory import hand_back_freed_memory
 from featurenerf.outputs import write_atomically
 from featurenerf.teachers import canonical, load_teacher, with_prompt
 from featurenerf.training.batches import Batch, batches, make_batch, to_device
@@ -270,7 +269,6 @@ class Run:
         checkpoint.save(model, self.checkpoint, about)
         write_atomically(self.checkpoint / "teacher.safetensors", projection.write)
         self._save_state(model, optimizer, progress, projection)
-        hand_back_freed_memory()
 
     def log(self, group: str, step: int, values: Mapping[str, float]) -> None:
         if not self.processes.first:
