@@ -196,11 +196,13 @@ def ours(name: str, job: str) -> tuple[list[float], int | None]:
     import torch
 
     from featurenerf.fields import MODELS
+    from featurenerf.memory import keep_freed_memory
     from featurenerf.training.batches import Batch, make_batch
     from featurenerf.training.config import LOSS_WEIGHTS, PRESETS, Budget
     from featurenerf.training.loop import step_losses
     from featurenerf.training.losses import weighted
 
+    keep_freed_memory()  # as the command line does
     torch.manual_seed(0)
     model = MODELS[name](MODELS[name].config_type())
     if job == "picture":
