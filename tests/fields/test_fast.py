@@ -256,7 +256,9 @@ def test_mistakes_are_named(model: FastModel, call) -> None:
         call(model)
 
 
-@pytest.mark.parametrize("change", [{"own_dim": 32}, {"size": 100}, {"widths": (16, 16, 24, 30)}])
+@pytest.mark.parametrize(
+    "change", [{"own_dim": 32}, {"backbone": True, "semantic_dim": -1}, {"size": 100}, {"widths": (16, 16, 24, 30)}]
+)
 def test_contradictory_settings_are_refused(change: dict) -> None:
     with pytest.raises(InputError):
         replace(SMALL, **change)

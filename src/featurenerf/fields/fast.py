@@ -89,6 +89,8 @@ class FastConfig:
             object.__setattr__(self, "semantic_dim", 0)
         if self.own_dim < 64:
             raise InputError(f"own_dim is {self.own_dim}: it must be at least 64")
+        if self.semantic_dim < 0:
+            raise InputError(f"semantic_dim is {self.semantic_dim}: it must not be negative")
         if self.size % 16 or self.size < 32:
             raise InputError(f"size is {self.size}: it must be a multiple of 16, at least 32")
         if len(self.widths) != 4 or any(w % 8 for w in self.widths):
