@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from featurenerf.cameras import Camera
+from featurenerf.data.make import make_dataset
 from featurenerf.data.release import ReleaseObject
 from featurenerf.data.views import Dataset, open_dataset
 from featurenerf.training.batches import Batch, batches, make_batch, to_device
@@ -39,11 +40,23 @@ def test_a_batch_depends_on_seed_and_step_alone(objects: Dataset) -> None:
     assert not torch.equal(one[1].xy, one[2].xy)
 
 
+def test_a_step_is_of_one_category_in_every_process(objects: Dataset, tmp_path: Path) -> None:
+    make_dataset(tmp_path, "car", objects=6, views=4, seed=0, size=64, workers=1, progress=False)
+    mixed = [*objects, *open_dataset(tmp_path, "car", "train")]
+    drawn = [
+        [{mixed[number].synset for number in batch.views[:, 0, 0]} for batch in islice(stream, 8)]
+        for stream in (batches(mixed, BUDGET, seed=0, start=0, workers=1, process=process) for process in (0, 1))
+    ]
+    assert drawn[0] == drawn[1]
+    assert all(len(synsets) == 1 for synsets in drawn[0])
+    assert set.union(*drawn[0]) == {views.synset for views in mixed}
+
+
 def test_shapes(objects: Dataset) -> None:
     batch = make_batch(objects, BUDGET, np.random.default_rng(0))
     assert batch.pictures.shape == (2, 2, 3, 64, 64)
     assert batch.cameras.batch_shape == (2, 2)
-    assert batch.targets.shape == (2, 3, 4, 64, 64)
+    assert batch.targets.shape == (2, 3, 64, 64, 4)
     assert batch.xy.shape == (2, 60, 2)
     assert batch.view_index.flatten().bincount().tolist() == [40, 40, 40]
     assert batch.views.shape == (2, 3, 2)

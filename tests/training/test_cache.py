@@ -19,7 +19,7 @@ from featurenerf.teachers import Teacher
 from featurenerf.training import cache as cache_module
 from featurenerf.training import loop
 from featurenerf.training.batches import make_batch
-from featurenerf.training.cache import FeatureCache, picture_key
+from featurenerf.training.cache import Cells, FeatureCache, picture_key
 from featurenerf.training.config import Budget, TrainConfig
 from featurenerf.training.loop import train
 from featurenerf.training.projection import Projection
@@ -57,6 +57,16 @@ def targets(folder: Path, objects: Dataset, teacher: Teacher | None = None) -> T
     teacher = teacher or Small()
     cache, projection = open_cache(folder, teacher, list(objects), 8, False)
     return TeacherTargets(teacher, projection, CPU, False, cache)
+
+
+def test_a_map_comes_back_from_its_cells() -> None:
+    torch.manual_seed(0)
+    there = torch.rand(5, 7) > 0.6
+    whole = torch.cat([torch.randn(3, 5, 7) * there, there[None]]).half()
+    cells = Cells.of(whole)
+    assert cells.values.shape == (int(there.sum()), 3)
+    assert torch.equal(cells.map(), whole)
+    assert not Cells.of(torch.zeros(4, 5, 7).half()).map().any()
 
 
 def test_rays_get_the_same_from_disk_and_from_memory(objects: Dataset, tmp_path: Path) -> None:

@@ -236,7 +236,7 @@ class Head(nn.Module):
             values.update(feature=feature, coordinate=coordinate)
             if "descriptor" in channels:
                 told = _of_length(feature.detach() if self.training else feature, length * FEATURE_WEIGHT**0.5)
-                values["descriptor"] = torch.cat([found.float(), told.float()], -1)  # (b, n, descriptor_dim)
+                values["descriptor"] = torch.cat([found, told.to(found.dtype)], -1)  # (b, n, descriptor_dim)
         return {name: values[name] for name in channels if name in values}
 
 

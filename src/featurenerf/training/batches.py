@@ -31,7 +31,7 @@ class Batch:
         alpha: (o, r, 1).
         surface: where the rays enter their object's visual hull, (o, r, 3); ``met``, (o, r, 1), is 1 where they do.
         views: (object, view) of each target view, (o, t, 2); ``view_index`` (o, r) says which one a ray is of.
-        targets: the target pictures, (o, t, 4, h, w).
+        targets: the target pictures, (o, t, h, w, 4), in bytes.
         box: centre and size of each object's bounding box, estimated from its silhouettes, (o, 2, 3).
         shape: each object's shape codes over the cube around it, (o, x, y, z, k).
         hull_points: points of the scene, (o, n, 3); ``in_hull``, (o, n), is 1 where all silhouettes are.
@@ -48,19 +48,30 @@ class Batch:
     met: Float[Tensor, "o r 1"]
     views: Int[np.ndarray, "o t 2"]
     view_index: Int[Tensor, "o r"]
-    targets: Float[Tensor, "o t 4 h w"]
+    targets: UInt8[Tensor, "o t h w 4"]
     box: Float[Tensor, "o 2 3"]
     shape: Float[Tensor, "o x y z k"]
     hull_points: Float[Tensor, "o n 3"]
     in_hull: Float[Tensor, "o n"]
 
 
-def make_batch(objects: Sequence[ObjectViews], budget: Budget, rng: np.random.Generator, offset: float = 0.5) -> Batch:
+def make_batch(
+    objects: Sequence[ObjectViews],
+    budget: Budget,
+    rng: np.random.Generator,
+    offset: float = 0.5,
+    synset: str | None = None,
+) -> Batch:
     """Draw a batch: ``budget.source_views`` pictures to encode, rays from those and from further views.
 
     Half of the rays hit the object, two fifths fall in its bounding box, the rest anywhere.
+
+    Args:
+        offset: where in a pixel its ray starts.
+        synset: of the category that objects are drawn from; None is any.
     """
-    drawn = rng.choice(len(objects), budget.objects, replace=len(objects) < budget.objects)
+    among = [number for number, views in enumerate(objects) if synset in (None, views.synset)]
+    drawn = rng.choice(among, budget.objects, replace=len(among) < budget.objects)
     parts = [_draw(objects, int(number), budget, rng, offset) for number in drawn]
     cameras = Camera.stack([part.pop("cameras") for part in parts])
     views = np.stack([part.pop("views") for part in parts])
@@ -83,10 +94,10 @@ def _draw(
     hull = visual_hull(views, available)
     hull_points, in_hull = hull.draw(budget.hull_points, rng)
     surface, met = hull.first_hit(origins, directions, cameras.near, cameras.far)
-    targets = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255
     sources = slice(0, budget.source_views)
+    shown = torch.from_numpy(pictures[sources]).permute(0, 3, 1, 2).float() / 255
     return {
-        "pictures": targets[sources, :3] * targets[sources, 3:],
+        "pictures": shown[:, :3] * shown[:, 3:],
         "cameras": cameras[sources],
         "xy": pixels,
         "origins": origins,
@@ -97,7 +108,7 @@ def _draw(
         "met": met.unsqueeze(-1).float(),
         "views": np.stack([np.full_like(chosen, number), chosen], -1),
         "view_index": torch.as_tensor(index),
-        "targets": targets,
+        "targets": torch.from_numpy(pictures),
         "box": hull.box,
         "shape": hull.shape(),
         "hull_points": hull_points,
@@ -114,10 +125,16 @@ def batches(
     offset: float = 0.5,
     process: int = 0,
 ) -> Iterator[Batch]:
-    """Batches from step ``start`` on, prepared ahead in threads; each depends on seed, step and process alone."""
+    """Batches from step ``start`` on, prepared ahead in threads; each depends on seed, step and process alone.
+
+    Each is of one category, of several in proportion to their objects, so that all its objects can be compared; the
+    processes of a run draw from the same one.
+    """
 
     def prepare(step: int) -> Batch:
-        return make_batch(objects, budget, np.random.default_rng([seed, step, process]), offset)
+        common = np.random.default_rng([seed, step])
+        synset = objects[int(common.random() * len(objects))].synset
+        return make_batch(objects, budget, np.random.default_rng([seed, step, process]), offset, synset)
 
     with ThreadPoolExecutor(max(1, workers)) as pool:
         ahead = [pool.submit(prepare, start + k) for k in range(workers + 1)]

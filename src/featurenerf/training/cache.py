@@ -16,12 +16,13 @@ import hashlib
 import json
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float16, Int8, UInt8
+from jaxtyping import Bool, Float, Float16, Int8, UInt8
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -41,6 +42,26 @@ def picture_key(picture: UInt8[np.ndarray, "h w 4"]) -> str:
     digest = hashlib.blake2b(str(picture.shape).encode(), digest_size=16)
     digest.update(np.ascontiguousarray(picture).data)
     return digest.hexdigest()
+
+
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """A map without its background, a third of the size: which cells are on the object, and their features."""
+
+    mask: Bool[Tensor, "h w"]
+    values: Float16[Tensor, "n k"]
+
+    @classmethod
+    def of(cls, features: Float16[Tensor, "k1 h w"]) -> Cells:
+        """Of a map whose last channel is 1 on the object, and which is zero elsewhere."""
+        mask = features[-1] > 0
+        return cls(mask, features[:-1, mask].T.contiguous())
+
+    def map(self) -> Float16[Tensor, "k1 h w"]:
+        """The map again."""
+        whole = self.values.new_zeros(*self.mask.shape, self.values.shape[1] + 1)
+        whole[self.mask] = torch.cat([self.values, torch.ones_like(self.values[:, :1])], 1)
+        return whole.permute(2, 0, 1).contiguous()
 
 
 class FeatureCache:
@@ -123,11 +144,9 @@ class FeatureCache:
         start, stop = shard["starts"][row : row + 2].tolist()
         mask = np.unpackbits(shard["masks"][row].numpy(), count=h * w).astype(bool)
         values = shard["values"][start:stop]
-        whole = torch.zeros(h * w, values.shape[1] + 1, dtype=torch.float16)
-        cells = torch.from_numpy(mask)
-        whole[cells, :-1] = values if self._steps is None else (values * self._steps).half()
-        whole[cells, -1] = 1
-        return whole.T.unflatten(1, (h, w)).contiguous()
+        if self._steps is not None:
+            values = (values * self._steps).half()
+        return Cells(torch.from_numpy(mask).reshape(h, w), values).map()
 
     def add(self, key: str, features: Float16[Tensor, "c h w"]) -> None:
         """Keep a map whose last channel is 1 on the object, and which is zero elsewhere."""
@@ -150,14 +169,13 @@ class FeatureCache:
         """Write what was added since the last shard."""
         if not self._pending:
             return
-        maps = [features.flatten(1).T for features in self._pending.values()]
-        masks = [rows[:, -1] > 0 for rows in maps]
-        values = torch.cat([rows[mask, :-1] for rows, mask in zip(maps, masks, strict=True)]).contiguous()
-        counts = torch.tensor([0, *(int(mask.sum()) for mask in masks)])
+        cells = [Cells.of(features) for features in self._pending.values()]
+        values = torch.cat([some.values for some in cells])
+        counts = torch.tensor([0, *(len(some.values) for some in cells)])
         keys = np.stack([np.frombuffer(bytes.fromhex(key), np.uint8) for key in self._pending])
         tensors = {
             "keys": torch.from_numpy(keys),
-            "masks": torch.from_numpy(np.stack([np.packbits(mask.numpy()) for mask in masks])),
+            "masks": torch.from_numpy(np.stack([np.packbits(some.mask.numpy()) for some in cells])),
             "starts": counts.cumsum(0),
             "values": values if self._steps is None else _bytes(values, self._steps),
             "grid": torch.tensor(next(iter(self._pending.values())).shape[1:]),

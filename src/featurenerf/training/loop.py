@@ -172,14 +172,15 @@ def step_losses(
         in_box = (batch.surface - batch.box[:, :1]) / batch.box[:, 1:]
         places = torch.cat([in_box, multilinear(batch.shape, batch.surface.flip(-1) * 2)], -1)
         # what corresponds is no reason to move a surface: the weights are not trained by it
-        descriptors = torch.einsum("brs,brsc->brc", seen.weights.detach(), seen.samples["descriptor"])
+        samples = seen.samples["descriptor"]
+        descriptors = torch.einsum("brs,brsc->brc", seen.weights.detach().to(samples.dtype), samples).float()
         descriptors = descriptors.unflatten(0, (o, v))
         met = present[::v] * batch.met
         if isinstance(model, FastModel):
-            sizes = model.config
-            descriptors, shown, told = descriptors.split([sizes.own_dim, sizes.semantic_dim, sizes.feature_dim], -1)
-            whole = torch.cat([descriptors.detach(), shown, told], -1)
+            own = model.config.own_dim
+            whole = torch.cat([descriptors[..., :own].detach(), descriptors[..., own:]], -1)
             losses["semantics"] = correspondence_loss(whole, places, feature[::v], met, count=64)
+            descriptors = descriptors[..., :own]
             losses["place"] = place_loss(model.head.to_place(descriptors), places, met)
         losses["correspondence"] = correspondence_loss(descriptors, places, feature[::v], met)
     return losses
@@ -321,7 +322,8 @@ def validate(model: Model, objects: list[ObjectViews], targets: TeacherTargets, 
     model.eval()
     sums: dict[str, float] = {}
     for number in range(VALIDATION_BATCHES):
-        batch = make_batch(objects, budget, np.random.default_rng([7, number]), _offset(model))
+        synset = objects[number * len(objects) // VALIDATION_BATCHES].synset
+        batch = make_batch(objects, budget, np.random.default_rng([7, number]), _offset(model), synset)
         losses = step_losses(model, to_device(batch, model.device), targets, budget, seed=0, jitter=False)
         for name, value in losses.items():
             sums[name] = sums.get(name, 0.0) + float(value) / VALIDATION_BATCHES

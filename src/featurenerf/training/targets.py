@@ -25,7 +25,7 @@ from featurenerf.errors import InputError
 from featurenerf.fields.fast import PictureNet
 from featurenerf.teachers import Teacher
 from featurenerf.training.batches import Batch
-from featurenerf.training.cache import FeatureCache, picture_key
+from featurenerf.training.cache import Cells, FeatureCache, picture_key
 from featurenerf.training.projection import Projection
 
 FIT_SEED, FIT_PICTURES = 0, 192
@@ -47,7 +47,7 @@ class TeacherTargets:
         self.teacher, self.projection = teacher, projection.to(device)
         self.device, self.bf16, self.cache = device, bf16, cache
         self.kept = self.projection if cache is None else cache.projection.to(device)
-        self._maps: dict[tuple[int, int], Tensor] = {}
+        self._maps: dict[tuple[int, int], Cells] = {}
         self._keys: dict[tuple[int, int], str] = {}
 
     def of(self, batch: Batch) -> tuple[Float[Tensor, "o r k"], Float[Tensor, "o r 1"]]:
@@ -56,7 +56,7 @@ class TeacherTargets:
         drawn = self._from_memory(batch, views) if self.cache is None else self._from_cache(batch, views, self.cache)
         maps = torch.stack(drawn).to(self.device).float()  # (o * t, k + 1, h, w)
         o, t = batch.views.shape[:2]
-        height, width = batch.targets.shape[-2:]
+        height, width = batch.targets.shape[2:4]
         size = batch.xy.new_tensor([width, height])
         grid = (2 * batch.xy / size - 1).unsqueeze(1).expand(o, t, -1, 2).flatten(0, 1).unsqueeze(2)
         at_all = F.grid_sample(maps, grid, align_corners=False, padding_mode="border")[..., 0].unflatten(0, (o, t))
@@ -86,21 +86,24 @@ class TeacherTargets:
         projected = self.kept(maps.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
         return torch.cat([torch.where(on_object, projected, 0.0), on_object], 1).half()
 
+    def _made(self, batch: Batch, numbers: Sequence[int]) -> Float16[Tensor, "n k1 hf wf"]:
+        """The maps of some of the batch's target pictures."""
+        return self.maps(_in_floats(batch.targets.flatten(0, 1)[list(numbers)]))
+
     def _from_memory(self, batch: Batch, views: Sequence[tuple[int, int]]) -> list[Tensor]:
         missing = {view: number for number, view in enumerate(views) if view not in self._maps}
         if missing:
-            pictures = batch.targets.flatten(0, 1)[torch.as_tensor(list(missing.values()), device=batch.targets.device)]
-            self._maps.update(zip(missing, self.maps(pictures), strict=True))
-        return [self._maps[view] for view in views]
+            made = self._made(batch, list(missing.values()))
+            self._maps.update((view, Cells.of(features)) for view, features in zip(missing, made, strict=True))
+        return [self._maps[view].map() for view in views]
 
     def _from_cache(self, batch: Batch, views: Sequence[tuple[int, int]], cache: FeatureCache) -> list[Tensor]:
-        pictures = batch.targets.flatten(0, 1)
-        for number, view in enumerate(views):
+        for view, picture in zip(views, batch.targets.flatten(0, 1), strict=True):
             if view not in self._keys:
-                self._keys[view] = picture_key(_as_bytes(pictures[number]))
+                self._keys[view] = picture_key(picture.cpu().numpy())
         missing = {self._keys[view]: number for number, view in enumerate(views) if self._keys[view] not in cache}
         if missing:
-            made = self.maps(pictures[torch.as_tensor(list(missing.values()), device=pictures.device)])
+            made = self._made(batch, list(missing.values()))
             for key, features in zip(missing, made, strict=True):
                 cache.add(key, features)
         found = [cache[self._keys[view]] for view in views]
@@ -139,8 +142,7 @@ def fill_cache(
             pictures = {picture_key(p): p for p in pool.map(lambda one: one[0].picture(one[1]), some)}
             new = [key for key in pictures if key not in cache]
             if new:
-                stack = torch.from_numpy(np.stack([pictures[key] for key in new]))
-                given = stack.permute(0, 3, 1, 2).float() / 255
+                given = _in_floats(torch.from_numpy(np.stack([pictures[key] for key in new])))
                 number = 0
                 for portion in targets._portions(given):
                     full = targets._features(portion)
@@ -182,9 +184,8 @@ def open_cache(
         InputError: when the cache is of another teacher, or other settings, objects or pictures; or damaged.
     """
     pictures = hashlib.sha256()
-    for batch in _drawn(objects, FIT_SEED, FIT_PICTURES):
-        for picture in batch:
-            pictures.update(picture_key(picture).encode())
+    for picture in _drawn(objects, FIT_SEED, FIT_PICTURES):
+        pictures.update(picture_key(picture).encode())
     recipe = {
         "teacher": teacher.about or teacher.name,
         "weights": teacher.fingerprint(),
@@ -224,8 +225,8 @@ def fit_projection(
         )
     device = next((p.device for p in teacher.parameters()), torch.device("cpu"))
     found = []
-    for drawn in _drawn(objects, seed, pictures):
-        maps = teacher(torch.from_numpy(np.stack(drawn)).to(device).permute(0, 3, 1, 2).float() / 255)
+    for picture in _drawn(objects, seed, pictures):
+        maps = teacher(_in_floats(torch.from_numpy(picture[None]).to(device)))
         cells = maps.permute(0, 2, 3, 1).flatten(0, 2)
         found.append(cells[cells.abs().sum(1) > 0])
     features = torch.cat(found)
@@ -241,8 +242,8 @@ def fit_semantics(net: PictureNet, objects: Sequence[ObjectViews]) -> None:
         return
     device = net.to_semantics.weight.device
     found = []
-    for drawn in _drawn(objects, FIT_SEED, FIT_PICTURES):
-        rgba = torch.from_numpy(np.stack(drawn)).to(device).permute(0, 3, 1, 2).float() / 255
+    for picture in _drawn(objects, FIT_SEED, FIT_PICTURES):
+        rgba = _in_floats(torch.from_numpy(picture[None]).to(device))
         maps = net.semantic_features(rgba[:, :3] * rgba[:, 3:])
         on_object = F.adaptive_max_pool2d(rgba[:, 3], maps.shape[-2:]) > 0
         found.append(maps.permute(0, 2, 3, 1)[on_object])
@@ -250,17 +251,13 @@ def fit_semantics(net: PictureNet, objects: Sequence[ObjectViews]) -> None:
     net.set_semantics(projection.mean, projection.basis / projection.scale)
 
 
-def _drawn(objects: Sequence[ObjectViews], seed: int, pictures: int) -> Iterator[list[UInt8[np.ndarray, "h w 4"]]]:
-    """Random views, 16 at a time."""
+def _drawn(objects: Sequence[ObjectViews], seed: int, pictures: int) -> Iterator[UInt8[np.ndarray, "h w 4"]]:
+    """Random views."""
     rng = np.random.default_rng([seed, 1])
-    for _ in range(max(1, pictures // 16)):
-        drawn = []
-        for _ in range(16):
-            views = objects[int(rng.integers(len(objects)))]
-            drawn.append(views.picture(int(rng.integers(len(views)))))
-        yield drawn
+    for _ in range(pictures):
+        views = objects[int(rng.integers(len(objects)))]
+        yield views.picture(int(rng.integers(len(views))))
 
 
-def _as_bytes(picture: Float[Tensor, "4 h w"]) -> UInt8[np.ndarray, "h w 4"]:
-    """The picture that was divided by 255."""
-    return (picture * 255).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
+def _in_floats(pictures: UInt8[Tensor, "n h w 4"]) -> Float[Tensor, "n 4 h w"]:
+    return pictures.permute(0, 3, 1, 2).float() / 255
