@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import fields, replace
 from itertools import islice
 from pathlib import Path
@@ -40,16 +41,19 @@ def test_a_batch_depends_on_seed_and_step_alone(objects: Dataset) -> None:
     assert not torch.equal(one[1].xy, one[2].xy)
 
 
-def test_a_step_is_of_one_category_in_every_process(objects: Dataset, tmp_path: Path) -> None:
+def test_categories_take_turns(objects: Dataset, tmp_path: Path) -> None:
     make_dataset(tmp_path, "car", objects=6, views=4, seed=0, size=64, workers=1, progress=False)
     mixed = [*objects, *open_dataset(tmp_path, "car", "train")]
     drawn = [
-        [{mixed[number].synset for number in batch.views[:, 0, 0]} for batch in islice(stream, 8)]
+        [{mixed[number].synset for number in batch.views[:, 0, 0]} for batch in islice(stream, 9)]
         for stream in (batches(mixed, BUDGET, seed=0, start=0, workers=1, process=process) for process in (0, 1))
     ]
-    assert drawn[0] == drawn[1]
     assert all(len(synsets) == 1 for synsets in drawn[0])
-    assert set.union(*drawn[0]) == {views.synset for views in mixed}
+    assert drawn[0][1:] == drawn[1][:-1]  # the second process is one ahead
+    counts = Counter(synset for synsets in drawn[0] for synset in synsets)
+    assert len(counts) == 2
+    for synset, count in counts.items():
+        assert count == pytest.approx(9 * sum(views.synset == synset for views in mixed) / len(mixed), abs=1)
 
 
 def test_shapes(objects: Dataset) -> None:

@@ -17,6 +17,9 @@ from featurenerf.data.views import ObjectViews
 from featurenerf.training.config import Budget
 from featurenerf.training.hull import visual_hull
 
+GOLDEN = (5**0.5 - 1) / 2
+"""Multiples of it, modulo 1, are spread evenly from the first on."""
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -127,13 +130,12 @@ def batches(
 ) -> Iterator[Batch]:
     """Batches from step ``start`` on, prepared ahead in threads; each depends on seed, step and process alone.
 
-    Each is of one category, of several in proportion to their objects, so that all its objects can be compared; the
-    processes of a run draw from the same one.
+    Each is of one category, so that all its objects can be compared. Several take turns, as often as they have objects,
+    and never for long: two neighbours in the sequence (steps, or processes of a step) are far apart in the list.
     """
 
     def prepare(step: int) -> Batch:
-        common = np.random.default_rng([seed, step])
-        synset = objects[int(common.random() * len(objects))].synset
+        synset = objects[int((step + process) * GOLDEN % 1 * len(objects))].synset
         return make_batch(objects, budget, np.random.default_rng([seed, step, process]), offset, synset)
 
     with ThreadPoolExecutor(max(1, workers)) as pool:
