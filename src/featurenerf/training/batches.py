@@ -73,7 +73,7 @@ def make_batch(
         offset: where in a pixel its ray starts.
         synset: of the category that objects are drawn from; None is any.
     """
-    among = [number for number, views in enumerate(objects) if synset in (None, views.synset)]
+    among = [number for number, views in enumerate(objects) if synset is None or views.synset == synset]
     drawn = rng.choice(among, budget.objects, replace=len(among) < budget.objects)
     parts = [_draw(objects, int(number), budget, rng, offset) for number in drawn]
     cameras = Camera.stack([part.pop("cameras") for part in parts])
