@@ -225,6 +225,8 @@ def test_starting_from_a_checkpoint(tiny: Callable[..., TrainConfig], tmp_path: 
     assert_same(load_file(first / "model.safetensors"), new_model(config).state_dict())
     with pytest.raises(InputError, match="is a fast field with features of 8 numbers"):
         new_model(replace(config, feature_dim=16))
+    with pytest.raises(InputError, match="was trained with --symmetric"):
+        new_model(replace(config, symmetric=False))
 
 
 def test_semantics_are_trained_by_their_own_loss_and_train_nothing_else(objects: Dataset) -> None:

@@ -187,8 +187,11 @@ class Model(nn.Module, ABC):
     canonical: Canonical | None
 
     @abstractmethod
-    def _encode(self, pictures: Float[Tensor, "b v 3 h w"], cameras: Camera, scale: Float[Tensor, "b v"]) -> Field:
-        """A batched field. ``cameras`` are those of the pictures in a world scaled by ``scale`` about the origin."""
+    def _encode(
+        self, pictures: Float[Tensor, "b v 3 h w"], cameras: Camera, scale: Float[Tensor, "b v"], assumed: bool = False
+    ) -> Field:
+        """A batched field. ``cameras`` are those of the pictures in a world scaled by ``scale`` about the origin; where
+        they are ``assumed``, the world says nothing of the object's heading."""
 
     @property
     def device(self) -> torch.device:
@@ -213,6 +216,7 @@ class Model(nn.Module, ABC):
         if not pictures:
             raise InputError("encode needs at least one picture")
         tensors = [on_black(to_tensor(p)).to(self.device, self.dtype) for p in pictures]
+        assumed = camera is None
         if camera is None:
             if len(tensors) > 1:
                 raise InputError(
@@ -235,6 +239,7 @@ class Model(nn.Module, ABC):
             torch.stack([p for p, _, _ in ready], 1),
             Camera.stack([c for _, c, _ in ready], 1),
             torch.stack([s for _, _, s in ready], 1),
+            assumed,
         )
         return replace(field, source=Camera.stack([c.resize(cameras[0].width, cameras[0].height) for c in cameras]))
 

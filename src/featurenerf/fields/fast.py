@@ -8,6 +8,10 @@ deep, so that a ray finds its surface cheaply and only the samples that carry we
                (a U-Net beside a frozen ImageNet backbone)    semantics (16 x 16, 64)
     point   -> look-ups -> Head -> rgb; own part and semantics -> output layer -> feature, coordinate
 
+Most objects are their own mirror image, and what is hidden at a point may be seen at its image on the other side of the
+symmetry plane (``featurenerf.fields.symmetry``). So volumes and pictures are looked up at both. Of latents the network
+says how much the image counts; densities have one vote each, as those of several pictures have, and are trained apart.
+
 A descriptor is the head's own part, the semantics and the feature, each as long as makes its similarity count so much.
 Colour does not depend on the viewing direction.
 """
@@ -16,7 +20,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -28,6 +32,7 @@ from featurenerf.backbone import BLOCK_CHANNELS, EfficientNetLite0
 from featurenerf.cameras import DISTANCE, FAR, FOV, NEAR, PICTURE_SIZE, Camera
 from featurenerf.errors import InputError
 from featurenerf.fields.base import Field, Model
+from featurenerf.fields.symmetry import fit_planes, reflect, world_plane
 from featurenerf.fields.warp import Canonical
 from featurenerf.rendering import Sampling, box_bounds, sphere_bounds
 
@@ -67,8 +72,10 @@ class FastConfig:
     """Width of the head."""
     coarse_samples: int = 48
     """Density samples along a ray."""
-    shaded_samples: int = 8
+    shaded_samples: int = 6
     """Samples of a ray that are decoded: its heaviest."""
+    symmetric: bool = True
+    """Objects are mirror images of themselves, about: look what is hidden up on their other side."""
     backbone: bool = True
     """Start from the features of an EfficientNet-Lite0 trained on ImageNet, frozen, beside the picture itself."""
     backbone_size: int = 256
@@ -146,7 +153,10 @@ class PictureNet(nn.Module):
     def forward(
         self, picture: Float[Tensor, "b 3 s s"]
     ) -> tuple[
-        Float[Tensor, "b d h w"], Float[Tensor, "b hv wv dv c"], Float[Tensor, "b h w cp"], Float[Tensor, "b hs ws cs"]
+        Float[Tensor, "b d h w"],
+        Float[Tensor, "b hv wv dv c"],
+        Float[Tensor, "b h w cp"],
+        Float[Tensor, "b hs ws cs"],
     ]:
         """Raw density (one channel a depth bin), latent volume, pixel latent, semantics."""
         size, bins = picture.shape[-1], self.config.volume_bins
@@ -197,13 +207,30 @@ class PictureNet(nn.Module):
         return dict(zip(wanted, maps, strict=True))
 
 
+@dataclass(frozen=True)
+class Seen:
+    """What the source pictures know of points, at the pixels that they project to."""
+
+    latent: Float[Tensor, "b v n c"]
+    colour: Float[Tensor, "b v n 3"]
+    semantics: Float[Tensor, "b v n cs"]
+
+    def some(self, points: slice) -> Seen:
+        return Seen(self.latent[:, :, points], self.colour[:, :, points], self.semantics[:, :, points])
+
+
 class Head(nn.Module):
     """From the latents of a point to its colour, descriptor, feature and coordinate."""
 
     def __init__(self, config: FastConfig) -> None:
         super().__init__()
         self.feature_dim = config.feature_dim
-        self.from_view = nn.Linear(config.volume_channels + config.pixel_channels + 3, config.hidden)
+        latents = config.volume_channels + config.pixel_channels + 3
+        self.from_view = nn.Linear(latents, config.hidden)
+        if config.symmetric:
+            self.from_image = nn.Linear(latents, config.hidden)
+            self.to_share = nn.Linear(config.hidden, 1)
+            nn.init.constant_(self.to_share.bias, -1.0)
         self.hidden = nn.Linear(config.hidden, config.hidden)
         self.to_descriptor = nn.Linear(config.hidden, config.own_dim)
         self.output = nn.Linear(config.own_dim + config.semantic_dim, config.feature_dim + 3)
@@ -212,21 +239,27 @@ class Head(nn.Module):
         self.to_trust = nn.Linear(config.hidden, 1)
 
     def forward(
-        self,
-        latent: Float[Tensor, "b v n c"],
-        seen: Float[Tensor, "b v n 3"],
-        semantics: Float[Tensor, "b v n cs"],
-        channels: tuple[str, ...],
+        self, here: Seen, there: Seen | None, mirrored: Float[Tensor, " b"], channels: tuple[str, ...]
     ) -> dict[str, Tensor]:
-        """``seen`` and ``semantics`` are of the source pictures, where the points project to."""
-        per_view = F.silu(self.from_view(latent))  # (b, v, n, hidden)
+        """``here`` is of the points, ``there`` of their mirror images, where objects are ``mirrored`` (1, else 0)."""
+        per_view = F.silu(self.from_view(here.latent))  # (b, v, n, hidden)
+        trust, colours, semantics = self.to_trust(per_view).float(), here.colour, here.semantics
+        if there is not None:
+            image = F.silu(self.from_image(there.latent))
+            known = mirrored[:, None, None, None]
+            trust = torch.cat([trust, self.to_trust(image).float() + known.log()], 1)  # (b, 2v, n, 1)
+            colours = torch.cat([colours, there.colour], 1)
+            share = self.to_share(per_view).float().sigmoid() * known  # (b, v, n, 1)
+            per_view = per_view.lerp(image, share.to(image.dtype))
+            count = share.detach() if self.training else share
+            semantics = semantics.lerp(there.semantics, count.to(semantics.dtype))
         hidden = F.silu(self.hidden(per_view.mean(1)))  # (b, n, hidden)
         values: dict[str, Tensor] = {}
         if "rgb" in channels:
             # a mixture of an own colour and of the colours seen in the sources, each as far as it is to be trusted
-            own, trust = self.to_colour(hidden).float().sigmoid(), self.to_trust(per_view).float()
-            share = torch.cat([torch.zeros_like(trust[:, :1]), trust], 1).softmax(1)  # (b, 1 + v, n, 1)
-            values["rgb"] = (share * torch.cat([own.unsqueeze(1), seen.float()], 1)).sum(1)
+            own = self.to_colour(hidden).float().sigmoid()
+            share = torch.cat([torch.zeros_like(trust[:, :1]), trust], 1).softmax(1)
+            values["rgb"] = (share * torch.cat([own.unsqueeze(1), colours.float()], 1)).sum(1)
         if not {"descriptor", "feature", "coordinate"}.isdisjoint(channels):
             own = self.to_descriptor(hidden)  # (b, n, own_dim)
             length = (own.detach() if self.training else own).norm(dim=-1, keepdim=True)
@@ -252,40 +285,62 @@ class FastField(Field):
     volume: Float[Tensor, "bv hv wv dv c"]
     pixels: Float[Tensor, "bv h w cp"]
     semantics: Float[Tensor, "bv hs ws cs"]
+    mirror: Float[Tensor, "b 4"] | None
+    """Symmetry planes in the world (``symmetry.reflect``); None where nothing is mirrored."""
     box: Float[Tensor, "b 2 3"] | None
-    """Low and high corner, in the world, of what is not empty; None while training."""
+    """Low and high corner, in the world, of what is not empty in the frustums themselves; None while training."""
 
     def sample(
         self, points: Float[Tensor, "b n 3"], directions: Float[Tensor, "b n 3"], channels: tuple[str, ...]
     ) -> dict[str, Float[Tensor, "b n _"]]:
-        b, v = self.scale.shape
-        n = points.shape[1]
-        local = points.unsqueeze(1) * self.scale[..., None, None].to(points.dtype)  # (b, v, n, 3)
-        xy, depth = self.frustums.project(local)
-        size = points.new_tensor([self.frustums.width, self.frustums.height])
-        grid = torch.cat([2 * xy / size - 1, 2 * (depth.unsqueeze(-1) - NEAR) / (FAR - NEAR) - 1], -1)  # (b, v, n, 3)
-        grid = grid.reshape(b * v, n, 3)
+        here = self._grid(points)
+        there = None if self.mirror is None else self._grid(reflect(points, self.mirror))
         values: dict[str, Tensor] = {}
         if "density" in channels:
-            raw = _look_up(self.density, grid).reshape(b, v, n).mean(1)
+            raw = _look_up(self.density, here)[..., 0].unflatten(0, self.scale.shape)  # (b, v, n)
+            if there is not None and not self.head.training:
+                image = _look_up(self.density, there)[..., 0].unflatten(0, self.scale.shape)
+                raw = raw.lerp(image, self._mirrored[:, None, None] / 2)
+            raw = raw.mean(1)  # (b, n)
             values["density"] = (density_activation(raw) * self.scale.mean(1, keepdim=True).to(raw.dtype)).unsqueeze(-1)
         rest = tuple(c for c in channels if c != "density")
         if rest:
-            flat = grid[..., :2]
-            deep = multilinear(self.volume, grid.roll(1, -1))  # as it lies in memory: depth varies faster than x
-            latent = [deep, multilinear(self.pixels, flat), grid.to(self.volume.dtype)]
-            known, seen = torch.cat(latent, -1), _look_up(self.pictures, flat)
-            semantics = multilinear(self.semantics, flat) if self.semantics.shape[-1] else known[..., :0]
-            known, semantics = (x.to(self.head.output.weight.dtype).unflatten(0, (b, v)) for x in (known, semantics))
-            values.update(self.head(known, seen.unflatten(0, (b, v)), semantics, rest))
+            n = points.shape[1]
+            if there is None:
+                seen, image = self._seen(here), None
+            else:  # at once: a volume's gradient is then made once
+                both = self._seen(torch.cat([here, there], 1))
+                seen, image = both.some(slice(n)), both.some(slice(n, None))
+            values.update(self.head(seen, image, self._mirrored, rest))
         return values
+
+    @property
+    def _mirrored(self) -> Float[Tensor, " b"]:
+        """1 for objects that have a symmetry plane."""
+        return self.scale.new_zeros(len(self.scale)) if self.mirror is None else self.mirror[:, :3].square().sum(-1)
+
+    def _grid(self, points: Float[Tensor, "b n 3"]) -> Float[Tensor, "bv n 3"]:
+        """Where points lie in each frustum, from -1 to 1."""
+        xy, depth = self.frustums.project(points.unsqueeze(1) * self.scale[..., None, None].to(points.dtype))
+        size = points.new_tensor([self.frustums.width, self.frustums.height])
+        grid = torch.cat([2 * xy / size - 1, 2 * (depth.unsqueeze(-1) - NEAR) / (FAR - NEAR) - 1], -1)  # (b, v, n, 3)
+        return grid.flatten(0, 1)
+
+    def _seen(self, grid: Float[Tensor, "bv n 3"]) -> Seen:
+        flat, dtype = grid[..., :2], self.head.output.weight.dtype
+        deep = multilinear(self.volume, grid.roll(1, -1))  # as it lies in memory: depth varies faster than x
+        latent = torch.cat([deep, multilinear(self.pixels, flat), grid.to(self.volume.dtype)], -1)
+        semantics = multilinear(self.semantics, flat) if self.semantics.shape[-1] else latent[..., :0]
+        found = (latent.to(dtype), _look_up(self.pictures, flat), semantics.to(dtype))
+        return Seen(*(x.unflatten(0, self.scale.shape) for x in found))
 
     def bounds(
         self, origins: Float[Tensor, "b r 3"], directions: Float[Tensor, "b r 3"], near: float, far: float
     ) -> tuple[Float[Tensor, "b r 1"], Float[Tensor, "b r 1"]]:
         start, end = sphere_bounds(origins, directions, (RADIUS / self.scale.mean(1)).reshape(-1, 1, 1))
         if self.box is not None:
-            enter, leave = box_bounds(origins, directions, self.box)
+            box = self.box if self.mirror is None else with_image(self.box, self.mirror)
+            enter, leave = box_bounds(origins, directions, box)
             start, end = torch.maximum(start, enter), torch.minimum(end, leave)
         start = start.clamp(near, far)
         return start, torch.maximum(start, end.clamp(near, far))
@@ -304,12 +359,14 @@ class FastModel(Model):
         self.net = PictureNet(config)
         self.head = Head(config)
 
-    def _encode(self, pictures: Float[Tensor, "b v 3 s s"], cameras: Camera, scale: Float[Tensor, "b v"]) -> FastField:
+    def _encode(
+        self, pictures: Float[Tensor, "b v 3 s s"], cameras: Camera, scale: Float[Tensor, "b v"], assumed: bool = False
+    ) -> FastField:
         flat = pictures.flatten(0, 1)
         density, volume, pixels, semantics = self.net(flat.contiguous(memory_format=torch.channels_last))
         exact: dict[str, Any] = {} if flat.dtype == torch.float64 else {"dtype": torch.float32}
         density = density.unsqueeze(1).to(**exact)
-        return FastField(
+        field = FastField(
             source=cameras,
             sampling=Sampling(self.config.coarse_samples, shaded=self.config.shaded_samples, skip_below=1 / 512),
             pixel_offset=0.5,
@@ -322,8 +379,34 @@ class FastModel(Model):
             volume=volume.to(**exact).contiguous(),
             pixels=pixels.to(**exact).contiguous(),
             semantics=semantics.to(**exact).contiguous(),
+            mirror=None,
             box=None if self.training else occupied_box(density.detach(), cameras, scale),
         )
+        return replace(field, mirror=self._mirror(field, not assumed)) if self.config.symmetric else field
+
+    @torch.no_grad()
+    def _mirror(self, field: FastField, in_world: bool) -> Float[Tensor, "b 4"] | None:
+        """Symmetry planes, from the coordinates along every sixth ray of the source pictures.
+
+        While training they are given; every fourth field has none, so that coordinates are learnt without, too.
+        """
+        b, v = field.scale.shape
+        if self.training:
+            with_plane = torch.arange(b, device=field.scale.device) % 4 < 3
+            return world_plane(b, field.scale.device) * with_plane.unsqueeze(-1)
+        steps = torch.arange(3, self.config.size, 6, device=field.scale.device) + 0.5
+        xy = torch.stack(torch.meshgrid(steps, steps, indexing="xy"), -1).flatten(0, 1).expand(b, v, -1, 2)
+        origins, directions = field.frustums.rays_through(xy)  # (b, v, r, 3)
+        scale = field.scale[..., None, None].to(origins.dtype)
+        origins, directions = (x.flatten(1, 2) for x in (origins / scale, directions))
+        seen = field.render_rays(origins, directions, 0.0, math.inf, ("coordinate",)).channels
+        alpha = seen["alpha"].clamp(min=1e-3)
+        points = origins + directions * seen["depth"] / alpha
+        weights = torch.where(alpha > 0.5, alpha, 0.0)[..., 0]
+        with torch.autocast(points.device.type, enabled=False):
+            planes = fit_planes(points * scale.mean(1), seen["coordinate"] / alpha, weights, in_world)
+        planes[:, 3] /= field.scale.mean(1)
+        return planes if planes[:, :3].any() else None
 
 
 def density_activation(raw: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
@@ -359,6 +442,14 @@ def occupied_box(
     return torch.stack(
         [torch.stack(low).unflatten(0, (b, v)).amin(1), torch.stack(high).unflatten(0, (b, v)).amax(1)], 1
     )
+
+
+def with_image(box: Float[Tensor, "b 2 3"], planes: Float[Tensor, "b 4"]) -> Float[Tensor, "b 2 3"]:
+    """The box around boxes and their mirror images."""
+    x, y, z = box.unbind(-1)  # (b, 2)
+    corners = torch.stack([x[:, [0, 1] * 4], y[:, [0, 0, 1, 1] * 2], z[:, [0, 0, 0, 0, 1, 1, 1, 1]]], -1)
+    both = torch.cat([corners, reflect(corners, planes)], 1)
+    return torch.stack([both.amin(1), both.amax(1)], 1)
 
 
 def multilinear(maps: Float[Tensor, "b *size c"], grid: Float[Tensor, "b n k"]) -> Float[Tensor, "b n c"]:

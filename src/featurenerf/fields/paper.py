@@ -265,7 +265,9 @@ class PaperModel(Model):
         self.encoder = Encoder(config.convention)
         self.network = Network(config)
 
-    def _encode(self, pictures: Float[Tensor, "b v 3 h w"], cameras: Camera, scale: Float[Tensor, "b v"]) -> PaperField:
+    def _encode(
+        self, pictures: Float[Tensor, "b v 3 h w"], cameras: Camera, scale: Float[Tensor, "b v"], assumed: bool = False
+    ) -> PaperField:
         latent = self.encoder(pictures.flatten(0, 1))  # b*v 512 h/2 w/2
         maps = self.network.project(latent)  # b*v h/2 w/2 fuse*width
         config = self.config

@@ -119,6 +119,8 @@ class TrainConfig:
     device: str = "cpu"
     resume: bool = False
     """Go on from the last checkpoint in --out."""
+    symmetric: bool = True
+    """Objects are mirror images of themselves in the plane y = 0 of the data's world, about (fast field)."""
     feature_dim: int = 64
     """Principal components of the teacher's feature that are distilled."""
     cache: Path | None = None

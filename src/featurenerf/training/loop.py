@@ -139,9 +139,12 @@ def new_model(config: TrainConfig) -> Model:
                 f"--start-from {config.start_from} is a {found[0]} field with features of {found[1]} numbers: give "
                 f"--field {found[0]} --feature-dim {found[1]}"
             )
+        if isinstance(model, FastModel) and model.config.symmetric != config.symmetric:
+            asked = "--symmetric" if model.config.symmetric else "--no-symmetric"
+            raise InputError(f"--start-from {config.start_from} was trained with {asked}: give that here, too")
         return model
     if config.field == "fast":
-        model = FastModel(FastConfig(feature_dim=config.feature_dim))
+        model = FastModel(FastConfig(feature_dim=config.feature_dim, symmetric=config.symmetric))
         model.net.backbone.load_state_dict(imagenet_weights())
         return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
     return PaperModel(PaperConfig(feature_dim=config.feature_dim))
