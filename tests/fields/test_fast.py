@@ -13,24 +13,12 @@ from featurenerf import Camera, InputError
 from featurenerf.fields import FastConfig, FastModel
 from featurenerf.fields.base import Field
 from featurenerf.fields.fast import FEATURE_WEIGHT, SEMANTIC_WEIGHT, multilinear
-
-SMALL = FastConfig(
-    feature_dim=8, widths=(16, 16, 24, 32), density_bins=16, volume_bins=8, volume_channels=8, pixel_channels=8,
-    own_dim=64, hidden=32, coarse_samples=32, shaded_samples=8, backbone=False,
-)  # fmt: skip
+from small_fast_model import SMALL, picture, small_fast_model
 
 
 @pytest.fixture(scope="module")
 def model() -> FastModel:
-    torch.manual_seed(0)
-    model = FastModel(SMALL).eval()
-    with torch.no_grad():  # a random network sees fog; make it see something
-        model.net.to_detail[-1].weight.mul_(12)
-    return model
-
-
-def picture(seed: int = 0, size: int = 128) -> Tensor:
-    return torch.rand(3, size, size, generator=torch.Generator().manual_seed(seed))
+    return small_fast_model()
 
 
 @pytest.mark.parametrize("shape", [(4, 5, 6), (1, 3, 2), (2, 1, 1), (7, 5), (1, 4)])

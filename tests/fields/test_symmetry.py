@@ -9,13 +9,9 @@ import torch
 from torch import Tensor
 
 from featurenerf import Camera
-from featurenerf.fields import FastConfig, FastModel
+from featurenerf.fields import FastModel
 from featurenerf.fields.symmetry import fit_planes, reflect, world_plane
-
-SMALL = FastConfig(
-    feature_dim=8, widths=(16, 16, 24, 32), density_bins=16, volume_bins=8, volume_channels=8, pixel_channels=8,
-    own_dim=64, hidden=32, coarse_samples=32, shaded_samples=8, backbone=False,
-)  # fmt: skip
+from small_fast_model import SMALL, picture, small_fast_model
 
 
 def turned(degrees: float, tilt: float = 0.0) -> Tensor:
@@ -67,15 +63,7 @@ def test_where_nothing_fits_there_is_no_plane() -> None:
 
 @pytest.fixture(scope="module")
 def model() -> FastModel:
-    torch.manual_seed(0)
-    model = FastModel(SMALL).eval()
-    with torch.no_grad():  # a random network sees fog; make it see something
-        model.net.to_detail[-1].weight.mul_(12)
-    return model
-
-
-def picture() -> Tensor:
-    return torch.rand(3, 128, 128, generator=torch.Generator().manual_seed(0))
+    return small_fast_model()
 
 
 def test_a_mirrored_field_is_its_mirror_image_where_it_is_solid(model: FastModel) -> None:

@@ -11,8 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Bool
 from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
@@ -247,7 +246,7 @@ def _carried(marked: figures.Panel, seen: _Seen, target: Shown, other: Field, tu
     there = _Seen.at(other, target.camera(size, size, turn))
     xy, _ = transfer_keypoints(seen, there, marked.keypoints, seen.camera, there.camera)
     # a picture that was taken says itself where its object is
-    mask = None if turn else _at_size(to_tensor(target.path), size)[3] > 0.5
+    mask = None if turn else _outline(target, size)
     labels = transfer_parts(seen, there, marked.parts, seen.camera, there.camera, target_mask=mask)
     if turn:
         picture, title = figures.colour_picture(there.view), f"{target.title} {turn:+.0f}\N{DEGREE SIGN}"
@@ -256,8 +255,10 @@ def _carried(marked: figures.Panel, seen: _Seen, target: Shown, other: Field, tu
     return figures.Panel(title, picture, xy.cpu().numpy(), labels.cpu().numpy())
 
 
-def _at_size(picture: Float[Tensor, "4 h w"], size: int) -> Float[Tensor, "4 s s"]:
-    return F.interpolate(picture[None], (size, size), mode="bilinear", align_corners=False, antialias=True)[0]
+def _outline(picture: Shown, size: int) -> Bool[Tensor, "s s"]:
+    """Where the picture's own alpha shows the object."""
+    alpha = Image.open(picture.path).convert("RGBA").getchannel("A").resize((size, size))
+    return torch.from_numpy(np.array(alpha) > 127)
 
 
 def _own_picture(picture: Shown, size: int) -> Image.Image:

@@ -153,10 +153,7 @@ class PictureNet(nn.Module):
     def forward(
         self, picture: Float[Tensor, "b 3 s s"]
     ) -> tuple[
-        Float[Tensor, "b d h w"],
-        Float[Tensor, "b hv wv dv c"],
-        Float[Tensor, "b h w cp"],
-        Float[Tensor, "b hs ws cs"],
+        Float[Tensor, "b d h w"], Float[Tensor, "b hv wv dv c"], Float[Tensor, "b h w cp"], Float[Tensor, "b hs ws cs"]
     ]:
         """Raw density (one channel a depth bin), latent volume, pixel latent, semantics."""
         size, bins = picture.shape[-1], self.config.volume_bins
