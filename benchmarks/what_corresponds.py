@@ -5,7 +5,9 @@ correspondence loss can teach at best.
 
 Every labelled point of the target takes the part of the closest point of the source, and every keypoint goes to the
 closest candidate, by: position; position in the visual hull's box; that and the shape code of training/hull.py;
-and with the teacher's features, averaged over the views that see a point. Pairs are drawn among validation objects.
+and with the teacher's features, averaged over the views that see a point. Pairs are drawn among validation objects by
+the rule of `featurenerf data make`: they differ in family and proportion. Of labelled points and candidates, every
+third is taken.
 """
 
 from __future__ import annotations
@@ -15,21 +17,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from random import Random
 from typing import Annotated
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 import tyro
 from torch import Tensor
 from tqdm import tqdm
 
+from featurenerf.data import layout
+from featurenerf.data.make import unlike_pairs
 from featurenerf.data.views import Dataset, open_dataset
-from featurenerf.evaluation import TASKS, metrics
-from featurenerf.evaluation.protocols import draw_pairs
-from featurenerf.fields.fast import multilinear
+from featurenerf.evaluation import metrics
 from featurenerf.teachers import load_teacher
-from featurenerf.training.hull import visual_hull
-from featurenerf.training.losses import LIKENESS
+from featurenerf.training.correspondence import LIKENESS, squared_distances
+from featurenerf.training.hull import SHAPE_DIM, visual_hull
 
 NEAR_CELLS = 48
 """A point is seen from where no other point of its cell, of so many across the picture, is clearly nearer."""
@@ -37,7 +41,7 @@ NEAR_CELLS = 48
 
 @dataclass(frozen=True)
 class Config:
-    data: Annotated[str, tyro.conf.Positional]
+    data: Annotated[Path, tyro.conf.Positional]
     out: Path
     category: tuple[str, ...] = ("chair", "car")
     pairs: int = 60
@@ -53,22 +57,19 @@ class Points:
     shape: Tensor
     feature: Tensor
 
-    def __getitem__(self, index: slice | list[int]) -> Points:
-        return Points(*(value[index] for value in vars(self).values()))
-
 
 def main(config: Config) -> None:
     teacher = load_teacher(config.teacher)
     found: dict[str, dict[str, dict[str, float]]] = {}
     for category in config.category:
         dataset = open_dataset(config.data, category, "val")
-        pairs = draw_pairs(TASKS["3d"], sorted(o.id for o in dataset), len(dataset[0]), number=config.pairs)
+        pairs = unlike(dataset, config.data, config.pairs)
         known = cache(lambda name, dataset=dataset: look(dataset, name, teacher))
-        mean = torch.cat([known(pair.source_id)[0].feature for pair in pairs[:10]]).mean(0)
+        mean = torch.cat([known(source)[0].feature for source, _ in pairs[:10]]).mean(0)
         scores: dict[str, list[tuple[float | None, float | None]]] = {name: [] for name in distances(mean)}
-        for pair in tqdm(pairs, category):
+        for source, target in tqdm(pairs, category):
             for name, distance in distances(mean).items():
-                scores[name].append(carry(known(pair.source_id), known(pair.target_id), distance))
+                scores[name].append(carry(known(source), known(target), distance))
         found[category] = {
             name: {
                 "part_miou": metrics.mean([iou for iou, _ in pairs_ if iou is not None]),
@@ -82,22 +83,34 @@ def main(config: Config) -> None:
             print(f"{category:10s} {name:28s} " + "  ".join(f"{key} {value:.3f}" for key, value in row.items()))
 
 
+def unlike(dataset: Dataset, root: Path, number: int) -> list[tuple[str, str]]:
+    """Objects that differ in family and proportion, as the pairs of test objects do."""
+    names = sorted(o.id for o in dataset)
+    families = layout.read_json(root / "made" / f"{dataset.synset}.json")["families"]
+    extents = np.stack([np.ptp(dataset[name].part_points()[0], axis=0) for name in names])
+    pairs = unlike_pairs(extents, [families[name] for name in names])
+    return [(names[a], names[b]) for a, b in Random(0).choices(pairs, k=number)]
+
+
 def distances(mean: Tensor) -> dict[str, Callable[[Points, Points], Tensor]]:
     """Squared distances between the points of two objects, by cue."""
 
-    def away(a: Tensor, b: Tensor) -> Tensor:
-        return torch.cdist(a, b).square()
+    def in_box(a: Points, b: Points) -> Tensor:
+        return squared_distances(a.in_box, b.in_box)
 
-    def unlike(a: Points, b: Points) -> Tensor:
+    def shape(a: Points, b: Points) -> Tensor:
+        return squared_distances(a.shape, b.shape)
+
+    def teacher(a: Points, b: Points) -> Tensor:
         return LIKENESS * (1 - F.normalize(a.feature - mean, dim=1) @ F.normalize(b.feature - mean, dim=1).T)
 
     return {
-        "position": lambda a, b: away(a.position, b.position),
-        "position in the box": lambda a, b: away(a.in_box, b.in_box),
-        "teacher": unlike,
-        "box and teacher": lambda a, b: away(a.in_box, b.in_box) + unlike(a, b),
-        "box and shape": lambda a, b: away(a.in_box, b.in_box) + away(a.shape, b.shape),
-        "box, shape and teacher": lambda a, b: away(a.in_box, b.in_box) + away(a.shape, b.shape) + unlike(a, b),
+        "position": lambda a, b: squared_distances(a.position, b.position),
+        "position in the box": in_box,
+        "teacher": teacher,
+        "box and teacher": lambda a, b: in_box(a, b) + teacher(a, b),
+        "box and shape": lambda a, b: in_box(a, b) + shape(a, b),
+        "box, shape and teacher": lambda a, b: in_box(a, b) + shape(a, b) + teacher(a, b),
     }
 
 
@@ -105,8 +118,9 @@ def distances(mean: Tensor) -> dict[str, Callable[[Points, Points], Tensor]]:
 def look(dataset: Dataset, name: str, teacher: torch.nn.Module) -> tuple[Points, Tensor, Tensor]:
     """Part points, then candidates, then keypoints of an object; the parts of the first; the ids of the last."""
     views = dataset[name]
-    labelled, parts = (torch.as_tensor(array) for array in views.part_points())
+    labelled, parts = (torch.as_tensor(array)[::3] for array in views.part_points())
     candidates, keypoints = (torch.as_tensor(array) for array in views.keypoint_candidates())
+    candidates = candidates[::3]
     points = torch.cat([labelled, candidates, keypoints[:, :3]]).float()
     hull = visual_hull(views, len(views))
     total, seen = torch.zeros(len(points), teacher.dim), torch.zeros(len(points), 1)
@@ -121,8 +135,7 @@ def look(dataset: Dataset, name: str, teacher: torch.nn.Module) -> tuple[Points,
         grid = (2 * xy / size - 1)[None, None]
         values = F.grid_sample(teacher(picture), grid, align_corners=False, padding_mode="border")[0, :, 0].T
         total, seen = total + visible * values, seen + visible
-    in_box = (points - hull.box[0]) / hull.box[1]
-    shape = multilinear(hull.shape()[None], points.flip(-1)[None] * 2)[0]
+    in_box, shape = hull.places(points).split([3, SHAPE_DIM], 1)
     return Points(points, in_box, shape, total / seen.clamp(min=1)), parts, keypoints[:, 3].long()
 
 
@@ -131,17 +144,16 @@ def carry(
 ) -> tuple[float | None, float | None]:
     """Part IoU and share of keypoints within 0.1."""
     (known, parts, ids), (wanted, true_parts, true_ids) = source, target
+    away = distance(wanted, known)
     shared = metrics.shared_parts(parts, true_parts)
-    closest = distance(wanted[: len(true_parts)], known[: len(parts)]).argmin(1)
+    closest = away[: len(true_parts), : len(parts)].argmin(1)
     iou = metrics.part_iou(parts[closest], true_parts, shared) if shared else None
     both = [i for i in ids.tolist() if i in true_ids.tolist()]
     if not both:
         return iou, None
-    first = len(known.position) - len(ids)
-    last = len(wanted.position) - len(true_ids)
-    asked = known[[first + ids.tolist().index(i) for i in both]]
-    candidates = wanted[slice(len(true_parts), last)]
-    landed = candidates.position[distance(asked, candidates).argmin(1)]
+    first, last = len(known.position) - len(ids), len(wanted.position) - len(true_ids)
+    asked = [first + ids.tolist().index(i) for i in both]
+    landed = wanted.position[len(true_parts) + away[len(true_parts) : last, asked].argmin(0)]
     truth = wanted.position[[last + true_ids.tolist().index(i) for i in both]]
     return iou, float(((landed - truth).norm(dim=1) < 0.1).float().mean())
 

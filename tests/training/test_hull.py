@@ -70,8 +70,11 @@ def test_rays_enter_the_hull_at_the_object(objects: Dataset) -> None:
     assert ahead[met].min() >= camera.near
 
 
-def test_the_volume_of_codes_is_zero_far_from_the_object(objects: Dataset) -> None:
-    volume = visual_hull(objects[0], len(objects[0])).shape()
-    assert volume.shape == (SHAPE_CELLS, SHAPE_CELLS, SHAPE_CELLS, SHAPE_DIM)
-    assert volume[0, 0, 0].abs().sum() == 0
-    assert volume.abs().sum() > 0
+def test_places_lie_in_the_box_and_know_nothing_far_from_the_object(objects: Dataset) -> None:
+    hull = visual_hull(objects[0], len(objects[0]))
+    surface = torch.from_numpy(objects[0].part_points()[0]).float()
+    places = hull.places(torch.cat([surface, torch.full((1, 3), -0.49)]))
+    assert places.shape == (len(surface) + 1, 3 + SHAPE_DIM)
+    assert places[:-1, :3].abs().max() < 0.6
+    assert (places[:-1, 3:].abs().sum(1) > 0).float().mean() > 0.95
+    assert places[-1, 3:].abs().sum() == 0

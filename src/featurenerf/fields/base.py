@@ -208,7 +208,8 @@ class Model(nn.Module, ABC):
             picture: path, PIL image or (3|4, H, W) float tensor in [0, 1], or a list of those. Alpha goes on black;
                 nothing is cropped or masked (``featurenerf.prepare`` does that).
             camera: of each picture; None is ``Camera.look_at(azimuth=0, elevation=20)``, and the world is then
-                that assumed camera's. The picture is warped to the model's intrinsics.
+                that assumed camera's. A camera that is given should be in the object's own frame (+x front, z up) as
+                far as that is known. The picture is warped to the model's intrinsics.
         Raises:
             InputError: for an unreadable picture, or cameras that do not fit the pictures.
         """

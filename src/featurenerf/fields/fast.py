@@ -75,7 +75,8 @@ class FastConfig:
     shaded_samples: int = 6
     """Samples of a ray that are decoded: its heaviest."""
     symmetric: bool = True
-    """Objects are mirror images of themselves, about: look what is hidden up on their other side."""
+    """Objects are mirror images of themselves, about: look what is hidden up on their other side. Where a camera is
+    given, the plane is y = 0 of its world, unless predicted coordinates put it more than 30 degrees off."""
     backbone: bool = True
     """Start from the features of an EfficientNet-Lite0 trained on ImageNet, frozen, beside the picture itself."""
     backbone_size: int = 256

@@ -32,11 +32,10 @@ class Batch:
         origins, directions: the rays, (o, r, 3).
         rgb: colours on black, (o, r, 3).
         alpha: (o, r, 1).
-        surface: where the rays enter their object's visual hull, (o, r, 3); ``met``, (o, r, 1), is 1 where they do.
+        places: where the rays enter their object's visual hull (``Hull.places``), (o, r, p); ``met``, (o, r, 1), is 1
+            where they do.
         views: (object, view) of each target view, (o, t, 2); ``view_index`` (o, r) says which one a ray is of.
         targets: the target pictures, (o, t, h, w, 4), in bytes.
-        box: centre and size of each object's bounding box, estimated from its silhouettes, (o, 2, 3).
-        shape: each object's shape codes over the cube around it, (o, x, y, z, k).
         hull_points: points of the scene, (o, n, 3); ``in_hull``, (o, n), is 1 where all silhouettes are.
     """
 
@@ -47,13 +46,11 @@ class Batch:
     directions: Float[Tensor, "o r 3"]
     rgb: Float[Tensor, "o r 3"]
     alpha: Float[Tensor, "o r 1"]
-    surface: Float[Tensor, "o r 3"]
+    places: Float[Tensor, "o r p"]
     met: Float[Tensor, "o r 1"]
     views: Int[np.ndarray, "o t 2"]
     view_index: Int[Tensor, "o r"]
     targets: UInt8[Tensor, "o t h w 4"]
-    box: Float[Tensor, "o 2 3"]
-    shape: Float[Tensor, "o x y z k"]
     hull_points: Float[Tensor, "o n 3"]
     in_hull: Float[Tensor, "o n"]
 
@@ -107,13 +104,11 @@ def _draw(
         "directions": directions,
         "rgb": values[:, :3] * values[:, 3:],
         "alpha": values[:, 3:],
-        "surface": surface,
+        "places": hull.places(surface),
         "met": met.unsqueeze(-1).float(),
         "views": np.stack([np.full_like(chosen, number), chosen], -1),
         "view_index": torch.as_tensor(index),
         "targets": torch.from_numpy(pictures),
-        "box": hull.box,
-        "shape": hull.shape(),
         "hull_points": hull_points,
         "in_hull": in_hull,
     }

@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from featurenerf.data.views import ObjectViews
+from featurenerf.fields.fast import multilinear
 
 CELLS = 48
 """Cells of the hull along each axis of the cube around the scene's sphere."""
@@ -70,11 +71,12 @@ class Hull:
         first = hit.int().argmax(1)
         return points[torch.arange(len(points)), first], hit.any(1)
 
-    def shape(self) -> Float[Tensor, "x y z k"]:
-        """The shape codes as a volume over the cube; zero far from the object."""
+    def places(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, "n p"]:
+        """Where points lie in the box (axes from -0.5 to 0.5), and the shape code there (zero far from the hull)."""
         volume = torch.zeros(SHAPE_CELLS**3, SHAPE_DIM)
         volume[self.cells] = self.codes.float()
-        return volume.reshape(SHAPE_CELLS, SHAPE_CELLS, SHAPE_CELLS, SHAPE_DIM)
+        volume = volume.reshape(1, SHAPE_CELLS, SHAPE_CELLS, SHAPE_CELLS, SHAPE_DIM)
+        return torch.cat([(points - self.box[0]) / self.box[1], multilinear(volume, points.flip(-1)[None] * 2)[0]], -1)
 
 
 @cache

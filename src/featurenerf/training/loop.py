@@ -27,12 +27,12 @@ from featurenerf.devices import usable_device
 from featurenerf.errors import InputError, MissingExtraError, first_line
 from featurenerf.evaluation.report import peak_memory_mib
 from featurenerf.fields import FastConfig, FastModel, Model, PaperConfig, PaperModel
-from featurenerf.fields.fast import multilinear
 from featurenerf.outputs import write_atomically
 from featurenerf.teachers import canonical, load_teacher, with_prompt
 from featurenerf.training.batches import Batch, batches, make_batch, to_device
 from featurenerf.training.config import Budget, TrainConfig
-from featurenerf.training.losses import correspondence_loss, hull_loss, place_loss, ray_losses, weighted
+from featurenerf.training.correspondence import correspondence_loss, correspondences
+from featurenerf.training.losses import hull_loss, place_loss, ray_losses, weighted
 from featurenerf.training.muon import muon_for
 from featurenerf.training.processes import Processes, join_processes
 from featurenerf.training.targets import Projection, TeacherTargets, fit_projection, fit_semantics, open_cache
@@ -172,20 +172,19 @@ def step_losses(
     if density is not None:
         losses["hull"] = hull_loss(density, batch.in_hull.repeat_interleave(v, 0))
     if v > 1:
-        in_box = (batch.surface - batch.box[:, :1]) / batch.box[:, 1:]
-        places = torch.cat([in_box, multilinear(batch.shape, batch.surface.flip(-1) * 2)], -1)
         # what corresponds is no reason to move a surface: the weights are not trained by it
         samples = seen.samples["descriptor"]
         descriptors = torch.einsum("brs,brsc->brc", seen.weights.detach().to(samples.dtype), samples).float()
         descriptors = descriptors.unflatten(0, (o, v))
         met = present[::v] * batch.met
+        pairs = correspondences(batch.places, feature[::v], met)
         if isinstance(model, FastModel):
             own = model.config.own_dim
             whole = torch.cat([descriptors[..., :own].detach(), descriptors[..., own:]], -1)
-            losses["semantics"] = correspondence_loss(whole, places, feature[::v], met, count=64)
+            losses["semantics"] = correspondence_loss(whole, [pair.of_first(64) for pair in pairs])
             descriptors = descriptors[..., :own]
-            losses["place"] = place_loss(model.head.to_place(descriptors), places, met)
-        losses["correspondence"] = correspondence_loss(descriptors, places, feature[::v], met)
+            losses["place"] = place_loss(model.head.to_place(descriptors), batch.places, met)
+        losses["correspondence"] = correspondence_loss(descriptors, pairs)
     return losses
 
 

@@ -1,4 +1,7 @@
-"""The losses: the paper's three (sections 3.2 and 3.3), opacity, shape from silhouettes, place and correspondence."""
+"""The losses: the paper's three (sections 3.2 and 3.3), opacity, shape from silhouettes, and place.
+
+That of descriptors is in ``correspondence.py``.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +16,6 @@ from featurenerf.rendering import RayValues
 
 COORDINATE_UNIT = 0.25
 """Errors of coordinates and places are counted in this share of the object's diagonal or box, about their spread."""
-
-LIKENESS = 0.25
-"""Squared distance between places whose teacher features are at right angles, beside that in the box and in shape."""
 
 
 def ray_losses(
@@ -69,59 +69,10 @@ def place_loss(
 
     Args:
         told: what it tells, of the rays seen in each of an object's fields.
-        places, present: as in ``correspondence_loss``.
+        places, present: as in ``correspondence.correspondences``.
     """
     off = ((told.float() - places.unsqueeze(1)) / COORDINATE_UNIT).square().sum(-1, keepdim=True)
     return (off * present.unsqueeze(1)).sum() / (present.sum() * told.shape[1]).clamp(min=1)
-
-
-def correspondence_loss(
-    descriptors: Float[Tensor, "o v r d"],
-    places: Float[Tensor, "o r p"],
-    features: Float[Tensor, "o r k"],
-    present: Float[Tensor, "o r 1"],
-    temperature: float = 0.1,
-    radius: float = 0.05,
-    likeness: float = LIKENESS,
-    count: int = 128,
-) -> Float[Tensor, ""]:
-    """Descriptors should be alike where places correspond: in two pictures of one object, and across objects.
-
-    Nobody says which places of two objects correspond. What is known without labels is where a surface point lies in
-    its object's bounding box, what the object is like around it (``hull.shape_codes``), and what the teacher says of
-    it. Of each ray's cosine similarities to the rays of a second field, as a softmax, the loss asks for the softmax of
-    closeness in all three. The second field is of the same object seen in another picture, and of another object of
-    the batch.
-
-    Args:
-        places: where the rays meet their object, in its box (each axis goes from -0.5 to 0.5), and the shape code
-            there; distances are Euclidean.
-        features: the teacher's, of the rays.
-        present: 1 for rays that meet the object.
-        radius: distance within which places of one object are the same; across objects it is twice that.
-        likeness: squared distance between places whose features are at right angles.
-        count: rays of an object that are compared.
-    """
-    chosen = [there.nonzero()[:count, 0] for there in present[..., 0] > 0]
-    units = F.normalize(descriptors, dim=-1, eps=1e-6)
-    semantics = F.normalize(features, dim=-1, eps=1e-6)
-    terms = []
-    for one in range(len(descriptors)):
-        for other in range(len(descriptors)):
-            i, j = chosen[one], chosen[other]
-            if min(len(i), len(j)) < 8:
-                continue
-            if one == other:  # of one object, position says all
-                wanted = torch.cdist(places[one, i, :3], places[other, j, :3]).square() / -(radius**2)
-            else:
-                away = torch.cdist(places[one, i], places[other, j]).square()
-                wanted = (likeness * semantics[one, i] @ semantics[other, j].T - away) / (2 * radius) ** 2
-            logits = units[one, 0, i] @ units[other, 1, j].T / temperature
-            forth = (wanted.softmax(1) * logits.log_softmax(1)).sum(1).mean()
-            back = (wanted.softmax(0) * logits.log_softmax(0)).sum(0).mean()
-            share = 0.5 / len(descriptors) if one == other else 0.5 / (len(descriptors) * (len(descriptors) - 1))
-            terms.append(-(forth + back) / 2 * share)
-    return torch.stack(terms).sum() if terms else descriptors.sum() * 0
 
 
 def weighted(losses: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:
