@@ -53,7 +53,7 @@ def root(tmp_path: Path) -> Path:
 def test_what_is_written_is_read(root: Path) -> None:
     dataset = open_dataset(root, "chair", "test")
     assert [views.id for views in dataset] == ["cc", "dd"]
-    assert dataset.cross_instance_pairs == (InstancePair("cc", "dd", 2),)
+    assert dataset.cross_inst_pairs == (InstancePair("cc", "dd", 2),)
     assert dataset.cross_view_pairs == (ViewPair("cc", 0, 1),)
     assert dataset.category == "chair"
     views, written = dataset["dd"], record(3)

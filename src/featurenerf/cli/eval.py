@@ -189,7 +189,7 @@ def _pairs(config: EvalConfig, dataset: Dataset) -> tuple[list[Pair], str]:
     else:
         source = "cross_pose_pairs" if config.different_views and not task.one_object else task.pairs
         listed: Sequence[Any] = {
-            "cross_inst_pairs": dataset.cross_instance_pairs,
+            "cross_inst_pairs": dataset.cross_inst_pairs,
             "cross_view_pairs": dataset.cross_view_pairs,
             "cross_pose_pairs": dataset.cross_pose_pairs,
         }[source]

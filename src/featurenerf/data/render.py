@@ -41,7 +41,7 @@ _ANNOTATIONS: dict[Kind, tuple[layout.AnnotationKind, ...]] = {
 
 
 @dataclass(frozen=True)
-class Settings:
+class RenderSettings:
     """What decides the files of each object, beside its mesh and its annotations."""
 
     synset: str
@@ -117,7 +117,7 @@ def render_meshes(
     Raises:
         InputError: the settings make no sense; an object is broken; ``out`` holds the category made otherwise.
     """
-    out, settings = Path(out), Settings(layout.SYNSETS.get(category, category), views, seed, size)
+    out, settings = Path(out), RenderSettings(layout.SYNSETS.get(category, category), views, seed, size)
     check_settings(views, seed, size)
     if not settings.synset.isalnum():
         raise InputError(f"{category!r} cannot be a category's name: take letters and digits")
@@ -178,7 +178,9 @@ def annotated_mesh(entry: MeshEntry, annotations: Sequence[Annotation] = ()) -> 
     return mesh
 
 
-def _render(out: Path, settings: Settings, skip_broken: bool, task: _Task) -> tuple[str, str | None, tuple[str, ...]]:
+def _render(
+    out: Path, settings: RenderSettings, skip_broken: bool, task: _Task
+) -> tuple[str, str | None, tuple[str, ...]]:
     """Writes one object's files; returns its id, what is wrong with it where it is skipped, and pictures it lacks."""
     object_id = task.entry.id
     try:
@@ -216,12 +218,14 @@ def _known(sources: Sequence[AnnotationSource], object_id: str) -> tuple[Annotat
     return tuple(annotation for annotation in found if annotation is not None)
 
 
-def _is_finished(out: Path, settings: Settings, task: _Task) -> bool:
+def _is_finished(out: Path, settings: RenderSettings, task: _Task) -> bool:
     files = layout.object_files(out, settings.synset, task.entry.id, settings.views, task.files)
     return all(path.exists() for path in reversed(files))
 
 
-def _described(settings: Settings, tasks: Sequence[_Task], sources: Sequence[AnnotationSource]) -> dict[str, object]:
+def _described(
+    settings: RenderSettings, tasks: Sequence[_Task], sources: Sequence[AnnotationSource]
+) -> dict[str, object]:
     """What is noted down in ``made``: a later call with anything else is refused."""
     digest = hashlib.sha256()
     for task in tasks:
@@ -264,7 +268,7 @@ def _write_attribution(out: Path, synset: str, tasks: Sequence[_Task]) -> None:
     layout.write_json(out / "attribution" / f"{synset}.json", about)
 
 
-def _with_pairs(split: Split, kinds: dict[str, frozenset[Kind]], settings: Settings) -> Split:
+def _with_pairs(split: Split, kinds: dict[str, frozenset[Kind]], settings: RenderSettings) -> Split:
     """Pairs among the test objects that have all annotations that any of them has; the flags say which they are."""
     known = frozenset[Kind]().union(*(kinds[name] for name in split.test))
     among = tuple(name for name in split.test if kinds[name] == known)

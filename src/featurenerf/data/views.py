@@ -147,7 +147,7 @@ class Dataset(Sequence[ObjectViews]):
         return layout.category_name(self.synset)
 
     @property
-    def cross_instance_pairs(self) -> tuple[InstancePair, ...]:
+    def cross_inst_pairs(self) -> tuple[InstancePair, ...]:
         return self.splits.cross_inst_pairs
 
     @property
