@@ -1,4 +1,4 @@
-"""Procedural objects with exact part labels and keypoints: one module a category."""
+"""Procedural objects with exact part labels and keypoints: one package a category."""
 
 from __future__ import annotations
 
