@@ -21,6 +21,8 @@ from featurenerf.outputs import write_atomically
 SHIPPED = Path(__file__).parent / "assets" / "checkpoints"
 DEFAULT = "chair-car"
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
+TEACHER = "teacher.safetensors"
+"""How the features are made of the teacher's, in the checkpoint of a trained model."""
 
 
 def load(

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 
 import torch.nn.functional as F
 from jaxtyping import Float
-from safetensors import SafetensorError
 from torch import Tensor
 
 from featurenerf.checkpoint import directory_of, read_config
@@ -57,12 +56,7 @@ class WordSearch:
             MissingExtraError: when the teacher's package is not installed.
         """
         directory = directory_of(checkpoint)
-        config = read_config(directory)
-        path = directory / "teacher.safetensors"
-        try:
-            projection = Projection.read(path)
-        except (OSError, KeyError, SafetensorError) as error:
-            raise InputError(f"{path} is missing or damaged ({error}): take a checkpoint that `train` wrote") from error
+        config, projection = read_config(directory), Projection.of_checkpoint(directory)
         return cls(load_teacher(teacher) if teacher else trained_with(config), projection)
 
     def scores(self, features: Float[Tensor, "*n k"], words: Sequence[str]) -> Float[Tensor, "*n w"]:

@@ -25,6 +25,7 @@ from featurenerf.training import loop
 from featurenerf.training.batches import make_batch
 from featurenerf.training.config import PRESETS, Budget, TrainConfig
 from featurenerf.training.loop import new_model, step_losses, train
+from featurenerf.training.projection import Projection
 from featurenerf.training.targets import TeacherTargets, fit_projection
 
 
@@ -227,6 +228,29 @@ def test_starting_from_a_checkpoint(tiny: Callable[..., TrainConfig], tmp_path: 
         new_model(replace(config, feature_dim=16))
     with pytest.raises(InputError, match="was trained with --symmetric"):
         new_model(replace(config, symmetric=False))
+
+
+def test_features_go_on_to_mean_what_they_meant(tiny: Callable[..., TrainConfig], tmp_path: Path) -> None:
+    first = train(tiny(steps=2))
+    path = first / "teacher.safetensors"
+    fitted = Projection.read(path)
+    replace(fitted, basis=-fitted.basis).write(path)  # as good, and not what would be fitted again
+    on = train(tiny(steps=2, start_from=str(first), out=tmp_path / "on"))
+    assert torch.equal(Projection.read(on / "teacher.safetensors").basis, -fitted.basis)
+
+    about = json.loads((first / "config.json").read_text())
+    about["teacher"]["weights"] = "of another teacher"
+    (first / "config.json").write_text(json.dumps(about))
+    anew = train(tiny(steps=2, start_from=str(first), out=tmp_path / "anew"))
+    assert torch.equal(Projection.read(anew / "teacher.safetensors").basis, fitted.basis)
+
+
+def test_a_damaged_projection_is_named(tiny: Callable[..., TrainConfig], tmp_path: Path) -> None:
+    first = train(tiny(steps=2))
+    (first / "teacher.safetensors").write_bytes(b"damaged")
+    with pytest.raises(InputError, match=r"teacher\.safetensors is missing or damaged"):
+        train(tiny(steps=2, start_from=str(first), out=tmp_path / "on"))
+    assert not (tmp_path / "on").exists()
 
 
 def test_semantics_are_trained_by_their_own_loss_and_train_nothing_else(objects: Dataset) -> None:

@@ -63,6 +63,9 @@ def train(config: TrainConfig) -> Path:
     else:
         optimizer = torch.optim.AdamW(trained, lr=budget.learning_rate, weight_decay=1e-4, fused=True)
     progress, projection = run.last_state(model, optimizer)
+    run.about["teacher"] = {"name": canonical(named), "weights": teacher.fingerprint()}
+    if projection is None and config.start_from is not None:
+        projection = known_projection(config.start_from, run.about["teacher"])
     cache = None
     if config.cache is not None:
         cache, projection = open_cache(config.cache, teacher, objects, config.feature_dim, budget.bf16, projection)
@@ -73,7 +76,6 @@ def train(config: TrainConfig) -> Path:
     run.start(progress["step"])
     targets = TeacherTargets(teacher, projection, device, budget.bf16, cache)
     held_out = TeacherTargets(teacher, projection, device, budget.bf16, cache)
-    run.about["teacher"] = {"name": canonical(named), "weights": teacher.fingerprint()}
     run.about["teacher_variance_explained"] = round(projection.explained, 4)
 
     total = budget.steps if budget.minutes is None else None
@@ -148,6 +150,16 @@ def new_model(config: TrainConfig) -> Model:
         model.net.backbone.load_state_dict(imagenet_weights())
         return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
     return PaperModel(PaperConfig(feature_dim=config.feature_dim))
+
+
+def known_projection(name: str, teacher: Mapping[str, str]) -> Projection | None:
+    """That of the features which a checkpoint tells, so that they go on to mean the same; None if of another teacher.
+
+    Raises:
+        InputError: when its file is missing or damaged.
+    """
+    folder = checkpoint.directory_of(name)
+    return Projection.of_checkpoint(folder) if checkpoint.read_config(folder).get("teacher") == teacher else None
 
 
 def step_losses(
@@ -250,7 +262,7 @@ class Run:
                 state.setdefault(int(index), {})[key] = value
             optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
             progress = json.loads((folder / "progress.json").read_text())
-            return progress, Projection.read(folder / "teacher.safetensors")
+            return progress, Projection.read(folder / checkpoint.TEACHER)
         except (OSError, ValueError, LookupError, RuntimeError, SafetensorError) as error:
             raise InputError(f"{folder} is damaged ({first_line(error)}): start again, with another --out") from error
 
@@ -270,7 +282,7 @@ class Run:
         tqdm.write(f"step {progress['step']}: " + ", ".join(f"{k} {v:.4g}" for k, v in scores.items()))
         about = {**self.about, **progress, "peak_memory_mib": peak_memory_mib(), "validation": scores}
         checkpoint.save(model, self.checkpoint, about)
-        write_atomically(self.checkpoint / "teacher.safetensors", projection.write)
+        write_atomically(self.checkpoint / checkpoint.TEACHER, projection.write)
         self._save_state(model, optimizer, progress, projection)
 
     def log(self, group: str, step: int, values: Mapping[str, float]) -> None:
@@ -309,7 +321,7 @@ class Run:
             for key, value in entry.items()
         }
         save_file(moments, new / "optimizer.safetensors")
-        projection.write(new / "teacher.safetensors")
+        projection.write(new / checkpoint.TEACHER)
         (new / "progress.json").write_text(json.dumps(dict(progress)))
         if now.is_dir():
             shutil.rmtree(old, ignore_errors=True)

@@ -7,8 +7,12 @@ from pathlib import Path
 
 import torch
 from jaxtyping import Float
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+
+from featurenerf.checkpoint import TEACHER
+from featurenerf.errors import InputError, first_line
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,21 @@ class Projection:
         return cls(
             tensors["mean"], tensors["basis"], tensors["scale"], float(tensors["explained"]), tensors.get("variances")
         )
+
+    @classmethod
+    def of_checkpoint(cls, folder: Path) -> Projection:
+        """That of the features which a trained model tells.
+
+        Raises:
+            InputError: when the checkpoint lacks the file, or it is damaged.
+        """
+        path = folder / TEACHER
+        try:
+            return cls.read(path)
+        except (OSError, KeyError, SafetensorError) as error:
+            raise InputError(
+                f"{path} is missing or damaged ({first_line(error)}): take a checkpoint that `train` wrote"
+            ) from error
 
     def to(self, device: torch.device) -> Projection:
         mean, basis, scale = (tensor.to(device) for tensor in (self.mean, self.basis, self.scale))

@@ -202,7 +202,10 @@ def open_cache(
         raise InputError(f"{folder} holds {held} components of a feature, not {components}: give another folder")
     projection = cache.projection.shortened(components)
     if fitted is not None and not torch.equal(fitted.basis, projection.basis):
-        raise InputError(f"{folder} has another projection than the run: resume without it, or give another folder")
+        raise InputError(
+            f"{folder} has another projection than the run, or the checkpoint that it starts from: leave --cache "
+            "out, or give another folder"
+        )
     return cache, projection
 
 

@@ -1,4 +1,4 @@
-"""The body below the belt."""
+"""The body below the windows, and what is shaped like it: a bed's walls, fenders, a spoiler."""
 
 from __future__ import annotations
 
@@ -7,14 +7,7 @@ from jaxtyping import Float
 
 from featurenerf.data.synthesis import materials
 from featurenerf.data.synthesis.car.plans import BODY, HOOD, Plan
-from featurenerf.data.synthesis.shapes import (
-    Assembly,
-    Surface,
-    box,
-    loft,
-    rounded_rectangle,
-    sweep,
-)
+from featurenerf.data.synthesis.shapes import Assembly, Surface, box, loft, rounded_rectangle, sweep
 
 
 def deck_height(plan: Plan, x: np.ndarray) -> np.ndarray:
@@ -199,3 +192,14 @@ def add_fenders(a: Assembly, plan: Plan) -> None:
         )
         size = np.stack([np.full(15, 0.17), 0.03 + 0.035 * np.sin(t)], -1)
         a.add_both(sweep(path, rounded_rectangle(2, 2, 0.8, 3), size, up=(1, 0, 0)), BODY, plan.paint)
+
+
+def add_spoiler(a: Assembly, rng: np.random.Generator, plan: Plan) -> None:
+    """A bar on two feet above the tail."""
+    x, z = -plan.length / 2 + 0.12, plan.tail + rng.uniform(0.1, 0.25)
+    a.add(box((0.22, plan.width * 0.82, 0.03), 0.012).move([x, 0, z]), BODY, plan.paint)
+    a.add_both(
+        box((0.12, 0.03, z - plan.tail + 0.08)).move([x + 0.03, plan.width * 0.3, (z + plan.tail) / 2 - 0.03]),
+        BODY,
+        plan.trim,
+    )

@@ -1,4 +1,4 @@
-"""Windows, pillars and roof, or what an open car has instead."""
+"""Cabins: windows, pillars and roofs, or an open one's windscreen and seats."""
 
 from __future__ import annotations
 
@@ -7,16 +7,7 @@ import numpy as np
 from featurenerf.data.synthesis import materials
 from featurenerf.data.synthesis.car.body import deck_height
 from featurenerf.data.synthesis.car.plans import BODY, ROOF, WINDOW, Plan
-from featurenerf.data.synthesis.shapes import (
-    Assembly,
-    Scalar,
-    box,
-    circle,
-    loft,
-    rotation,
-    sweep,
-    tube,
-)
+from featurenerf.data.synthesis.shapes import Assembly, Scalar, box, circle, loft, rotation, sweep, tube
 
 
 def add_cabin(a: Assembly, rng: np.random.Generator, plan: Plan) -> None:

@@ -1,4 +1,4 @@
-"""Wheels, lights, bumpers, mirrors, doors."""
+"""What is fitted to a body: wheels, lights, grille, bumpers, plates, mirrors, handles and stripes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from featurenerf.data.synthesis.shapes import (
 
 
 def add_wheels(a: Assembly, rng: np.random.Generator, plan: Plan) -> None:
-    """Tyres on rims of some kind, at both axles."""
+    """Four tyres on rims with spokes, discs or dishes."""
     r, w = plan.wheel, plan.tyre
     rim = r * rng.uniform(0.58, 0.74)
     rubber = materials.plain([rng.uniform(0.03, 0.09)] * 3, 0.08, 8)
@@ -129,7 +129,7 @@ def _lay(
     return patch
 
 
-def add_face(a: Assembly, rng: np.random.Generator, plan: Plan, body: Surface) -> None:
+def add_lights(a: Assembly, rng: np.random.Generator, plan: Plan, body: Surface) -> None:
     """Lights, grille, bumpers and plates."""
     half = plan.length / 2
     front_half, back_half = float(plan.half_width(half - 0.1)), float(plan.half_width(0.1 - half))
@@ -207,7 +207,7 @@ def add_face(a: Assembly, rng: np.random.Generator, plan: Plan, body: Surface) -
     a.keypoint(20, (half - 0.16, 0, plan.nose + 0.1), HOOD)
 
 
-def add_sides(a: Assembly, rng: np.random.Generator, plan: Plan, body: Surface) -> None:
+def add_mirrors(a: Assembly, rng: np.random.Generator, plan: Plan, body: Surface) -> None:
     """Mirrors, door seams, handles and stripes."""
     big = plan.family in ("bus", "van", "pickup", "suv")
     x = plan.cowl + (plan.roof_front - plan.cowl) * 0.35 - 0.05 if plan.family != "bus" else plan.cowl

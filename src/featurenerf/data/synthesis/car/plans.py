@@ -1,4 +1,4 @@
-"""What a car is of: its parts' names, its measures and its finishes."""
+"""Families of cars, and what an individual one measures and wears."""
 
 from __future__ import annotations
 
@@ -8,14 +8,9 @@ import numpy as np
 
 from featurenerf.data.synthesis import materials
 from featurenerf.data.synthesis.objects import Category
-from featurenerf.data.synthesis.shapes import (
-    Finish,
-    Scalar,
-)
+from featurenerf.data.synthesis.shapes import Finish, Scalar
 
 BODY, HOOD, ROOF, WHEEL, WINDOW, LIGHT = 1, 2, 3, 4, 5, 6
-
-
 _KEYPOINTS = (
     "wheel front left", "wheel front right", "wheel back left", "wheel back right",
     "headlight left", "headlight right", "taillight left", "taillight right",
@@ -66,8 +61,6 @@ _FAMILIES = {
     "classic": _Family(0.04, (3.6, 4.6), (1.48, 1.7), (1.42, 1.6), (0.3, 0.36), (0.16, 0.24), (0.88, 1.0),
                        (0.28, 0.36), (0.38, 0.45), (0.62, 0.7), (0.78, 0.84), (0.6, 0.8)),
 }  # fmt: skip
-
-
 CATEGORY = Category(
     name="car",
     synset="02958343",
@@ -108,6 +101,7 @@ class Plan:
     glass: Finish
 
     def half_width(self, x: np.ndarray | Scalar) -> np.ndarray | float:
+        """Half of the width at x: the ends are narrower."""
         u = 2 * x / self.length
         front = self.taper[0] * np.clip((u - 0.35) / 0.65, 0, 1) ** 2.5
         back = self.taper[1] * np.clip((-u - 0.35) / 0.65, 0, 1) ** 2.5
@@ -120,7 +114,7 @@ class Plan:
 
 
 def draw_plan(rng: np.random.Generator, family: str) -> Plan:
-    """Draw the measures and finishes of a car of a family."""
+    """A car's measures and finishes, drawn from its family's."""
     f = _FAMILIES[family]
     length, height, wheel = rng.uniform(*f.length), rng.uniform(*f.height), rng.uniform(*f.wheel)
     belt = max(rng.uniform(*f.belt), 2.12 * wheel + 0.06)
