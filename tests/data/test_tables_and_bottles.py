@@ -10,7 +10,9 @@ import pytest
 from featurenerf.data.synthesis import CATEGORIES, LabelledMesh
 from featurenerf.data.synthesis import bottle as bottles
 from featurenerf.data.synthesis import table as tables
-from featurenerf.data.synthesis.bottle import _angles, _rounded, _wall
+from featurenerf.data.synthesis.bottle import plans as bottle_plans
+from featurenerf.data.synthesis.bottle.walls import rounded, wall_angles, wall_of
+from featurenerf.data.synthesis.table import plans as table_plans
 
 MODULES = {"table": tables, "bottle": bottles}
 CASES = [(name, family, seed) for name in MODULES for family in CATEGORIES[name].families for seed in range(3)]
@@ -58,9 +60,9 @@ def test_a_table_stands_on_its_tips_and_ends_in_its_top(family: str, seed: int) 
         assert at["drawer left"][0] > 0
         assert at["drawer left"][2] < at["top centre"][2]
     parts = set(np.unique(mesh.face_parts))
-    assert {tables.TOP} <= parts
-    assert (tables.BENCH in parts) == (family == "picnic") == ("bench front centre" in at)
-    assert ("shelf centre" in at) == (tables.SHELF in parts)
+    assert {table_plans.TOP} <= parts
+    assert (table_plans.BENCH in parts) == (family == "picnic") == ("bench front centre" in at)
+    assert ("shelf centre" in at) == (table_plans.SHELF in parts)
 
 
 @pytest.mark.parametrize("family", CATEGORIES["bottle"].families)
@@ -72,9 +74,9 @@ def test_a_bottles_points_climb_from_its_bottom_to_its_cap(family: str, seed: in
     order = ["bottom left", "shoulder left", "neck foot left", "cap rim left"]
     heights = [at[name][2] for name in order if name in at]
     assert heights == sorted(heights)
-    assert ("neck foot front" in at) == (bottles.NECK in parts)
-    assert ("cap top centre" in at) == (bottles.CAP in parts)
-    assert ("handle top" in at) == (bottles.HANDLE in parts)
+    assert ("neck foot front" in at) == (bottle_plans.NECK in parts)
+    assert ("cap top centre" in at) == (bottle_plans.CAP in parts)
+    assert ("handle top" in at) == (bottle_plans.HANDLE in parts)
     if "cap top centre" in at:
         assert at["cap top centre"][2] > at["cap rim left"][2] - 1e-3
     if family == "jug":
@@ -86,11 +88,11 @@ def test_a_bottles_points_climb_from_its_bottom_to_its_cap(family: str, seed: in
 
 
 def test_a_wall_is_round_at_the_mouth_and_as_deep_as_asked() -> None:
-    profile = _rounded([(0.04, 0, 0), (0.05, 0, 0.002), (0.05, 0.12, 0.02), (0.012, 0.16, 0.01), (0.012, 0.2, 0)])
-    wall = _wall(profile, depth=0.03, power=4)
+    profile = rounded([(0.04, 0, 0), (0.05, 0, 0.002), (0.05, 0.12, 0.02), (0.012, 0.16, 0.01), (0.012, 0.2, 0)])
+    wall = wall_of(profile, depth=0.03, power=4)
     assert wall.height == pytest.approx(0.2, abs=1e-4)
     assert 0.1 < wall.shoulder < 0.14 < wall.foot < 0.17
-    body, mouth = wall.ring(_angles(), [0.06, 0.2])
+    body, mouth = wall.ring(wall_angles(), [0.06, 0.2])
     np.testing.assert_allclose(np.abs(body[:, :2]).max(axis=0), [0.03, 0.05], rtol=1e-6)
     np.testing.assert_allclose(np.linalg.norm(mouth[:, :2], axis=1), 0.012, rtol=1e-6)
     np.testing.assert_allclose(wall.at(90, 0.06, out=0.001), [0, 0.051, 0.06], atol=1e-9)
