@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -75,7 +76,8 @@ class EfficientNetLite0(nn.Module):
 
     def forward(self, pictures: Float[Tensor, "b 3 h w"], wanted: Sequence[int]) -> list[Tensor]:
         """Outputs of the blocks ``wanted`` for RGB pictures in [0, 1]."""
-        x = F.relu6(self.stem((pictures * 255 - 127) / 128), inplace=True)
+        x = pictures.contiguous(memory_format=torch.channels_last)  # convolutions are faster so on a CPU
+        x = F.relu6(self.stem((x * 255 - 127) / 128), inplace=True)
         found = {}
         for number, block in enumerate(self.blocks):
             x = block(x)
