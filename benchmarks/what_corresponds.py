@@ -20,15 +20,13 @@ from pathlib import Path
 from random import Random
 from typing import Annotated
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 import tyro
 from torch import Tensor
 from tqdm import tqdm
 
-from featurenerf.data import layout
-from featurenerf.data.make import unlike_pairs
+from featurenerf.data.pairs import unlike_objects
 from featurenerf.data.views import Dataset, open_dataset
 from featurenerf.evaluation import metrics
 from featurenerf.teachers import load_teacher
@@ -63,7 +61,7 @@ def main(config: Config) -> None:
     found: dict[str, dict[str, dict[str, float]]] = {}
     for category in config.category:
         dataset = open_dataset(config.data, category, "val")
-        pairs = unlike(dataset, config.data, config.pairs)
+        pairs = unlike(dataset, config.pairs)
         known = cache(lambda name, dataset=dataset: look(dataset, name, teacher))
         mean = torch.cat([known(source)[0].feature for source, _ in pairs[:10]]).mean(0)
         scores: dict[str, list[tuple[float | None, float | None]]] = {name: [] for name in distances(mean)}
@@ -83,12 +81,10 @@ def main(config: Config) -> None:
             print(f"{category:10s} {name:28s} " + "  ".join(f"{key} {value:.3f}" for key, value in row.items()))
 
 
-def unlike(dataset: Dataset, root: Path, number: int) -> list[tuple[str, str]]:
+def unlike(dataset: Dataset, number: int) -> list[tuple[str, str]]:
     """Objects that differ in family and proportion, as the pairs of test objects do."""
-    names = sorted(o.id for o in dataset)
-    families = layout.read_json(root / "made" / f"{dataset.synset}.json")["families"]
-    extents = np.stack([np.ptp(dataset[name].part_points()[0], axis=0) for name in names])
-    pairs = unlike_pairs(extents, [families[name] for name in names])
+    names, pairs = sorted(o.id for o in dataset), unlike_objects(dataset)
+    assert pairs is not None, f"{dataset.root} does not say of which family an object is"
     return [(names[a], names[b]) for a, b in Random(0).choices(pairs, k=number)]
 
 

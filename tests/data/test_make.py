@@ -12,6 +12,7 @@ from featurenerf.cli.data import main
 from featurenerf.data import layout, make
 from featurenerf.data.check import check_dataset
 from featurenerf.data.make import fixed_cameras, make_dataset, training_cameras
+from featurenerf.data.pairs import with_pairs
 from featurenerf.data.synthesis import CATEGORIES, generate
 from featurenerf.data.views import Dataset, open_dataset
 from featurenerf.errors import InputError
@@ -130,7 +131,7 @@ def test_split_and_pairs() -> None:
     def drawn(objects: int, views: int) -> layout.Split:
         recipe = make.Recipe("chair", objects, views)
         ids = [recipe.object_id(index) for index in range(objects)]
-        return make.with_pairs(make.split_objects(ids, recipe.generator(2)), views, recipe.generator)
+        return with_pairs(make.split_objects(ids, recipe.generator(2)), views, recipe.generator)
 
     split = drawn(200, 50)
     assert (len(split.train), len(split.val), len(split.test)) == (140, 20, 40)
@@ -150,26 +151,6 @@ def test_split_and_pairs() -> None:
     small = drawn(3, 2)
     assert (len(small.train), len(small.val), len(small.test)) == (1, 0, 2)
     assert len(set(small.cross_inst_pairs)) == len(small.cross_inst_pairs) == 4
-
-
-def test_pairs_differ_in_structure_and_proportion() -> None:
-    extents = np.array(
-        [[0.9, 0.3, 0.3], [0.7, 0.5, 0.5], [0.3, 0.3, 0.9], [0.3, 0.9, 0.3], [0.88, 0.3, 0.3], [0.5, 0.7, 0.5]]
-    )
-    families = ["a", "b", "b", "c", "c", "c"]
-    pairs = make.unlike_pairs(extents, families)
-    assert pairs == [(0, 2), (1, 3), (2, 0), (3, 0), (4, 2), (5, 0)]
-    assert make.unlike_pairs(extents[:2], ["a", "a"]) == [(0, 1), (1, 0)]  # of one family: there is no other
-    extents = np.random.default_rng(0).uniform(0.3, 0.9, (40, 3))
-    families = [str(number % 4) for number in range(40)]
-    pairs = make.unlike_pairs(extents, families)
-    assert len(pairs) == len(set(pairs)) == 40 * round(30 / 4)
-    for one in range(40):
-        far = {other: float(np.linalg.norm(extents[other] - extents[one])) for other in range(40)}
-        partners = [b for a, b in pairs if a == one]
-        others = [other for other in far if families[other] != families[one] and other not in partners]
-        assert all(families[one] != families[other] for other in partners)
-        assert min(far[other] for other in partners) >= max(far[other] for other in others) - 1e-4
 
 
 def test_the_made_pairs_are_unlike(tmp_path: Path) -> None:

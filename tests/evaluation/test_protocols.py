@@ -14,9 +14,9 @@ from torch import Tensor
 
 from featurenerf.cameras import Camera
 from featurenerf.errors import InputError
-from featurenerf.evaluation import METHODS, TASKS, Method, Pair, evaluate
+from featurenerf.evaluation import METHODS, Method, Pair, evaluate
 from featurenerf.evaluation.methods import FIELD_METHODS, Embedder, End, composite, point_directions
-from featurenerf.evaluation.protocols import draw_pairs, novel_view_pairs
+from featurenerf.evaluation.protocols import novel_view_pairs
 
 SIZE = 16
 CODES = 64  # a code is part + 8 * (keypoint id + 1)
@@ -318,16 +318,6 @@ def test_pairs_of_every_form() -> None:
 def test_an_unknown_task_is_named() -> None:
     with pytest.raises(InputError, match="'spair' is no task over pairs of a data set's objects: give one of 2d, view"):
         evaluate("spair", [Pair("a", 0, "b", 0)], {}.__getitem__)
-
-
-def test_drawn_pairs_are_the_same_each_time() -> None:
-    for name, different in (("2d", False), ("2d", True), ("view", False)):
-        pairs = draw_pairs(TASKS[name], ["a", "b", "c"], 5, different, number=30)
-        assert pairs == draw_pairs(TASKS[name], ["a", "b", "c"], 5, different, number=30)
-        assert len(pairs) == 30
-        assert all((p.source_id == p.target_id) == (name == "view") for p in pairs)
-        assert all((p.source_view != p.target_view) == (name == "view" or different) for p in pairs)
-    assert draw_pairs(TASKS["2d"], ["a"], 5) == []
 
 
 @pytest.mark.parametrize(

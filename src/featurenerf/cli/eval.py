@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ import tyro
 from featurenerf.checkpoint import directory_of, load, read_config
 from featurenerf.cli.arguments import read
 from featurenerf.data import layout
+from featurenerf.data.pairs import drawn_pairs
 from featurenerf.data.readers.spair import SpairImage, read_pairs
 from featurenerf.data.synthesis import CATEGORIES
 from featurenerf.data.views import Dataset, open_dataset
@@ -23,7 +24,7 @@ from featurenerf.devices import usable_device
 from featurenerf.errors import InputError
 from featurenerf.evaluation import TASKS, Evaluation, Method, Pair, evaluate, make_report, markdown_table, write_report
 from featurenerf.evaluation.methods import FIELD_METHODS
-from featurenerf.evaluation.protocols import TaskName, draw_pairs, novel_view_pairs
+from featurenerf.evaluation.protocols import TaskName, novel_view_pairs
 from featurenerf.evaluation.spair import evaluate_spair
 
 _OBJECTS_KEPT = 16  # an object's annotations are 1 to 3 MB
@@ -188,16 +189,11 @@ def _pairs(config: EvalConfig, dataset: Dataset) -> tuple[list[Pair], str]:
         source = f"view {', '.join(map(str, sources))} to all others"
     else:
         source = "cross_pose_pairs" if config.different_views and not task.one_object else task.pairs
-        listed: Sequence[Any] = {
-            "cross_inst_pairs": dataset.cross_inst_pairs,
-            "cross_view_pairs": dataset.cross_view_pairs,
-            "cross_pose_pairs": dataset.cross_pose_pairs,
-        }[source]
-        pairs = [Pair.from_record(vars(pair)) for pair in listed]
+        pairs = [Pair.from_record(vars(pair)) for pair in getattr(dataset, source)]
         pairs = [pair for pair in pairs if pair.source_id in inside and pair.target_id in inside]
         if not pairs and (config.split != "test" or not dataset.pairs_listed):  # split files pair up test objects only
-            views = min(len(views) for views in dataset)
-            pairs, source = draw_pairs(task, sorted(inside), views, config.different_views), "drawn, seed 0"
+            pairs = [Pair.from_record(vars(pair)) for pair in getattr(drawn_pairs(dataset), source)]
+            source = "drawn, seed 0"
     if not pairs:
         raise InputError(
             f"the split file of {dataset.category} has no {source} of {config.split} objects: "

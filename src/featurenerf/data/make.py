@@ -5,11 +5,10 @@ from __future__ import annotations
 import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import partial
-from itertools import permutations
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,24 +17,19 @@ from tqdm import tqdm
 
 from featurenerf.cameras import PICTURE_SIZE, Camera
 from featurenerf.data import layout
-from featurenerf.data.layout import InstancePair, ObjectRecord, PosePair, Split, ViewPair
+from featurenerf.data.layout import ObjectRecord, Split
 from featurenerf.data.mesh_renderer import Lighting, Scene, render_view
+from featurenerf.data.pairs import unlike_pairs, with_pairs
 from featurenerf.data.synthesis import CATEGORIES, family_of, generate
 from featurenerf.data.synthesis.objects import LabelledMesh
 from featurenerf.data.unpickle import read_npz
 from featurenerf.errors import InputError
 
-_A = TypeVar("_A")
-_B = TypeVar("_B")
-
 RENDERER_VERSION = 3
 """To be raised whenever the same object gives other files, or the same objects other pairs, than before."""
 PART_POINTS = KEYPOINT_CANDIDATES = 2048
-PAIRS = 1000
 CANDIDATE_DISTANCE = 0.01
 """No keypoint is further than this from the nearest of its candidates."""
-UNLIKE_SHARE = 0.25
-"""An object is paired with this share of the others: those whose proportions differ most from its own."""
 
 
 @dataclass(frozen=True)
@@ -241,7 +235,7 @@ def mapper(workers: int) -> Iterator:
         yield pool.imap_unordered
 
 
-# ---------------------------------------------------------------------- split and pairs
+# ---------------------------------------------------------------------- split
 
 
 def split_objects(ids: Sequence[str], generator: np.random.Generator) -> Split:
@@ -256,63 +250,6 @@ def split_objects(ids: Sequence[str], generator: np.random.Generator) -> Split:
     )
 
 
-def unlike_pairs(extents: Float[np.ndarray, "n 3"], families: Sequence[str]) -> list[tuple[int, int]]:
-    """Ordered pairs of objects that differ in structure and in proportion, so that one's places are not the other's.
-
-    An object's partners are of other families (of any, where there is only one), and of those the ``UNLIKE_SHARE``
-    whose extents are furthest from its own.
-
-    Args:
-        extents: of the objects' bounding boxes, whose diagonals are 1.
-    """
-    pairs = []
-    for one, family in enumerate(families):
-        every = [other for other in range(len(families)) if other != one]
-        others = [other for other in every if families[other] != family] or every
-        # rounded: objects are equally far away on every processor, or they are not
-        far = np.linalg.norm(extents[others] - extents[one], axis=1).round(4)
-        partners = np.argsort(-far, kind="stable")[: max(1, round(UNLIKE_SHARE * len(others)))]
-        pairs += [(one, others[int(partner)]) for partner in sorted(partners)]
-    return pairs
-
-
 def _extents(out: Path, synset: str, object_id: str) -> Float[np.ndarray, " 3"]:
     """Of the bounding box of an object's labelled points."""
     return np.ptp(read_npz(layout.annotation_file(out, "part_3d", synset, object_id), "pts"), axis=0)
-
-
-def with_pairs(
-    split: Split,
-    views: int,
-    generator: Callable[[int], np.random.Generator],
-    among: Sequence[tuple[int, int]] | None = None,
-) -> Split:
-    """A split with up to ``PAIRS`` pairs of each kind drawn among its test objects.
-
-    Args:
-        views: the number of views of each object.
-        generator: random numbers of streams 3, 4 and 5.
-        among: which test objects may be paired, source first; any two by default.
-    """
-    test = split.test
-    pairs = list(permutations(range(len(test)), 2)) if among is None else among
-    two_views = list(permutations(range(views), 2))
-    return replace(
-        split,
-        cross_inst_pairs=tuple(
-            InstancePair(test[a], test[b], view) for (a, b), view in _distinct(generator(3), pairs, range(views))
-        ),
-        cross_view_pairs=tuple(ViewPair(name, *pair) for name, pair in _distinct(generator(4), test, two_views)),
-        cross_pose_pairs=tuple(
-            PosePair(test[a], test[b], *pair) for (a, b), pair in _distinct(generator(5), pairs, two_views)
-        ),
-        valid_flags_for_test=dict.fromkeys(test, True),
-    )
-
-
-def _distinct(generator: np.random.Generator, first: Sequence[_A], second: Sequence[_B]) -> Iterator[tuple[_A, _B]]:
-    """Up to ``PAIRS`` different draws of one thing and another."""
-    total = len(first) * len(second)
-    for code in generator.choice(total, min(PAIRS, total), replace=False):
-        one, two = divmod(int(code), len(second))
-        yield first[one], second[two]

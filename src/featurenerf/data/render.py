@@ -29,9 +29,9 @@ from featurenerf.data.make import (
     record_object,
     split_objects,
     training_cameras,
-    with_pairs,
 )
 from featurenerf.data.mesh_files import read_mesh
+from featurenerf.data.pairs import with_pairs
 from featurenerf.errors import InputError
 
 _ANNOTATIONS: dict[Kind, tuple[layout.AnnotationKind, ...]] = {

@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from random import Random
 from typing import Any, Literal
 
 import torch
@@ -189,30 +188,6 @@ def evaluate(
         seconds=time.perf_counter() - start,
         seconds_per_picture=embedder.seconds_per_picture,
     )
-
-
-def draw_pairs(
-    task: Task, ids: Sequence[str], views: int, different_views: bool = False, number: int = 200, seed: int = 0
-) -> list[Pair]:
-    """Pairs among objects that no split file pairs up (those of a validation split): the same ones each time.
-
-    Args:
-        views: how many views every object has.
-        different_views: whether two objects are seen from different views rather than from the same one.
-    """
-    if views < 2 or len(ids) < (1 if task.one_object else 2):
-        return []
-    random = Random(seed)
-    pairs = []
-    for _ in range(number):
-        first, second = random.sample(range(views), 2)
-        if task.one_object:
-            name = random.choice(ids)
-            pairs.append(Pair(name, first, name, second))
-        else:
-            source, target = random.sample(ids, 2)
-            pairs.append(Pair(source, first, target, second if different_views else first))
-    return pairs
 
 
 def novel_view_pairs(views: Mapping[str, int], sources: Sequence[int]) -> list[Pair]:
