@@ -11,6 +11,7 @@ from featurenerf.data import layout
 from featurenerf.data.make import make_dataset
 from featurenerf.data.pairs import drawn_pairs, unlike_pairs
 from featurenerf.data.views import open_dataset
+from featurenerf.errors import InputError
 
 pytest.importorskip("embreex", reason="the extra 'data' is not installed")
 pytest.importorskip("trimesh", reason="the extra 'data' is not installed")
@@ -49,6 +50,19 @@ def test_drawn_pairs_are_the_same_each_time_and_unlike(tmp_path: Path) -> None:
     assert all(pair.src_view != pair.trg_view for pair in (*drawn.cross_pose_pairs, *drawn.cross_view_pairs))
     assert {pair.model_id for pair in drawn.cross_view_pairs} == names
 
-    (tmp_path / "made" / "03001627.json").unlink()  # of unknown families: any two
-    among = {(pair.src, pair.trg) for pair in drawn_pairs(open_dataset(tmp_path, "chair", "val")).cross_inst_pairs}
-    assert among == {(a, b) for a in names for b in names if a != b}
+    any_two = {(a, b) for a in names for b in names if a != b}
+    made = tmp_path / "made" / "03001627.json"
+    for content in ({}, {"families": {"another": "stool"}}):
+        layout.write_json(made, content)
+        assert {(pair.src, pair.trg) for pair in drawn_pairs(dataset).cross_inst_pairs} == any_two
+    made.unlink()
+    assert {(pair.src, pair.trg) for pair in drawn_pairs(dataset).cross_inst_pairs} == any_two
+    made.write_text("[]")
+    with pytest.raises(InputError, match="does not say what made the data"):
+        drawn_pairs(dataset)
+
+
+def test_a_single_object_has_pairs_of_views_alone(tmp_path: Path) -> None:
+    make_dataset(tmp_path, "chair", objects=8, views=3, size=16, workers=1, progress=False)
+    drawn = drawn_pairs(open_dataset(tmp_path, "chair", "val"))
+    assert (len(drawn.cross_inst_pairs), len(drawn.cross_pose_pairs), len(drawn.cross_view_pairs)) == (0, 0, 6)

@@ -60,7 +60,7 @@ class EvalConfig:
     splits: Path | None = None
     """The folder of the split files, if not the data set's own; of CO3D, a file of ``set_lists``."""
     split: Literal["train", "val", "test"] = "test"
-    """The objects to evaluate on. Pairs of the split file that leave it are left out."""
+    """The objects to evaluate on. Pairs of the split file that leave it are left out; if all do, others are drawn."""
     background: Literal["black", "white"] | None = None
     """What novel views are compared on; by default what the data set's protocol takes: white for SRN, else black."""
     skip_broken: bool = False
@@ -161,10 +161,10 @@ def mirror_of(dataset: Dataset) -> dict[int, int] | None:
 
     Other data sets of the same category number their keypoints otherwise, and do not say which mirror each other.
     """
-    path = dataset.root / "made" / f"{dataset.synset}.json"
-    if not path.is_file() or dataset.category not in CATEGORIES:
+    made = layout.read_made(dataset.root, dataset.synset)
+    if not made or dataset.category not in CATEGORIES:
         return None
-    known, made = CATEGORIES[dataset.category], layout.read_json(path)
+    known = CATEGORIES[dataset.category]
     if "annotations" in made and made.get("keypoint_names") != list(known.keypoint_names):  # of rendered meshes
         return None
     return dict(enumerate(known.mirror))
@@ -193,7 +193,7 @@ def _pairs(config: EvalConfig, dataset: Dataset) -> tuple[list[Pair], str]:
         pairs = [pair for pair in pairs if pair.source_id in inside and pair.target_id in inside]
         if not pairs and (config.split != "test" or not dataset.pairs_listed):  # split files pair up test objects only
             pairs = [Pair.from_record(vars(pair)) for pair in getattr(drawn_pairs(dataset), source)]
-            source = "drawn, seed 0"
+            source = "drawn, seed 0" if pairs else source  # there is none of a single object
     if not pairs:
         raise InputError(
             f"the split file of {dataset.category} has no {source} of {config.split} objects: "

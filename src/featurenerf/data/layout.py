@@ -204,6 +204,19 @@ def read_json(path: DataPath) -> Any:
         raise InputError(f"{path} cannot be read ({error}): make or download it again") from error
 
 
+def read_made(root: DataPath, synset: str) -> dict[str, Any]:
+    """What ``made/<synset>.json`` says of how a category was made; empty where there is none.
+
+    Raises:
+        InputError: when it cannot be read.
+    """
+    path = root / "made" / f"{synset}.json"
+    content = read_json(path) if path.is_file() else {}
+    if not isinstance(content, dict):
+        raise InputError(f"{path} does not say what made the data: make it again, or delete the file")
+    return content
+
+
 @dataclass(frozen=True)
 class InstancePair:
     """Two objects seen from the view of the same index: ``view`` of ``src``'s picture and of ``trg``'s."""

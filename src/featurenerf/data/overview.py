@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -192,17 +191,8 @@ def _splits(root: DataPath, category: str, splits_dir: Path | str | None) -> dic
 
 
 def _families(root: DataPath, synset: str) -> dict[str, int]:
-    families = _made(root, synset).get("families")
+    families = layout.read_made(root, synset).get("families")
     return dict(Counter(families.values()).most_common()) if isinstance(families, dict) else {}
-
-
-def _made(root: DataPath, synset: str) -> dict[str, Any]:
-    """What ``made/<synset>.json`` says; empty where there is none."""
-    path = root / "made" / f"{synset}.json"
-    content = layout.read_json(path) if path.is_file() else {}
-    if not isinstance(content, dict):
-        raise InputError(f"{path} does not say what made the data: make it again, or delete the file")
-    return content
 
 
 def _names(
@@ -210,7 +200,7 @@ def _names(
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Of part labels (from 0) and of keypoint ids: names in data that we make, numbers in other data."""
     dataset = next(iter(found.values()))
-    made = _made(root, dataset.synset)
+    made = layout.read_made(root, dataset.synset)
     if made.get("part_names") and made.get("keypoint_names"):  # rendered from meshes, annotated by hand
         return tuple(made["part_names"]), tuple(made["keypoint_names"])
     if made and "annotations" not in made and dataset.category in CATEGORIES:

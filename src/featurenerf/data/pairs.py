@@ -26,7 +26,7 @@ UNLIKE_SHARE = 0.25
 def drawn_pairs(dataset: Dataset, seed: int = 0) -> Split:
     """Pairs among a data set's objects that no split file pairs up (those of a validation split), as its test objects.
 
-    They are the same each time, and where families are known as unlike as ``featurenerf data make`` lets test pairs be.
+    They are the same each time; where the families are known, they are as unlike as ``featurenerf data make`` has them.
     """
     names, views = _names(dataset), min(len(views) for views in dataset)
     return with_pairs(
@@ -35,12 +35,10 @@ def drawn_pairs(dataset: Dataset, seed: int = 0) -> Split:
 
 
 def unlike_objects(dataset: Dataset) -> list[tuple[int, int]] | None:
-    """``unlike_pairs`` of the data set's objects in the order of their names; None if it tells no families."""
-    made = dataset.root / "made" / f"{dataset.synset}.json"
-    families = layout.read_json(made).get("families") if made.is_file() else None
-    if not families:
+    """``unlike_pairs`` of the data set's objects in the order of their names; None if not all families are known."""
+    families, names = layout.read_made(dataset.root, dataset.synset).get("families"), _names(dataset)
+    if not isinstance(families, dict) or not families.keys() >= set(names):
         return None
-    names = _names(dataset)
     extents = np.stack([np.ptp(dataset[name].part_points()[0], axis=0) for name in names])
     return unlike_pairs(extents, [families[name] for name in names])
 
