@@ -213,8 +213,10 @@ class Seen:
     colour: Float[Tensor, "b v n 3"]
     semantics: Float[Tensor, "b v n cs"]
 
-    def some(self, points: slice) -> Seen:
-        return Seen(self.latent[:, :, points], self.colour[:, :, points], self.semantics[:, :, points])
+    def split(self, n: int) -> list[Seen]:
+        """Of n points each."""
+        parts = (whole.split(n, 2) for whole in (self.latent, self.colour, self.semantics))
+        return [Seen(*part) for part in zip(*parts, strict=True)]
 
 
 class Head(nn.Module):
@@ -308,7 +310,7 @@ class FastField(Field):
                 seen, image = self._seen(here), None
             else:  # at once: a volume's gradient is then made once
                 both = self._seen(torch.cat([here, there], 1))
-                seen, image = both.some(slice(n)), both.some(slice(n, None))
+                seen, image = both.split(n)
             values.update(self.head(seen, image, self._mirrored, rest))
         return values
 
