@@ -76,7 +76,7 @@ class Budget:
 
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "fast": {
-        "quick": {"steps": 1500, "minutes": 10.0},
+        "quick": {"steps": 1500, "minutes": 10.0, "rays": 256},
         "full": {"steps": 9000, "views": 50},
     },
     "paper": {
