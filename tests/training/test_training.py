@@ -180,7 +180,9 @@ def test_bad_settings_leave_nothing(tiny: Callable[..., TrainConfig], changes: d
     assert not config.out.exists()
 
 
-@pytest.mark.parametrize("name", ["steps", "minutes", "learning_rate", "workers", "feature_dim", "seed"])
+@pytest.mark.parametrize(
+    "name", ["steps", "minutes", "learning_rate", "objects", "rays", "workers", "feature_dim", "seed"]
+)
 def test_senseless_numbers(tiny: Callable[..., TrainConfig], name: str) -> None:
     with pytest.raises(InputError, match=f"--{name.replace('_', '-')} is -1"):
         tiny(**{name: -1.0 if name in ("minutes", "learning_rate") else -1})

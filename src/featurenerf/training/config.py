@@ -91,6 +91,8 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     },
 }  # fmt: skip
 """Budgets by field and preset."""
+OVERRIDES = ("steps", "minutes", "learning_rate", "objects", "rays")
+"""What of a preset a ``TrainConfig`` may replace, by the same names."""
 
 
 @dataclass(frozen=True)
@@ -131,6 +133,10 @@ class TrainConfig:
     """Train for so many minutes instead of a number of steps."""
     learning_rate: float | None = None
     """Overrides the preset's (2e-3 for the fast field)."""
+    objects: int | None = None
+    """Objects in a step of a process; overrides the preset's (4)."""
+    rays: int | None = None
+    """Rays a field in a step; overrides the preset's (fast field: 256 in quick, 512 in full)."""
     workers: int = 2
     """Threads that read pictures."""
     processes: int = 1
@@ -141,7 +147,7 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if not self.category:
             raise InputError("name at least one category to train on: --category chair")
-        for name in ("steps", "minutes", "learning_rate"):
+        for name in OVERRIDES:
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise InputError(f"--{name.replace('_', '-')} is {value}: it must be positive")
@@ -159,9 +165,9 @@ class TrainConfig:
     def budget(self) -> Budget:
         settings = dict(PRESETS[self.field][self.preset])
         if self.steps is not None:
-            settings.update(steps=self.steps, minutes=None)
-        if self.minutes is not None:
-            settings["minutes"] = self.minutes
-        if self.learning_rate is not None:
-            settings["learning_rate"] = self.learning_rate
+            settings["minutes"] = None
+        for name in OVERRIDES:
+            value = getattr(self, name)
+            if value is not None:
+                settings[name] = value
         return Budget(**settings)
