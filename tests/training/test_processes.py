@@ -58,7 +58,7 @@ def test_two_processes_share_the_mean_of_their_gradients(tmp_path: Path) -> None
     assert one["mean"] == two["mean"] == 0.5
     assert (one["first"], two["first"]) == (True, False)
     assert one["size"] == 2
-    assert (one["worked"], two["worked"]) == ([4, 2], [1, 3])
+    assert (one["worked"], two["worked"]) == ([4, 2], [3, 1])
     for found in (one["doubled"], two["doubled"]):
         assert [x.tolist() for x in found] == [[[2.0, 2.0]] * n for n in (1, 4, 3, 2)]
 

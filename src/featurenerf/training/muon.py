@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import BFloat16, Float
 from torch import Tensor, nn
 
 from featurenerf.training.processes import ALONE, Processes
@@ -60,18 +60,29 @@ class Muon(torch.optim.AdamW):
         for parameter, direction in zip(trained, self.processes.each(orthogonalised, directions), strict=True):
             length = group["lr"] * group["size"] * max(direction.shape) ** 0.5
             parameter.mul_(1 - group["lr"] * group["weight_decay"])
-            parameter.sub_(direction.view_as(parameter), alpha=length)
+            kernel = _ordered_as(parameter, parameter)
+            kernel.sub_(direction.view(kernel.shape), alpha=length)
             parameter.grad = None
         super().step()
 
-    def _direction(self, parameter: Tensor, momentum: float) -> Float[Tensor, "m n"]:
+    def _direction(self, parameter: Tensor, momentum: float) -> BFloat16[Tensor, "m n"]:
         gradient, state = parameter.grad, self.state[parameter]
         assert gradient is not None
         if not state:
             state["momentum"] = torch.zeros_like(parameter)
             state["step"] = torch.zeros(())  # not used; AdamW does not load a state without it
         mean = state["momentum"].lerp_(gradient, 1 - momentum)
-        return gradient.lerp(mean, momentum).flatten(1)  # (out, in): Nesterov's look ahead
+        ahead = gradient.lerp_(mean, momentum)  # Nesterov's look ahead
+        return _ordered_as(parameter, ahead).flatten(1).bfloat16()
+
+
+def _ordered_as(parameter: Tensor, tensor: Tensor) -> Float[Tensor, "m *n"]:
+    """A view of a tensor whose axes after the first are ordered as the parameter's lie in memory.
+
+    A matrix's columns may be in any order, and this one needs no copy where channels are last.
+    """
+    inner = sorted(range(1, parameter.ndim), key=lambda axis: -parameter.stride(axis))
+    return tensor.permute(0, *inner)
 
 
 def muon_for(model: nn.Module, lr: float, processes: Processes) -> Muon:
@@ -86,16 +97,15 @@ def muon_for(model: nn.Module, lr: float, processes: Processes) -> Muon:
     return Muon(matrices, others, lr, processes=processes)
 
 
-def orthogonalised(matrix: Float[Tensor, "m n"]) -> Float[Tensor, "m n"]:
-    """About the nearest orthogonal matrix (singular values of 0.7 to 1.2), by a Newton-Schulz iteration in bfloat16.
+def orthogonalised(matrix: BFloat16[Tensor, "m n"]) -> BFloat16[Tensor, "m n"]:
+    """About the nearest orthogonal matrix (singular values of 0.7 to 1.2), by a Newton-Schulz iteration.
 
     Singular values of less than a hundredth of the norm come out smaller; zero stays zero.
     """
-    x = matrix.bfloat16()
-    if tall := len(x) > x.shape[1]:
-        x = x.mT
+    x = matrix.mT if (tall := len(matrix) > matrix.shape[1]) else matrix
     x = x / (x.norm() + 1e-7)
     for a, b, c in _COEFFICIENTS:
         square = x @ x.mT
-        x = a * x + (b * square + c * square @ square) @ x
-    return (x.mT if tall else x).to(matrix.dtype)
+        odd = torch.addmm(square, square, square, beta=b, alpha=c)  # b x^2 + c x^4
+        x = torch.addmm(x, odd, x, beta=a)
+    return x.mT if tall else x

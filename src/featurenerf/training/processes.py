@@ -50,23 +50,31 @@ class Processes:
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
         gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-        for gradient, total in zip(gradients, self._sum(gradients), strict=True):
-            gradient.copy_(total.view_as(gradient) / self.size)
+        together = torch.cat([_as_in_memory(gradient).flatten() for gradient in gradients])
+        dist.all_reduce(together)
+        together /= self.size
+        for gradient, mean in zip(gradients, together.split([g.numel() for g in gradients]), strict=True):
+            ordered = _as_in_memory(gradient)
+            ordered.copy_(mean.view_as(ordered))
 
     def each(self, work: Callable[[Tensor], Tensor], things: Sequence[Tensor]) -> list[Tensor]:
-        """What ``work``, which keeps shapes, makes of each of them: every process does a share, all get all."""
+        """What ``work``, which keeps shape and type, makes of each of them: every process does a share, all get all."""
         if self.size == 1:
             return [work(thing) for thing in things]
         order = sorted(range(len(things)), key=lambda index: -things[index].numel())
-        mine = set(order[self.rank :: self.size])
-        done = [work(thing) if index in mine else torch.zeros_like(thing) for index, thing in enumerate(things)]
-        return [part.view_as(thing) for part, thing in zip(self._sum(done), things, strict=True)]
-
-    def _sum(self, tensors: Sequence[Tensor]) -> list[Tensor]:
-        """Sums over the processes, flat, in one message."""
-        together = torch.cat([tensor.flatten() for tensor in tensors])
-        dist.all_reduce(together)
-        return list(together.split([tensor.numel() for tensor in tensors]))
+        shares = [order[rank :: self.size] for rank in range(self.size)]
+        lengths = [sum(things[index].numel() for index in share) for share in shares]
+        everyone = list(things[0].new_empty(self.size, max(lengths)))
+        own = torch.zeros_like(everyone[0])
+        if shares[self.rank]:
+            torch.cat([work(things[i]).flatten() for i in shares[self.rank]], out=own[: lengths[self.rank]])
+        dist.all_gather(everyone, own)
+        found = list(things)
+        for share, length, sent in zip(shares, lengths, everyone, strict=True):
+            parts = sent[:length].split([things[index].numel() for index in share])
+            for index, part in zip(share, parts, strict=True):
+                found[index] = part.view_as(things[index])
+        return found
 
     def agree(self, value: float, device: torch.device) -> float:
         """What the first process says."""
@@ -92,6 +100,11 @@ class Processes:
         if self.size > 1:
             dist.all_reduce(together)
         return dict(zip(values, (together / self.size).tolist(), strict=True))
+
+
+def _as_in_memory(tensor: Tensor) -> Tensor:
+    """A view whose axes are ordered as they lie in memory, so that nothing is moved when it is made flat."""
+    return tensor.permute(sorted(range(tensor.ndim), key=lambda axis: -tensor.stride(axis)))
 
 
 ALONE = Processes()
