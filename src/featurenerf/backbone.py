@@ -33,14 +33,18 @@ BLOCK_CHANNELS = tuple(channels for *_, channels, count in STAGES for _ in range
 
 
 class SameConv(nn.Conv2d):
-    """Convolution with TensorFlow's "SAME" padding of even sizes: the odd pixel goes to the right and bottom."""
+    """Convolution with TensorFlow's "SAME" padding of even sizes: the odd pixel goes to the right and bottom.
+
+    A kernel with a row and a column of zeros before it does the same with even padding, and copies no picture.
+    """
 
     def __init__(self, c_in: int, c_out: int, kernel: int, stride: int = 1, groups: int = 1) -> None:
-        super().__init__(c_in, c_out, kernel, stride, padding=(kernel - stride) // 2, groups=groups)
+        super().__init__(c_in, c_out, kernel, stride, padding=(kernel - stride + 1) // 2, groups=groups)
         self.odd = (kernel - stride) % 2
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d h2 w2"]:
-        return super().forward(F.pad(x, (0, self.odd, 0, self.odd)) if self.odd else x)
+        kernel = F.pad(self.weight, (self.odd, 0, self.odd, 0)) if self.odd else self.weight
+        return F.conv2d(x, kernel, self.bias, self.stride, self.padding, groups=self.groups)
 
 
 class MobileBlock(nn.Module):

@@ -154,9 +154,9 @@ class PictureNet(nn.Module):
     def forward(
         self, picture: Float[Tensor, "b 3 s s"]
     ) -> tuple[
-        Float[Tensor, "b d h w"], Float[Tensor, "b hv wv dv c"], Float[Tensor, "b h w cp"], Float[Tensor, "b hs ws cs"]
+        Float[Tensor, "b h w d"], Float[Tensor, "b hv wv dv c"], Float[Tensor, "b h w cp"], Float[Tensor, "b hs ws cs"]
     ]:
-        """Raw density (one channel a depth bin), latent volume, pixel latent, semantics."""
+        """Raw density, latent volume, pixel latent, semantics."""
         size, bins = picture.shape[-1], self.config.volume_bins
         steps = (torch.arange(size, device=picture.device, dtype=picture.dtype) + 0.5) / size * 2 - 1
         where = torch.stack(torch.meshgrid(steps, steps, indexing="ij")).expand(len(picture), 2, size, size)
@@ -170,12 +170,16 @@ class PictureNet(nn.Module):
         y4 = self.up4(x4 + _double(self.narrow4(y8)))  # (b, w4, s/4, s/4)
         y2 = self.up2(x2 + _double(self.narrow2(y4)))  # (b, w2, s/2, s/2)
         volume = self.to_volume(F.silu(y4)).permute(0, 2, 3, 1).unflatten(-1, (bins, -1))
-        detail, pixels = self.to_detail(F.silu(y2)).split([self.config.density_bins, self.config.pixel_channels], 1)
-        shape = self.to_shape(F.silu(y4)).flatten(2)  # (b, d/2, s/4 * s/4)
-        deeper = F.interpolate(shape.mT, self.config.density_bins, mode="linear", align_corners=False).mT
-        deeper = deeper.reshape(*deeper.shape[:2], *y4.shape[2:])  # (b, d, s/4, s/4)
-        density = _resize(deeper, detail.shape[-1]) + detail
-        return density, volume, pixels.permute(0, 2, 3, 1), semantics.permute(0, 2, 3, 1)
+        coarse = _resize(self._coarse_density(F.silu(y4)), size // 2)  # (b, d, s/2, s/2)
+        fine = self.to_detail(F.silu(y2)).permute(0, 2, 3, 1)
+        detail, pixels = fine.split([self.config.density_bins, self.config.pixel_channels], -1)
+        return coarse.permute(0, 2, 3, 1) + detail, volume, pixels, semantics.permute(0, 2, 3, 1)
+
+    def _coarse_density(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d h w"]:
+        """``to_shape``, interpolated between its depth bins: its weights are, which comes to the same."""
+        weights = torch.cat([self.to_shape.weight.flatten(1), self.to_shape.bias[:, None]], 1)  # (d/2, c + 1)
+        finer = F.interpolate(weights.T[None], self.config.density_bins, mode="linear", align_corners=False)[0].T
+        return F.conv2d(x, finer[:, :-1, None, None], finer[:, -1])
 
     def _known(self, picture: Float[Tensor, "b 3 s s"]) -> tuple[list[Tensor], Float[Tensor, "b cs hs ws"]]:
         """What the backbone says of the picture: to the U-Net at 1/4, 1/8 and 1/16 of it, and to descriptors."""
@@ -281,7 +285,7 @@ class FastField(Field):
     frustums: Camera  # (b, v) canonical cameras
     scale: Float[Tensor, "b v"]
     pictures: Float[Tensor, "bv 3 s s"]
-    density: Float[Tensor, "bv 1 d h w"]
+    density: Float[Tensor, "bv h w d"]
     volume: Float[Tensor, "bv hv wv dv c"]
     pixels: Float[Tensor, "bv h w cp"]
     semantics: Float[Tensor, "bv hs ws cs"]
@@ -297,10 +301,9 @@ class FastField(Field):
         there = None if self.mirror is None else self._grid(reflect(points, self.mirror))
         values: dict[str, Tensor] = {}
         if "density" in channels:
-            raw = _look_up(self.density, here)[..., 0].unflatten(0, self.scale.shape)  # (b, v, n)
+            raw = self._raw_density(here)
             if there is not None and not self.head.training:
-                image = _look_up(self.density, there)[..., 0].unflatten(0, self.scale.shape)
-                raw = raw.lerp(image, self._mirrored[:, None, None] / 2)
+                raw = raw.lerp(self._raw_density(there), self._mirrored[:, None, None] / 2)
             raw = raw.mean(1)  # (b, n)
             values["density"] = (density_activation(raw) * self.scale.mean(1, keepdim=True).to(raw.dtype)).unsqueeze(-1)
         rest = tuple(c for c in channels if c != "density")
@@ -326,9 +329,12 @@ class FastField(Field):
         grid = torch.cat([2 * xy / size - 1, 2 * (depth.unsqueeze(-1) - NEAR) / (FAR - NEAR) - 1], -1)  # (b, v, n, 3)
         return grid.flatten(0, 1)
 
+    def _raw_density(self, grid: Float[Tensor, "bv n 3"]) -> Float[Tensor, "b v n"]:
+        return _look_up(self.density.unsqueeze(1), grid.roll(1, -1))[..., 0].unflatten(0, self.scale.shape)
+
     def _seen(self, grid: Float[Tensor, "bv n 3"]) -> Seen:
         flat, dtype = grid[..., :2], self.head.output.weight.dtype
-        deep = multilinear(self.volume, grid.roll(1, -1))  # as it lies in memory: depth varies faster than x
+        deep = multilinear(self.volume, grid.roll(1, -1))
         latent = torch.cat([deep, multilinear(self.pixels, flat), grid.to(self.volume.dtype)], -1)
         semantics = multilinear(self.semantics, flat) if self.semantics.shape[-1] else latent[..., :0]
         found = (latent.to(dtype), _look_up(self.pictures, flat), semantics.to(dtype))
@@ -365,7 +371,7 @@ class FastModel(Model):
         flat = pictures.flatten(0, 1)
         density, volume, pixels, semantics = self.net(flat.contiguous(memory_format=torch.channels_last))
         exact: dict[str, Any] = {} if flat.dtype == torch.float64 else {"dtype": torch.float32}
-        density = density.unsqueeze(1).to(**exact)
+        density = density.to(**exact)
         field = FastField(
             source=cameras,
             sampling=Sampling(self.config.coarse_samples, shaded=self.config.shaded_samples, skip_below=1 / 512),
@@ -415,16 +421,16 @@ def density_activation(raw: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
 
 
 def occupied_box(
-    raw: Float[Tensor, "bv 1 d h w"], cameras: Camera, scale: Float[Tensor, "b v"], least: float = 0.5
+    raw: Float[Tensor, "bv h w d"], cameras: Camera, scale: Float[Tensor, "b v"], least: float = 0.5
 ) -> Float[Tensor, "b 2 3"]:
     """Box, in the world, around the cells of frustum volumes whose density is at least ``least``; with a cell's margin.
 
     Several views are fused by the mean of their raw numbers, so what is empty in all of them is empty.
     """
     b, v = scale.shape
-    d, h, w = raw.shape[2:]
+    h, w, d = raw.shape[1:]
     threshold = math.log(math.expm1(least / DENSITY_UNIT)) + DENSITY_SHIFT
-    filled = F.max_pool3d(raw, 3, 1, 1)[:, 0] > threshold  # (bv, d, h, w)
+    filled = F.max_pool3d(raw, 3, 1, 1) > threshold  # (bv, h, w, d)
     x = (torch.arange(w, device=raw.device) + 0.5) * cameras.width / w
     y = (torch.arange(h, device=raw.device) + 0.5) * cameras.height / h
     depth = NEAR + (torch.arange(d, device=raw.device) + 0.5) * (FAR - NEAR) / d
@@ -433,9 +439,9 @@ def occupied_box(
     low, high = [], []
     for view in range(b * v):
         i, j = divmod(view, v)
-        cell, row, column = filled[view].nonzero().unbind(-1)
+        row, column, cell = filled[view].nonzero().unbind(-1)
         if len(cell) == 0:
-            cell, row, column = (torch.zeros(1, dtype=torch.long, device=raw.device) for _ in range(3))
+            row, column, cell = (torch.zeros(1, dtype=torch.long, device=raw.device) for _ in range(3))
         points = origins[i, j, row, column] + directions[i, j, row, column] * depth[cell, None]
         low.append(points.amin(0) / scale[i, j])
         high.append(points.amax(0) / scale[i, j])
