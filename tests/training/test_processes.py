@@ -6,13 +6,16 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
-from featurenerf.training.processes import Processes
+from featurenerf.errors import InputError, MissingExtraError
+from featurenerf.training.config import TrainConfig
+from featurenerf.training.processes import Processes, companions
 
 WORKER = """
 import sys
@@ -75,7 +78,8 @@ def test_training_in_two_processes(data: Path, tmp_path: Path) -> None:
     about = json.loads((out / "checkpoint" / "config.json").read_text())
     assert about["processes"] == 2
     assert about["step"] == 1
-    again = subprocess.run([sys.executable, "-m", "featurenerf", *command, "--resume"], capture_output=True, text=True)
+    command += ["--processes", "1", "--resume"]
+    again = subprocess.run([sys.executable, "-m", "featurenerf", *command], capture_output=True, text=True)
     assert again.returncode == 2
     assert "other settings than this command (processes)" in again.stderr
 
@@ -97,3 +101,32 @@ def test_a_process_alone_keeps_its_gradients() -> None:
     assert alone.agree(0.5, torch.device("cpu")) == 0.5
     assert alone.mean({"loss": torch.tensor(3.0)})["loss"] == pytest.approx(3.0)
     assert alone.first
+
+
+@pytest.mark.parametrize(
+    ("code", "mine", "raised", "said"),
+    [
+        (2, RuntimeError("closed"), InputError, r"^a\.png is broken: make it again$"),  # met by the other alone
+        (1, RuntimeError("closed"), RuntimeError, "another process of this run ended: featurenerf train: a.png"),
+        (0, RuntimeError("closed"), RuntimeError, "^closed$"),
+        (2, InputError("b.png is broken"), InputError, "^b.png is broken$"),  # met by both
+        (2, MissingExtraError("tensorboard", "train"), MissingExtraError, r"featurenerf\[train\]"),
+    ],
+)
+def test_what_ended_another_process_is_said(code: int, mine: Exception, raised: type[Exception], said: str) -> None:
+    other = f"import sys; print('featurenerf train: a.png is broken: make it again', file=sys.stderr); sys.exit({code})"
+    before = dict(os.environ)
+    with pytest.raises(raised, match=said), companions(2, ["-c", other]):
+        raise mine
+    assert dict(os.environ) == before
+
+
+def test_how_many_processes_train(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = TrainConfig(data="data", category=("chair",), out=Path("run"))
+    monkeypatch.setattr(sys, "platform", "linux")
+    assert [config.processes_on(cores) for cores in (1, 2, 16)] == [1, 2, 2]
+    assert replace(config, device="cuda").processes_on(16) == 1
+    assert replace(config, field="paper").processes_on(16) == 1
+    assert replace(config, processes=3).processes_on(1) == 3
+    monkeypatch.setattr(sys, "platform", "win32")
+    assert config.processes_on(16) == 1

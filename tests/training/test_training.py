@@ -20,6 +20,7 @@ from featurenerf.cameras import Camera
 from featurenerf.data.views import Dataset
 from featurenerf.errors import InputError, MissingExtraError
 from featurenerf.fields import FastConfig, FastModel, PaperConfig, PaperModel
+from featurenerf.rendering import RayValues
 from featurenerf.teachers import load_teacher
 from featurenerf.training import loop
 from featurenerf.training.batches import make_batch
@@ -220,6 +221,22 @@ def test_a_step_of_one_picture(tiny: Callable[..., TrainConfig], monkeypatch: py
     monkeypatch.setitem(PRESETS["fast"]["quick"], "objects", 1)
     monkeypatch.setitem(PRESETS["fast"]["quick"], "source_views", 1)
     assert train(tiny(steps=2)).is_dir()
+
+
+def test_training_decodes_fewer_samples_than_rendering(
+    tiny: Callable[..., TrainConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoded, ray_losses = set(), loop.ray_losses
+
+    def listening(seen: RayValues, *others: torch.Tensor) -> dict[str, torch.Tensor]:
+        decoded.add(seen.weights.shape[-1])
+        return ray_losses(seen, *others)
+
+    monkeypatch.setattr(loop, "ray_losses", listening)
+    monkeypatch.setitem(PRESETS["fast"]["quick"], "shaded_samples", 3)
+    model = featurenerf.load(train(tiny(steps=1)))
+    assert decoded == {3}
+    assert model.config.shaded_samples == 4
 
 
 def test_starting_from_a_checkpoint(tiny: Callable[..., TrainConfig], tmp_path: Path) -> None:

@@ -177,7 +177,8 @@ class PictureNet(nn.Module):
 
     def _coarse_density(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d h w"]:
         """``to_shape``, interpolated between its depth bins: its weights are, which comes to the same."""
-        weights = torch.cat([self.to_shape.weight.flatten(1), self.to_shape.bias[:, None]], 1)  # (d/2, c + 1)
+        weight, bias = self.to_shape.parameters()
+        weights = torch.cat([weight.flatten(1), bias[:, None]], 1)  # (d/2, c + 1)
         finer = F.interpolate(weights.T[None], self.config.density_bins, mode="linear", align_corners=False)[0].T
         return F.conv2d(x, finer[:, :-1, None, None], finer[:, -1])
 

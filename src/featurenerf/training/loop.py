@@ -34,7 +34,7 @@ from featurenerf.training.config import Budget, TrainConfig
 from featurenerf.training.correspondence import correspondence_loss, correspondences
 from featurenerf.training.losses import hull_loss, place_loss, ray_losses, weighted
 from featurenerf.training.muon import muon_for
-from featurenerf.training.processes import Processes, join_processes
+from featurenerf.training.processes import ALONE, Processes, join_processes
 from featurenerf.training.targets import Projection, TeacherTargets, fit_projection, fit_semantics, open_cache
 
 CHANNELS = ("rgb", "feature", "coordinate", "descriptor")
@@ -170,7 +170,8 @@ def step_losses(
     feature, present = targets.of(batch)
     with torch.autocast(batch.pictures.device.type, torch.bfloat16, enabled=budget.bf16):
         field = model.encode_batch(batch.pictures.flatten(0, 1).unsqueeze(1), batch.cameras.reshape(o * v, 1))
-        field = replace(field, sampling=replace(field.sampling, skip_below=0.0))  # the losses want every ray
+        shaded = field.sampling.shaded and budget.shaded_samples
+        field = replace(field, sampling=replace(field.sampling, shaded=shaded, skip_below=0.0))  # all rays are wanted
         origins, directions, rgb, alpha, feature, present = (
             t.repeat_interleave(v, 0)
             for t in (batch.origins, batch.directions, batch.rgb, batch.alpha, feature, present)
@@ -275,9 +276,9 @@ class Run:
         targets: TeacherTargets,
         projection: Projection,
     ) -> None:
+        scores = validate(model, validation, targets, self.config.budget, self.processes)
         if not self.processes.first:
             return
-        scores = validate(model, validation, targets, self.config.budget)
         self.log("val", progress["step"], scores)
         tqdm.write(f"step {progress['step']}: " + ", ".join(f"{k} {v:.4g}" for k, v in scores.items()))
         about = {**self.about, **progress, "peak_memory_mib": peak_memory_mib(), "validation": scores}
@@ -331,17 +332,22 @@ class Run:
 
 
 @torch.no_grad()
-def validate(model: Model, objects: list[ObjectViews], targets: TeacherTargets, budget: Budget) -> dict[str, float]:
-    """Losses and PSNR on fixed rays of validation objects, without jitter."""
+def validate(
+    model: Model, objects: list[ObjectViews], targets: TeacherTargets, budget: Budget, processes: Processes = ALONE
+) -> dict[str, float]:
+    """Losses and PSNR on fixed rays of validation objects, without jitter; every process does a share."""
     model.eval()
-    sums: dict[str, float] = {}
-    for number in range(VALIDATION_BATCHES):
+    numbers = processes.share(range(VALIDATION_BATCHES))
+    part = 1 / VALIDATION_BATCHES if len(numbers) == VALIDATION_BATCHES else processes.size / VALIDATION_BATCHES
+    sums: dict[str, Tensor] = {}
+    for number in numbers:
         synset = objects[number * len(objects) // VALIDATION_BATCHES].synset
         batch = make_batch(objects, budget, np.random.default_rng([7, number]), _offset(model), synset)
         losses = step_losses(model, to_device(batch, model.device), targets, budget, seed=0, jitter=False)
         for name, value in losses.items():
-            sums[name] = sums.get(name, 0.0) + float(value) / VALIDATION_BATCHES
-    return {**sums, "psnr": _psnr(model, sums["rgb"])}
+            sums[name] = sums.get(name, value.new_zeros(())) + value * part
+    means = processes.mean(sums)
+    return {**means, "psnr": _psnr(model, means["rgb"])}
 
 
 def _objects(config: TrainConfig, split: str) -> list[ObjectViews]:

@@ -76,12 +76,12 @@ class Muon(torch.optim.AdamW):
         return _ordered_as(parameter, ahead).flatten(1).bfloat16()
 
 
-def _ordered_as(parameter: Tensor, tensor: Tensor) -> Float[Tensor, "m *n"]:
+def _ordered_as(parameter: Tensor, tensor: Tensor) -> Float[Tensor, "m ..."]:
     """A view of a tensor whose axes after the first are ordered as the parameter's lie in memory.
 
     A matrix's columns may be in any order, and this one needs no copy where channels are last.
     """
-    inner = sorted(range(1, parameter.ndim), key=lambda axis: -parameter.stride(axis))
+    inner = sorted(range(1, parameter.ndim), key=lambda axis: -parameter.stride()[axis])
     return tensor.permute(0, *inner)
 
 

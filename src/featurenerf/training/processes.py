@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -21,7 +21,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from featurenerf.errors import InputError
+from featurenerf.errors import InputError, MissingExtraError
 
 _T = TypeVar("_T")
 
@@ -104,7 +104,7 @@ class Processes:
 
 def _as_in_memory(tensor: Tensor) -> Tensor:
     """A view whose axes are ordered as they lie in memory, so that nothing is moved when it is made flat."""
-    return tensor.permute(sorted(range(tensor.ndim), key=lambda axis: -tensor.stride(axis)))
+    return tensor.permute(sorted(range(tensor.ndim), key=lambda axis: -tensor.stride()[axis]))
 
 
 ALONE = Processes()
@@ -122,7 +122,8 @@ def companions(count: int, arguments: Sequence[str]) -> Iterator[None]:
     torchrun started, or this, starts none.
 
     Raises:
-        RuntimeError: when one of them ends early; says what it said last.
+        InputError: when one of them met something wrong in what the user gave, such as a broken file of its share.
+        RuntimeError: when one of them ends early otherwise; says what it said last.
     """
     if count == 1 or "WORLD_SIZE" in os.environ:
         yield
@@ -142,12 +143,17 @@ def companions(count: int, arguments: Sequence[str]) -> Iterator[None]:
                 others.append(subprocess.Popen(command, env=own, stdout=subprocess.DEVNULL, stderr=file))
         try:
             yield
-        except InputError:  # which they met too
+        except (InputError, MissingExtraError):  # which they met too
             raise
         except Exception as error:
-            said = [log.read_text().strip() for log, other in zip(logs, others, strict=True) if other.poll()]
-            if said:
-                raise RuntimeError(f"another process of this run ended: {said[0][-1000:]}") from error
+            for log, other in zip(logs, others, strict=True):
+                with suppress(subprocess.TimeoutExpired):  # it goes on: the error is this process's own
+                    other.wait(5)
+                said = log.read_text().strip()
+                if other.returncode == 2:
+                    raise InputError(said.rpartition("featurenerf train: ")[2]) from error
+                if other.returncode:
+                    raise RuntimeError(f"another process of this run ended: {said[-1000:]}") from error
             raise
         finally:
             os.environ.clear()
