@@ -51,6 +51,11 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop, "fit_projection", functools.partial(fit_projection, pictures=16))
 
 
+def arguments(data: Path, out: Path) -> list[str]:
+    """Of a run by this process alone: another would not see that ``small`` is in place."""
+    return f"--data {data} --category chair --out {out} --feature-dim 4 --workers 1 --processes 1".split()
+
+
 @pytest.mark.parametrize("name", TEACHERS)
 def test_train(name: str, data: Path, tmp_path: Path, weights: Callable[[str], Path]) -> None:
     if name != "efficientnet-lite0":
@@ -58,7 +63,7 @@ def test_train(name: str, data: Path, tmp_path: Path, weights: Callable[[str], P
     size = 56 if TEACHERS[name].patch == 14 else 64
     out = tmp_path / "run"
     teacher = f"{name}@verify=no,size={size}:{weights(name)}"
-    main(f"--data {data} --category chair --out {out} --feature-dim 4 --workers 1 --teacher {teacher}".split())
+    main([*arguments(data, out), "--teacher", teacher])
     config = read_config(out / "checkpoint")
     assert config["step"] == 2
     assert config["teacher"]["name"].startswith(f"{name}@layers=")
@@ -74,8 +79,7 @@ def test_weights_that_changed_since(data: Path, tmp_path: Path, weights: Callabl
     """A checkpoint is not evaluated with another teacher of the same name."""
     path = tmp_path / "lite0.pth"
     path.write_bytes(weights("efficientnet-lite0").read_bytes())
-    arguments = f"--data {data} --category chair --out {tmp_path / 'run'} --feature-dim 4 --workers 1"
-    main([*arguments.split(), "--teacher", f"efficientnet-lite0@layers=5:{path}"])
+    main([*arguments(data, tmp_path / "run"), "--teacher", f"efficientnet-lite0@layers=5:{path}"])
     config = read_config(tmp_path / "run" / "checkpoint")
     changed = torch.load(path, weights_only=True)
     changed["_conv_stem.weight"] += 0.01

@@ -11,9 +11,13 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.distributed as dist
 from torch import nn
 
+from featurenerf.cli.train import main
 from featurenerf.errors import InputError, MissingExtraError
+from featurenerf.teachers import Teacher
+from featurenerf.training import loop
 from featurenerf.training.config import TrainConfig
 from featurenerf.training.processes import Processes, companions
 
@@ -82,6 +86,19 @@ def test_training_in_two_processes(data: Path, tmp_path: Path) -> None:
     again = subprocess.run([sys.executable, "-m", "featurenerf", *command], capture_output=True, text=True)
     assert again.returncode == 2
     assert "other settings than this command (processes)" in again.stderr
+
+
+def test_after_an_error_this_process_is_alone(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may go on, as a notebook does, and train again."""
+
+    def no_teacher(name: str) -> Teacher:
+        raise RuntimeError("no teacher today")
+
+    monkeypatch.setattr(loop, "load_teacher", no_teacher)
+    command = f"--data {data} --category chair --out {tmp_path / 'run'} --steps 1 --processes 2"
+    with pytest.raises(RuntimeError, match="no teacher today"):
+        main(command.split())
+    assert not dist.is_initialized()
 
 
 def test_objects_are_shared_out() -> None:

@@ -162,6 +162,8 @@ def companions(count: int, arguments: Sequence[str]) -> Iterator[None]:
             for other in others:
                 other.terminate()
                 other.wait()
+            if dist.is_initialized():  # an error kept the run from leaving it
+                dist.destroy_process_group()
 
 
 def join_processes(device: torch.device) -> tuple[Processes, torch.device]:
