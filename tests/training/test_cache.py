@@ -101,7 +101,7 @@ def test_only_the_objects_cells_are_stored(objects: Dataset, tmp_path: Path) -> 
     for views in objects:
         for view in range(len(views)):
             picture = views.picture(view)
-            given = torch.from_numpy(picture).permute(2, 0, 1)[None].float() / 255
+            given = torch.from_numpy(picture[None]).permute(0, 3, 1, 2).float() / 255
             kept = filled.cache[picture_key(picture)]
             assert torch.equal(kept, filled.maps(given)[0])
             cells += int(kept[-1].sum())

@@ -72,7 +72,7 @@ class Budget:
     optimizer: Literal["muon", "adamw"] = "muon"
     """Muon takes fewer steps (``training/muon.py``); the paper's field keeps to AdamW."""
     bf16: bool = True
-    """Run the networks in bfloat16 (weights stay float32)."""
+    """Run the networks in bfloat16 where the device has it (weights stay float32)."""
     validate_every: int = 200
     """Steps between validations, checkpoints and log lines."""
 

@@ -23,7 +23,7 @@ from featurenerf import checkpoint
 from featurenerf.backbone import imagenet_weights
 from featurenerf.data.layout import category_name
 from featurenerf.data.views import ObjectViews, open_dataset
-from featurenerf.devices import usable_device
+from featurenerf.devices import has_bfloat16, usable_device
 from featurenerf.errors import InputError, MissingExtraError, first_line
 from featurenerf.evaluation.report import peak_memory_mib
 from featurenerf.fields import FastConfig, FastModel, Model, PaperConfig, PaperModel
@@ -168,7 +168,8 @@ def step_losses(
     """Unweighted losses of a batch: every source picture becomes a field, every field sees its object's rays."""
     o, v = batch.pictures.shape[:2]
     feature, present = targets.of(batch)
-    with torch.autocast(batch.pictures.device.type, torch.bfloat16, enabled=budget.bf16):
+    device = batch.pictures.device
+    with torch.autocast(device.type, torch.bfloat16, enabled=budget.bf16 and has_bfloat16(device)):
         field = model.encode_batch(batch.pictures.flatten(0, 1).unsqueeze(1), batch.cameras.reshape(o * v, 1))
         shaded = field.sampling.shaded and budget.shaded_samples
         field = replace(field, sampling=replace(field.sampling, shaded=shaded, skip_below=0.0))  # all rays are wanted
@@ -176,7 +177,7 @@ def step_losses(
             t.repeat_interleave(v, 0)
             for t in (batch.origins, batch.directions, batch.rgb, batch.alpha, feature, present)
         )
-        generator = torch.Generator(batch.pictures.device).manual_seed(seed)
+        generator = torch.Generator(device).manual_seed(seed)
         near, far = batch.cameras.near, batch.cameras.far
         seen = field.render_rays(origins, directions, near, far, CHANNELS, jitter=jitter, generator=generator)
         points = batch.hull_points.repeat_interleave(v, 0)

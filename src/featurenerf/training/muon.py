@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
-from jaxtyping import BFloat16, Float
+from jaxtyping import Float
 from torch import Tensor, nn
 
+from featurenerf.devices import has_bfloat16
 from featurenerf.training.processes import ALONE, Processes
 
 LEAST_SIDE = 32
@@ -65,7 +66,7 @@ class Muon(torch.optim.AdamW):
             parameter.grad = None
         super().step()
 
-    def _direction(self, parameter: Tensor, momentum: float) -> BFloat16[Tensor, "m n"]:
+    def _direction(self, parameter: Tensor, momentum: float) -> Float[Tensor, "m n"]:
         gradient, state = parameter.grad, self.state[parameter]
         assert gradient is not None
         if not state:
@@ -73,7 +74,8 @@ class Muon(torch.optim.AdamW):
             state["step"] = torch.zeros(())  # not used; AdamW does not load a state without it
         mean = state["momentum"].lerp_(gradient, 1 - momentum)
         ahead = gradient.lerp_(mean, momentum)  # Nesterov's look ahead
-        return _ordered_as(parameter, ahead).flatten(1).bfloat16()
+        direction = _ordered_as(parameter, ahead).flatten(1)
+        return direction.bfloat16() if has_bfloat16(direction.device) else direction
 
 
 def _ordered_as(parameter: Tensor, tensor: Tensor) -> Float[Tensor, "m ..."]:
@@ -97,7 +99,7 @@ def muon_for(model: nn.Module, lr: float, processes: Processes) -> Muon:
     return Muon(matrices, others, lr, processes=processes)
 
 
-def orthogonalised(matrix: BFloat16[Tensor, "m n"]) -> BFloat16[Tensor, "m n"]:
+def orthogonalised(matrix: Float[Tensor, "m n"]) -> Float[Tensor, "m n"]:
     """About the nearest orthogonal matrix (singular values of 0.7 to 1.2), by a Newton-Schulz iteration.
 
     Singular values of less than a hundredth of the norm come out smaller; zero stays zero.

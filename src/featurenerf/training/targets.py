@@ -21,6 +21,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from featurenerf.data.views import ObjectViews
+from featurenerf.devices import has_bfloat16
 from featurenerf.errors import InputError
 from featurenerf.fields.fast import PictureNet
 from featurenerf.teachers import Teacher
@@ -45,7 +46,7 @@ class TeacherTargets:
         cache: FeatureCache | None = None,
     ) -> None:
         self.teacher, self.projection = teacher, projection.to(device)
-        self.device, self.bf16, self.cache = device, bf16, cache
+        self.device, self.bf16, self.cache = device, bf16 and has_bfloat16(device), cache
         self.kept = self.projection if cache is None else cache.projection.to(device)
         self._maps: dict[tuple[int, int], Cells] = {}
         self._keys: dict[tuple[int, int], str] = {}
