@@ -338,3 +338,14 @@ def test_bfloat16_where_the_device_has_it(there: bool, objects: Dataset, monkeyp
     sum(step_losses(model, batch, features, budget, seed=0).values(), torch.zeros(())).backward()
     optimizer.step()
     assert list(found.values()) == [{torch.bfloat16 if there else torch.float32}] * 3
+
+
+def test_a_device_without_bfloat16_is_named(
+    tiny: Callable[..., TrainConfig], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(loop, "has_bfloat16", lambda device: True)
+    train(tiny(steps=1))
+    assert "bfloat16" not in capsys.readouterr().out
+    monkeypatch.setattr(loop, "has_bfloat16", lambda device: False)
+    train(tiny(steps=1, out=tiny().out / "other"))
+    assert "this device has no bfloat16" in capsys.readouterr().out

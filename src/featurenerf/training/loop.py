@@ -74,6 +74,8 @@ def train(config: TrainConfig) -> Path:
     if isinstance(model, FastModel) and config.start_from is None and progress["step"] == 0:
         fit_semantics(model.net, objects)
     run.start(progress["step"])
+    if processes.first and budget.bf16 and not has_bfloat16(device):
+        tqdm.write("this device has no bfloat16: in float32 a step takes about four times as long, give more --minutes")
     targets = TeacherTargets(teacher, projection, device, budget.bf16, cache)
     held_out = TeacherTargets(teacher, projection, device, budget.bf16, cache)
     run.about["teacher_variance_explained"] = round(projection.explained, 4)
