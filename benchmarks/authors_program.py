@@ -103,12 +103,15 @@ def table(report: dict[str, Any]) -> str:
         memory.setdefault(key, []).append(r["peak_mib"])
         rays[key] = r["rays"]
 
+    def digits(value: float) -> str:
+        return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
     def cell(of: dict[tuple[str, str], list[float]], program: str, job: str) -> str:
         value = statistics.median(of[program, job])
-        text = f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+        text = digits(value)
         if program == "authors" or ("authors", job) not in of:
             return text
-        return f"{text} ({statistics.median(of['authors', job]) / value:.3g}x)"
+        return f"{text} ({digits(statistics.median(of['authors', job]) / value)}x)"
 
     def speed(program: str, job: str) -> str:
         return (
