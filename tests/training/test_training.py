@@ -80,6 +80,19 @@ def test_resume_after_a_kill(
     assert one["teacher_variance_explained"] == two["teacher_variance_explained"]
 
 
+def test_slow_steps_are_saved_by_the_clock(
+    tiny: Callable[..., TrainConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(PRESETS["fast"]["quick"], "validate_every", 1000)
+    straight = train(tiny(out=tmp_path / "straight", steps=6))
+    monkeypatch.setattr(loop, "SAVE_SECONDS", 0.0)
+    train_killed_at(monkeypatch, tiny(out=tmp_path / "killed", steps=6), 5)
+    saved = json.loads((tmp_path / "killed" / "resume" / "progress.json").read_text())
+    assert saved["step"] == 4
+    resumed = train(tiny(out=tmp_path / "killed", steps=6, resume=True))
+    assert_same(weights(straight.parent), weights(resumed.parent))
+
+
 @pytest.mark.parametrize("rename", [0, 1])
 def test_resume_after_a_kill_while_saving(
     tiny: Callable[..., TrainConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rename: int

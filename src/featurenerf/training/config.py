@@ -74,7 +74,7 @@ class Budget:
     bf16: bool = True
     """Run the networks in bfloat16 where the device has it (weights stay float32)."""
     validate_every: int = 200
-    """Steps between validations, checkpoints and log lines."""
+    """Steps between validations and checkpoints; there is one every five minutes at least."""
 
 
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {

@@ -39,6 +39,8 @@ from featurenerf.training.targets import Projection, TeacherTargets, fit_project
 
 CHANNELS = ("rgb", "feature", "coordinate", "descriptor")
 VALIDATION_BATCHES = 8
+SAVE_SECONDS = 300.0
+"""Where steps are slow, a run validates and saves when so much time has passed."""
 
 
 def train(config: TrainConfig) -> Path:
@@ -93,8 +95,9 @@ def train(config: TrainConfig) -> Path:
         stream = batches(
             processes.share(objects), budget, config.seed, progress["step"], config.workers, offset, processes.rank
         )
-        started = time.monotonic() - progress["seconds"]
-        while (done := processes.agree(_done(budget, progress["step"], time.monotonic() - started), device)) < 1:
+        started, saved = time.monotonic() - progress["seconds"], progress["seconds"]
+        now = processes.agree(time.monotonic() - started, device)
+        while (done := _done(budget, progress["step"], now)) < 1:
             step = progress["step"]
             for group in optimizer.param_groups:
                 group["lr"] = budget.learning_rate * min(1.0, (step + 1) / 100) * (0.02 + 0.98 * _cosine(done))
@@ -118,8 +121,10 @@ def train(config: TrainConfig) -> Path:
             rays = (step + 1) * processes.size * budget.objects * budget.source_views * budget.rays
             speed, left = rays / progress["seconds"], _minutes_left(budget, progress)
             bar.set_postfix_str(f"loss {values['loss']:.3f}, psnr {psnr:.1f}, {speed:.0f} rays/s, {left}")
-            if (step + 1) % budget.validate_every == 0:
+            if (step + 1) % budget.validate_every == 0 or now - saved > SAVE_SECONDS:
+                saved = now
                 run.validate_and_save(model, optimizer, progress, validation, held_out, projection)
+            now = processes.agree(time.monotonic() - started, device)
     run.validate_and_save(model, optimizer, progress, validation, held_out, projection)
     if cache is not None:
         cache.flush()
