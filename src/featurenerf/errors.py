@@ -1,5 +1,7 @@
 """The one exception that a user's input can cause."""
 
+from __future__ import annotations
+
 
 class InputError(ValueError):
     """Something given to featurenerf is wrong: a file, an array, a setting.
@@ -18,4 +20,9 @@ class MissingExtraError(ImportError):
     """A module was used whose optional dependency is not installed; the message names the extra to install."""
 
     def __init__(self, package: str, extra: str) -> None:
+        self._given = package, extra
         super().__init__(f"{package} is not installed; it comes with: pip install 'featurenerf[{extra}]'")
+
+    def __reduce__(self) -> tuple[type[MissingExtraError], tuple[str, str]]:
+        """So that one process can hand it to another; a pool of processes hangs on an error that cannot be handed."""
+        return type(self), self._given

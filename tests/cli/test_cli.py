@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import subprocess
 import sys
 from importlib.metadata import version
@@ -11,6 +12,7 @@ import pytest
 
 from featurenerf import cli
 from featurenerf.cli.arguments import postponed, read
+from featurenerf.data.make import make_dataset
 from featurenerf.errors import InputError, MissingExtraError
 
 
@@ -137,3 +139,18 @@ def test_a_command_is_parsed_before_it_works() -> None:
     assert done == []
     call_later()
     assert done == [3]
+
+
+def test_a_missing_extra_is_said_by_another_process() -> None:
+    """A pool hangs for good on an error that does not come back whole."""
+    error = MissingExtraError("embreex", "data")
+    again = pickle.loads(pickle.dumps(error))
+    assert type(again) is MissingExtraError
+    assert str(again) == str(error)
+
+
+def test_without_the_renderer_nothing_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "embreex.rtcore_scene", None)
+    with pytest.raises(MissingExtraError, match=r"featurenerf\[data\]"):
+        make_dataset(tmp_path / "out", "chair", objects=4, views=2, workers=2, progress=False)
+    assert not (tmp_path / "out").exists()

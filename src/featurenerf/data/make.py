@@ -18,7 +18,7 @@ from tqdm import tqdm
 from featurenerf.cameras import PICTURE_SIZE, Camera
 from featurenerf.data import layout
 from featurenerf.data.layout import ObjectRecord, Split
-from featurenerf.data.mesh_renderer import Lighting, Scene, render_view
+from featurenerf.data.mesh_renderer import Lighting, Scene, check_renderer, render_view
 from featurenerf.data.pairs import unlike_pairs, with_pairs
 from featurenerf.data.synthesis import CATEGORIES, family_of, generate
 from featurenerf.data.synthesis.objects import LabelledMesh
@@ -205,7 +205,9 @@ def claim(out: Path, synset: str, settings: dict[str, Any]) -> None:
 
     Raises:
         InputError: the category is there already, from other settings, another version or another source.
+        MissingExtraError: nothing can be rendered here.
     """
+    check_renderer()
     path, name = out / "made" / f"{synset}.json", layout.category_name(synset)
     if path.exists():
         made = layout.read_json(path)

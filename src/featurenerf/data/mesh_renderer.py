@@ -102,6 +102,14 @@ class Hits:
     distances: Float32[np.ndarray, " n"]
 
 
+def check_renderer() -> None:
+    """Raises MissingExtraError where embreex is not installed."""
+    try:
+        import embreex.rtcore_scene  # noqa: F401
+    except ImportError as error:
+        raise MissingExtraError("embreex", "data") from error
+
+
 class Scene:
     """A mesh ready for ray casting, under a light.
 
@@ -110,11 +118,10 @@ class Scene:
     """
 
     def __init__(self, mesh: LabelledMesh, lighting: Lighting | None = None) -> None:
-        try:
-            from embreex.mesh_construction import TriangleMesh
-            from embreex.rtcore_scene import EmbreeScene
-        except ImportError as error:
-            raise MissingExtraError("embreex", "data") from error
+        check_renderer()
+        from embreex.mesh_construction import TriangleMesh
+        from embreex.rtcore_scene import EmbreeScene
+
         self.mesh = mesh
         self.lighting = lighting or Lighting.default()
         self._embree: Any = EmbreeScene()
