@@ -334,7 +334,7 @@ def test_the_paper_field_trains(tiny: Callable[..., TrainConfig], monkeypatch: p
 
 @pytest.mark.parametrize("there", [True, False])
 def test_bfloat16_where_the_device_has_it(there: bool, objects: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Model, teacher and optimiser; a processor that imitates it takes seven times as long as in float32."""
+    """Model, teacher and optimiser."""
     for module in (loop, targets, muon):
         monkeypatch.setattr(module, "has_bfloat16", lambda device: there)
     found: dict[str, set[torch.dtype]] = {"model": set(), "teacher": set(), "muon": set()}
