@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +14,7 @@ import torch
 from featurenerf.cli.data import main
 from featurenerf.data import layout, make
 from featurenerf.data.check import check_dataset
-from featurenerf.data.make import fixed_cameras, make_dataset, training_cameras
+from featurenerf.data.make import fixed_cameras, make_dataset, mapper, training_cameras
 from featurenerf.data.pairs import with_pairs
 from featurenerf.data.synthesis import CATEGORIES, generate
 from featurenerf.data.views import Dataset, open_dataset
@@ -182,3 +185,18 @@ def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     with pytest.raises(InputError, match="1 problem"):
         main(["check", out])
     assert "001.png is missing" in capsys.readouterr().out
+
+
+def _killed(number: int) -> int:
+    if number == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
+def test_a_killed_worker_ends_the_work() -> None:
+    """It does not wait for good."""
+    with mapper(2) as mapped:
+        assert sorted(mapped(_killed, [0, 1, 3])) == [0, 1, 3]
+    with pytest.raises(InputError, match="one of 2 processes was killed"), mapper(2) as mapped:
+        list(mapped(_killed, range(4)))

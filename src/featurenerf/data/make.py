@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -229,12 +231,23 @@ def claim(out: Path, synset: str, settings: dict[str, Any]) -> None:
 
 @contextmanager
 def mapper(workers: int) -> Iterator:
-    """A function like ``map`` whose work is done by so many processes, in any order."""
+    """A function like ``map`` whose work is done by so many processes, in any order.
+
+    Raises:
+        InputError: a process was killed, as the system does that runs out of memory.
+    """
     if workers <= 1:
         yield map
         return
-    with multiprocessing.get_context("spawn").Pool(workers, torch.set_num_threads, (1,)) as pool:
-        yield pool.imap_unordered
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), torch.set_num_threads, (1,))
+    try:
+        yield lambda work, things: (done.result() for done in as_completed([pool.submit(work, it) for it in things]))
+    except BrokenProcessPool as error:
+        raise InputError(
+            f"one of {workers} processes was killed, perhaps for want of memory: give fewer --workers"
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 # ---------------------------------------------------------------------- split
