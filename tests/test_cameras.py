@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from featurenerf import Camera, InputError
+from unchecked import types_unchecked
 
 angles = st.tuples(st.floats(-180, 180), st.floats(-90, 90))
 
@@ -164,6 +165,23 @@ def test_resize_keeps_the_view() -> None:
     assert torch.allclose(camera.resize(64, 256).project(points)[0], camera.project(points)[0] * torch.tensor([0.5, 2]))
 
 
+def stretched(x: float, y: float, z: float) -> torch.Tensor:
+    """A pose whose camera axes have these lengths."""
+    return torch.diag(torch.tensor([x, y, z, 1.0]))
+
+
+def sheared(by: float) -> torch.Tensor:
+    pose = torch.eye(4)
+    pose[0, 1] = by
+    return pose
+
+
+def moved_by(x: float) -> torch.Tensor:
+    pose = torch.eye(4)
+    pose[0, 3] = x
+    return pose
+
+
 @pytest.mark.parametrize(
     ("change", "word"),
     [
@@ -172,9 +190,248 @@ def test_resize_keeps_the_view() -> None:
         ({"focal": -1.0}, "focal"),
         ({"near": 2.0}, "near"),
         ({"width": 0}, "pixels"),
+        ({"pose": moved_by(math.inf)}, "NaN or infinite"),
+        ({"pose": stretched(1.02, 1.0, 1.0)}, "not a rotation"),
+        ({"pose": stretched(1.0, 0.98, 1.0)}, "not a rotation"),  # shrunk counts as much as stretched
+        ({"pose": sheared(-0.02)}, "not a rotation"),
+        ({"pose": torch.stack([torch.eye(4), stretched(1.0, 1.0, 1.02)])}, "not a rotation"),  # one of a batch
+        ({"focal": 0.0}, "positive"),
+        ({"focal": (100.0, -1.0)}, "positive"),
+        ({"focal": (0.0, 100.0)}, "positive"),
+        ({"focal": (math.inf, 100.0)}, "positive"),
+        ({"principal": (4.0, math.nan)}, "principal"),
+        ({"principal": (math.inf, 4.0)}, "principal"),
+        ({"width": 8, "height": 0}, "8 x 0 pixels"),
+        ({"near": -0.1}, "near"),
+        ({"near": 1.8}, "near < far"),  # as far as far: there is nothing in between
     ],
 )
 def test_wrong_cameras_are_named(change: dict, word: str) -> None:
     given = {"pose": torch.eye(4), "focal": 100.0, "width": 8, "height": 8, "near": 0.8, "far": 1.8}
     with pytest.raises(InputError, match=word):
         Camera.from_pose(**{**given, **change})
+
+
+@pytest.mark.parametrize("shape", [(3, 4), (4, 3)])
+def test_poses_of_another_shape_are_named(shape: tuple[int, int]) -> None:
+    with (
+        types_unchecked(),
+        pytest.raises(InputError, match=rf"\(4, 4\) camera-to-world matrix, not \({shape[0]}, {shape[1]}\)"),
+    ):
+        Camera.from_pose(torch.eye(*shape), 100.0, 8, 8)
+
+
+def test_cameras_at_the_edge_of_what_is_allowed() -> None:
+    """Near may be 0, a picture may have one pixel, and rounding may stretch an axis by half a percent."""
+    one = Camera.from_pose(stretched(1.003, 0.997, 1.0), 1e-3, 1, 1, near=0, far=1e-3)
+    assert (one.width, one.height, one.near, one.far) == (1, 1, 0, 1e-3)
+
+
+def test_what_a_camera_is_unless_told() -> None:
+    """The canonical camera, and the scene between 0.8 and 1.8 whichever way a camera is made."""
+    camera = Camera.look_at()
+    assert (camera.width, camera.height, camera.near, camera.far) == (128, 128, 0.8, 1.8)
+    # 1.3 from the origin, 20 degrees above the ground, in front of the object
+    torch.testing.assert_close(camera.centre, torch.tensor([1.2216004, 0.0, 0.4446262]), atol=1e-6, rtol=0)
+    torch.testing.assert_close(camera.focal, torch.tensor([140.0139, 140.0139]), atol=1e-3, rtol=0)
+    bare = Camera(torch.eye(4), torch.tensor([50.0, 50.0]), torch.tensor([4.0, 2.0]), 8, 4)
+    posed = Camera.from_pose(torch.eye(4), 50.0, 8, 4)
+    opencv = Camera.from_opencv(torch.eye(3), torch.eye(4), 8, 4)
+    colmap = Camera.from_colmap((1, 0, 0, 0), (0, 0, 0), (50.0, 4.0, 2.0), 8, 4)
+    for made in (bare, posed, opencv, colmap):
+        assert (made.width, made.height, made.near, made.far) == (8, 4, 0.8, 1.8)
+
+
+def test_every_maker_takes_near_and_far() -> None:
+    for made in (
+        Camera.look_at(near=0.1, far=7.0),
+        Camera.from_pose(torch.eye(4), 50.0, 8, 4, 0.1, 7.0),
+        Camera.from_opencv(torch.eye(3), torch.eye(4), 8, 4, 0.1, 7.0),
+        Camera.from_colmap((1, 0, 0, 0), (0, 0, 0), (50.0, 4.0, 2.0), 8, 4, 0.1, 7.0),
+    ):
+        assert (made.near, made.far) == (0.1, 7.0)
+
+
+def test_look_at_stands_where_its_angles_say() -> None:
+    """Azimuth 90 is the object's left; 30 degrees up at distance 2 is 1 above the ground."""
+    camera = Camera.look_at(90, 30, distance=2)
+    half_root = math.sqrt(3) / 2
+    right, up, backward = (-1.0, 0.0, 0.0), (0.0, -0.5, half_root), (0.0, half_root, 0.5)
+    torch.testing.assert_close(camera.pose[:3, :3].T, torch.tensor([right, up, backward]), atol=1e-6, rtol=0)
+    torch.testing.assert_close(camera.pose[:, 3], torch.tensor([0.0, 2 * half_root, 1.0, 1.0]), atol=1e-6, rtol=0)
+    assert camera.pose[3, :3].tolist() == [0, 0, 0]
+    assert camera.pose.dtype == camera.focal.dtype == camera.principal.dtype == torch.float32
+    below = Camera.look_at(0, -30, distance=2)
+    assert below.centre[2].item() == pytest.approx(-1.0, abs=1e-6)
+
+
+def test_the_field_of_view_is_horizontal() -> None:
+    camera = Camera.look_at(width=100, height=40, fov=90)  # tan 45 degrees = 1: half the width
+    torch.testing.assert_close(camera.focal, torch.tensor([50.0, 50.0]))
+    assert camera.principal.tolist() == [50, 20]
+    assert (camera.width, camera.height) == (100, 40)
+
+
+def test_sequences_of_angles_are_a_batch() -> None:
+    camera = Camera.look_at(torch.tensor([[0.0], [90.0]]), [0.0, 90.0, -90.0], distance=1)
+    assert camera.batch_shape == (2, 3)
+    expected = torch.tensor([[[1.0, 0, 0], [0, 0, 1], [0, 0, -1]], [[0, 1, 0], [0, 0, 1], [0, 0, -1]]])
+    torch.testing.assert_close(camera.centre, expected, atol=1e-6, rtol=0)
+    assert camera.focal.shape == camera.principal.shape == (2, 3, 2)
+
+
+def test_from_pose_takes_one_focal_length_or_a_pair() -> None:
+    poses = torch.eye(4).expand(3, 4, 4)
+    one = Camera.from_pose(poses, 70, 8, 4)
+    assert one.focal.tolist() == [[70, 70]] * 3
+    assert one.principal.tolist() == [[4, 2]] * 3  # the picture's centre
+    pair = Camera.from_pose(poses, (70, 60), 8, 4, principal=(1, 3))
+    assert pair.focal.tolist() == [[70, 60]] * 3
+    assert pair.principal.tolist() == [[1, 3]] * 3
+    each = Camera.from_pose(poses, torch.tensor([[1.0, 2], [3, 4], [5, 6]]), 8, 4)
+    assert each.focal.tolist() == [[1, 2], [3, 4], [5, 6]]
+    nested = Camera.from_pose([[1, 0, 0, 5], [0, 1, 0, 6], [0, 0, 1, 7], [0, 0, 0, 1]], 70, 8, 4)
+    assert nested.centre.tolist() == [5, 6, 7]
+    assert nested.pose.dtype == torch.float32
+
+
+def test_opencv_numbers_have_their_places() -> None:
+    """Axes y and z turn round, the principal point moves by half a pixel, and the two focal lengths stay apart."""
+    K = torch.tensor([[70.0, 0.0, 3.0], [0.0, 60.0, 1.0], [0.0, 0.0, 1.0]])
+    camera = Camera.from_opencv(K, moved_by(5.0), 8, 4)
+    assert camera.focal.tolist() == [70, 60]
+    assert camera.principal.tolist() == [3.5, 1.5]
+    assert camera.pose.tolist() == [[1, 0, 0, 5], [0, -1, 0, 0], [0, 0, -1, 0], [0, 0, 0, 1]]
+    with pytest.raises(InputError, match=r"\(3, 3\) matrix, not \(2, 3\)"):
+        Camera.from_opencv(K[:2], torch.eye(4), 8, 4)
+
+
+def test_colmap_numbers_have_their_places() -> None:
+    """The textbook's rotation of the quaternion 1, 2, 3, 4, which need not be normalised."""
+    camera = Camera.from_colmap((1, 2, 3, 4), (1, 2, 3), (70, 60, 3, 1), 8, 4)
+    world_to_camera = torch.tensor([[-10.0, 2, 11], [10, -5, 10], [5, 14, 2]]) / 15
+    expected = world_to_camera.T * torch.tensor([1.0, -1, -1])
+    torch.testing.assert_close(camera.pose[:3, :3], expected, atol=1e-6, rtol=0)
+    torch.testing.assert_close(camera.centre, -torch.tensor([25.0, 34, 37]) / 15, atol=1e-6, rtol=0)
+    assert camera.pose[3].tolist() == [0, 0, 0, 1]
+    assert camera.focal.tolist() == [70, 60]
+    assert camera.principal.tolist() == [3, 1]
+    simple = Camera.from_colmap((1, 0, 0, 0), (0, 0, 0), (70, 3, 1), 8, 4)
+    assert simple.focal.tolist() == [70, 70]
+    assert simple.principal.tolist() == [3, 1]
+
+
+@pytest.mark.parametrize("params", [(70.0, 3.0), (70.0, 60.0, 3.0, 1.0, 0.1)])
+def test_colmap_cameras_of_other_models_are_refused(params: tuple[float, ...]) -> None:
+    with pytest.raises(InputError, match="undistort"):
+        Camera.from_colmap((1, 0, 0, 0), (0, 0, 0), params, 8, 4)
+
+
+def test_pictures_of_different_sizes_cannot_be_stacked() -> None:
+    for other in (Camera.look_at(width=64), Camera.look_at(height=64)):
+        with pytest.raises(InputError, match="different picture sizes"):
+            Camera.stack([Camera.look_at(), other])
+
+
+def numbered(count: int) -> Camera:
+    """Cameras that can be told apart by each of their numbers; near and far are not the usual ones."""
+    pose = torch.eye(4).repeat(count, 1, 1)
+    number = torch.arange(float(count))
+    pose[:, 0, 3] = number
+    focal, principal = torch.stack([number + 10, number + 20], -1), torch.stack([number + 30, number + 40], -1)
+    return Camera(pose, focal, principal, 8, 4, 0.1, 7.0)
+
+
+def told(camera: Camera) -> list:
+    """The numbers of a batch of cameras by which they are told apart."""
+    return torch.cat([camera.centre[..., :1], camera.focal, camera.principal], -1).tolist()
+
+
+def test_a_batch_is_indexed_stacked_and_reshaped_as_one() -> None:
+    six = numbered(6)
+    assert told(six[2]) == [2, 12, 22, 32, 42]
+    assert told(six[3:5]) == [[3, 13, 23, 33, 43], [4, 14, 24, 34, 44]]
+    square = six.reshape(2, 3)
+    assert square.batch_shape == (2, 3)
+    assert told(square[1, 0]) == [3, 13, 23, 33, 43]
+    stacked = Camera.stack([six[:2], six[2:4]])
+    assert stacked.batch_shape == (2, 2)
+    assert told(stacked[1, 0]) == [2, 12, 22, 32, 42]
+    assert told(Camera.stack([six[:2], six[2:4]], 1)[1, 0]) == [1, 11, 21, 31, 41]
+    assert told(six.to("cpu")) == told(six)
+    for made in (six[2], square, stacked, six.to("cpu"), six.resize(4, 4)):
+        assert (made.near, made.far) == (0.1, 7.0)
+
+
+def test_resize_scales_each_side_by_its_own_factor() -> None:
+    camera = numbered(1)[0].resize(16, 1)  # twice as wide, a quarter as high
+    assert (camera.width, camera.height) == (16, 1)
+    assert told(camera) == [0, 20, 5, 60, 10]
+
+
+def front_camera() -> Camera:
+    """At (1.3, 0, 0), looking at the origin: its right is +y, its up is +z, its back is +x."""
+    return Camera.look_at(0, 0, 8, 4)
+
+
+def test_points_move_to_camera_coordinates_and_directions_only_turn() -> None:
+    camera = front_camera()
+    given = torch.tensor([[0.3, 0.1, 0.2], [1.0, 2.0, 3.0]])
+    torch.testing.assert_close(camera.world_to_camera(given), torch.tensor([[0.1, 0.2, -1.0], [2.0, 3.0, -0.3]]))
+    torch.testing.assert_close(camera.rotate_to_camera(given), torch.tensor([[0.1, 0.2, 0.3], [2.0, 3.0, 1.0]]))
+
+
+def straight_camera() -> Camera:
+    """At the origin, axes as the world's: it looks along -z."""
+    return Camera.from_pose(torch.eye(4), (100, 50), 8, 4, principal=(4, 2))
+
+
+def test_projection_by_hand() -> None:
+    """x grows to the right and y downward; depth is the distance, negative behind the camera."""
+    points = torch.tensor([[0.2, 0.1, -2.0], [0.2, 0.1, 2.0]])
+    xy, depth = straight_camera().project(points)
+    torch.testing.assert_close(xy, torch.tensor([[14.0, -0.5], [-6.0, 4.5]]))
+    torch.testing.assert_close(depth, torch.tensor([2.0124612, -2.0124612]))  # the root of 4.05
+    torch.testing.assert_close(straight_camera().unproject(xy, depth), points)
+
+
+def test_a_point_in_the_cameras_own_plane_has_finite_pixels() -> None:
+    points = torch.tensor([[1.0, 0.0, 0.0], [0.0, -2.0, 0.0]])
+    points.requires_grad_()
+    xy, depth = straight_camera().project(points)
+    assert torch.isfinite(xy).all()
+    assert (xy[[0, 1], [0, 1]] > 1e6).all()  # far outside, on their own sides
+    torch.testing.assert_close(depth, torch.tensor([1.0, 2.0]))
+    near_it, _ = straight_camera().project(torch.tensor([[1e-6, 0.0, -1e-6]]))  # a micrometre ahead is not in it
+    torch.testing.assert_close(near_it, torch.tensor([[104.0, 2.0]]))
+
+
+def test_rays_by_hand() -> None:
+    """Through the centres of pixels, row by row, or through their corners with offset 0."""
+    camera = Camera.from_pose(moved_by(5.0), (2, 1), 3, 2)
+    assert camera.pixels().tolist() == [[[0.5, 0.5], [1.5, 0.5], [2.5, 0.5]], [[0.5, 1.5], [1.5, 1.5], [2.5, 1.5]]]
+    assert camera.pixels(0.0).tolist() == [[[0, 0], [1, 0], [2, 0]], [[0, 1], [1, 1], [2, 1]]]
+    origins, directions = camera.rays()
+    assert torch.equal(origins, torch.tensor([5.0, 0, 0]).expand(2, 3, 3))
+    # the first pixel is 1 left of and 0.5 above the principal point (1.5, 1): (-0.5, 0.5, -1), 1.5 ** 0.5 long
+    torch.testing.assert_close(directions[0, 0], torch.tensor([-0.4082483, 0.4082483, -0.8164966]))
+    torch.testing.assert_close(directions[1, 1], torch.tensor([0.0, -0.4472136, -0.8944272]))
+    corner = camera.rays(0.0)[1]
+    torch.testing.assert_close(corner[0, 0], torch.tensor([-0.4685213, 0.6246950, -0.6246950]))  # (-0.75, 1, -1)
+
+
+def test_rays_of_a_batch_have_its_shape() -> None:
+    cameras = Camera.look_at([0.0, 90.0], 0.0, 8, 4)
+    origins, directions = cameras.rays()
+    assert origins.shape == directions.shape == (2, 4, 8, 3)
+    torch.testing.assert_close(origins[1, 0, 0], torch.tensor([0.0, 1.3, 0.0]), atol=1e-6, rtol=0)
+    for i in range(2):
+        torch.testing.assert_close(directions[i], cameras[i].rays()[1])
+
+
+def test_double_precision_stays() -> None:
+    points = torch.tensor([[0.2, 0.1, -2.0]], dtype=torch.float64)
+    xy, depth = straight_camera().project(points)
+    assert xy.dtype == depth.dtype == torch.float64
+    assert straight_camera().unproject(xy, depth).dtype == torch.float64
+    torch.testing.assert_close(straight_camera().unproject(xy, depth), points, atol=1e-14, rtol=0)
