@@ -146,6 +146,7 @@ def test_a_batch_is_its_cameras() -> None:
     assert torch.equal(Camera.stack([cameras[i] for i in range(3)]).pose, cameras.pose)
     near, far = Camera.look_at(near=0.5, far=1.5), Camera.look_at(near=1.0, far=2.0)
     assert (Camera.stack([far, near]).near, Camera.stack([far, near]).far) == (0.5, 2.0)
+    assert (Camera.stack([near, far]).near, Camera.stack([near, far]).far) == (0.5, 2.0)
 
 
 def test_projection_is_exact_under_autocast() -> None:

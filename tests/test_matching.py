@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,7 +15,8 @@ from torch import Tensor
 from featurenerf import matching
 from featurenerf.cameras import Camera
 from featurenerf.errors import InputError
-from featurenerf.matching import match, nearest, normalise, transfer_keypoints, transfer_parts
+from featurenerf.matching import keypoint_pixels, match, nearest, normalise, transfer_keypoints, transfer_parts
+from unchecked import types_unchecked
 
 
 def random(*shape: int, seed: int = 0) -> Tensor:
@@ -75,6 +77,49 @@ def test_nearest_is_euclidean() -> None:
     assert score.tolist() == [-0.5]
 
 
+def test_nearest_is_exact_far_from_the_origin() -> None:
+    """By a difference of squares, a copy would be some way from its original."""
+    candidates = 100 + random(40, 3)
+    index, score = nearest(candidates, candidates)
+    assert torch.equal(index, torch.arange(40))
+    assert torch.equal(score, torch.zeros(40))
+
+
+def test_scores_by_hand() -> None:
+    """A right angle, 45 degrees and the opposite."""
+    query = torch.tensor([[0.0, 2.0]])
+    for candidate, expected in (([5.0, 0.0], 0.0), ([3.0, 3.0], 0.7071068), ([0.0, -0.1], -1.0)):
+        index, score = match(query, torch.tensor([candidate]))
+        assert index.tolist() == [0]
+        torch.testing.assert_close(score, torch.tensor([expected]))
+
+
+@pytest.mark.parametrize("rule", [match, nearest])
+def test_double_precision_stays_and_half_becomes_single(rule) -> None:
+    """In double precision the second candidate is better by 1e-10, which single precision does not see."""
+    query = torch.tensor([[1.0, 1e-9]], dtype=torch.float64)
+    candidates = torch.tensor([[1.0, 1e-5], [1.0, 1e-9]], dtype=torch.float64)
+    index, score = rule(query, candidates)
+    assert index.tolist() == [1]
+    assert score.dtype == torch.float64
+    assert rule(query.float(), candidates)[1].dtype == rule(query, candidates.float())[1].dtype == torch.float64
+    assert rule(query.float(), candidates)[0].tolist() == [1]
+    assert rule(query.float(), candidates.float())[1].dtype == torch.float32
+    assert rule(query.half(), candidates.half())[1].dtype == rule(query.half(), candidates.float())[1].dtype
+    assert rule(query.half(), candidates.half())[1].dtype == torch.float32
+
+
+def test_no_gradient_flows_through_a_score() -> None:
+    query = random(2, 3).requires_grad_()
+    assert not match(query, random(4, 3))[1].requires_grad
+    assert normalise(query).requires_grad
+
+
+def test_every_vector_of_a_batch_is_normalised() -> None:
+    unit = normalise(torch.tensor([[[3.0, 4.0], [0.0, -2.0]], [[0.0, 0.0], [2e-6, 0.0]]]))
+    assert unit.tolist() == [[[pytest.approx(0.6), pytest.approx(0.8)], [0, -1]], [[0, 0], [1, 0]]]
+
+
 def test_no_query_is_no_match() -> None:
     index, score = match(torch.zeros(0, 4), torch.ones(2, 4))
     assert index.shape == score.shape == (0,)
@@ -87,10 +132,19 @@ def test_no_query_is_no_match() -> None:
         (torch.ones(2, 3), torch.ones(0, 3), "no candidate"),
         (torch.full((2, 3), torch.nan), torch.ones(2, 3), "NaN"),
         (torch.ones(2, 3), torch.full((2, 3), torch.inf), "NaN"),
+        (torch.ones(2, 3), torch.tensor([[1.0, 1.0, 1.0], [1.0, torch.nan, 1.0]]), "NaN"),
+        (torch.tensor([[1.0, -torch.inf, 1.0]]), torch.ones(2, 3), "NaN"),
     ],
 )
 def test_what_cannot_be_matched_is_said(query: Tensor, candidates: Tensor, sentence: str) -> None:
     with pytest.raises(InputError, match=sentence):
+        match(query, candidates)
+
+
+@pytest.mark.parametrize("shapes", [((3,), (2, 3)), ((2, 3), (3,)), ((2, 2, 3), (2, 3)), ((2, 3), (2, 2, 3))])
+def test_only_tables_can_be_matched(shapes: tuple[tuple[int, ...], tuple[int, ...]]) -> None:
+    query, candidates = (torch.ones(shape) for shape in shapes)
+    with types_unchecked(), pytest.raises(InputError, match=re.escape(f"not {shapes[0]} and {shapes[1]}")):
         match(query, candidates)
 
 
@@ -103,11 +157,15 @@ class Painted:
 
     source: Camera
     codes: Tensor  # (H, W), 0 is empty
+    alpha: Tensor | None = None  # (H, W); None is 1 where there is a code
+    cameras: list[Camera] = field(default_factory=list)  # that pictures were asked of
 
     def render(self, camera: Camera, channels: Sequence[str] = ()) -> dict[str, Tensor]:
         assert camera.batch_shape == ()
+        self.cameras.append(camera)
         descriptor = 3.0 * torch.nn.functional.one_hot(self.codes, 40).float()
-        whole = {"descriptor": descriptor, "alpha": (self.codes > 0).float()[..., None]}
+        alpha = (self.codes > 0).float() if self.alpha is None else self.alpha
+        whole = {"descriptor": descriptor, "alpha": alpha[..., None]}
         return {name: whole[name] for name in channels}
 
     def query(self, points: Tensor, directions: Tensor | None = None, channels: Sequence[str] = ()) -> SimpleNamespace:
@@ -179,6 +237,75 @@ def test_parts_in_space(source: Painted, target: Painted) -> None:
     assert labels.tolist() == [6, 0, 5, 5]  # in space, label 0 is a label like another
 
 
+def test_a_pixel_is_the_objects_where_its_alpha_exceeds_a_half() -> None:
+    """Exactly 0.5 is not enough; neither for a keypoint's place nor for a label's."""
+    alpha = torch.tensor([0.0, 0.1, 0.5, 0.51, 1.0, 0.49]).expand(5, 6)
+    codes = torch.arange(1, 31).reshape(5, 6)
+    target = Painted(VIEWS, codes, alpha)
+    labelled = transfer_parts(Painted(VIEWS, codes), target, torch.ones(5, 6, dtype=torch.int64))
+    assert labelled.tolist() == [[0, 0, 0, 1, 1, 0]] * 5
+    xy, score = transfer_keypoints(Painted(VIEWS, codes), target, torch.tensor([[0.5, 0.5], [1.5, 0.5], [3.5, 0.5]]))
+    assert xy[2].tolist() == [3.5, 0.5]
+    assert set(xy[:2, 0].tolist()) <= {3.5, 4.5}
+    assert score.tolist() == [0, 0, 1]
+
+
+def test_pictures_are_asked_of_the_cameras_that_are_meant() -> None:
+    """Of those given, or of the first view of each field."""
+    codes = torch.ones(5, 6, dtype=torch.int64)
+    keypoints, labels = torch.ones(1, 2), torch.ones(5, 6, dtype=torch.int64)
+    here, there = (Camera.look_at(azimuth, width=6, height=5) for azimuth in (10.0, 20.0))
+    own = Camera.look_at([40.0, 50.0], width=6, height=5), Camera.look_at(torch.tensor([[60.0], [70.0]]), 0.0, 6, 5)
+    for transfer, what in ((transfer_keypoints, keypoints), (transfer_parts, labels)):
+        source, target = Painted(own[0], codes), Painted(own[1], codes)
+        transfer(source, target, what, here, there)
+        transfer(source, target, what)
+        assert [camera.pose.tolist() for camera in source.cameras] == [here.pose.tolist(), own[0].pose[0].tolist()]
+        assert [camera.pose.tolist() for camera in target.cameras] == [there.pose.tolist(), own[1].pose[0, 0].tolist()]
+
+
+def test_pictures_of_two_sizes() -> None:
+    """Keypoints and labels belong to the source's size, places and masks to the target's."""
+    source = Painted(Camera.look_at(width=6, height=5), torch.arange(30).reshape(5, 6))
+    target = Painted(Camera.look_at(width=3, height=2), torch.tensor([[7, 8, 9], [10, 11, 12]]))
+    assert transfer_keypoints(source, target, torch.tensor([[5.5, 1.5]]))[0].tolist() == [[1.5, 1.5]]  # code 11
+    labels = torch.arange(30).reshape(5, 6)
+    assert transfer_parts(source, target, labels).tolist() == [[7, 8, 9], [10, 11, 12]]
+    mask = torch.tensor([[0, 255, 0], [0, 0, -1]])  # a mask is true above 0
+    assert transfer_parts(source, target, labels, target_mask=mask).tolist() == [[0, 8, 0], [0, 0, 0]]
+
+
+def test_labels_below_1_are_none() -> None:
+    source = Painted(VIEWS, torch.arange(30).reshape(5, 6))
+    labels = torch.where(torch.arange(30) == 9, 4, -1).reshape(5, 6)
+    assert transfer_parts(source, source, labels.to(torch.int16)).flatten().tolist() == [0] + [4] * 29
+
+
+@pytest.mark.parametrize(
+    ("keypoint", "pixel"),
+    [((0.0, 0.0), (0, 0)), ((0.99, 1.0), (0, 1)), ((5.99, 4.99), (5, 4)), ((5.0, 4.0), (5, 4))],
+)
+def test_a_keypoint_lies_in_the_pixel_that_holds_it(keypoint: tuple[float, float], pixel: tuple[int, int]) -> None:
+    assert keypoint_pixels(torch.tensor([keypoint]), 6, 5).tolist() == [list(pixel)]
+
+
+@pytest.mark.parametrize("keypoint", [(6.0, 1.0), (1.0, 5.0), (-0.01, 1.0), (1.0, -0.01), (5.5, 5.5), (6.5, 4.5)])
+def test_a_keypoint_on_the_far_edge_or_beyond_lies_outside(keypoint: tuple[float, float]) -> None:
+    with pytest.raises(InputError, match=r"keypoint 1 at .* lies outside the picture of 6 x 5 pixels"):
+        keypoint_pixels(torch.tensor([(1.0, 1.0), keypoint, keypoint]), 6, 5)
+
+
+def test_points_in_space_may_be_integers_and_are_asked_for_some_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(matching, "_POINTS", 2)
+    source = Painted(VIEWS, torch.zeros(5, 6, dtype=torch.int64))
+    keypoints = torch.tensor([[0, 0, z] for z in (3, 1, 2)])
+    candidates = np.array([[9, 9, z] for z in (0, 1, 2, 3)])
+    xyz, score = transfer_keypoints(source, source, keypoints, candidates=candidates)
+    assert xyz.tolist() == [[9, 9, 3], [9, 9, 1], [9, 9, 2]]
+    assert xyz.dtype == torch.float32
+    assert score.tolist() == [1, 1, 1]
+
+
 EMPTY = Painted(VIEWS, torch.zeros(5, 6, dtype=torch.int64))
 FULL = Painted(VIEWS, torch.ones(5, 6, dtype=torch.int64))
 PIXELS, POINTS = torch.ones(3, 2), torch.ones(3, 3)
@@ -193,19 +320,47 @@ LABELS = torch.ones(5, 6, dtype=torch.int64)
         (lambda: transfer_keypoints(FULL, FULL, POINTS, candidates=POINTS[:0]), "no candidate"),
         (lambda: transfer_keypoints(FULL, FULL, PIXELS * 6), r"keypoint 0 at \(6.0, 6.0\) lies outside"),
         (lambda: transfer_keypoints(FULL, FULL, -PIXELS), "lies outside"),
+        (
+            lambda: transfer_keypoints(FULL, FULL, POINTS[:, :2], candidates=POINTS),
+            r"keypoints must be .* not \(3, 2\)",
+        ),
         (lambda: transfer_keypoints(FULL, FULL, PIXELS * torch.nan), "lies outside"),
         (lambda: transfer_keypoints(FULL, EMPTY, PIXELS), "shows no object"),
         (lambda: transfer_parts(FULL, FULL, LABELS[:4]), "labels must be"),
         (lambda: transfer_parts(FULL, FULL, LABELS.float()), "integers"),
+        (lambda: transfer_parts(FULL, FULL, LABELS * 1j), "integers"),
         (lambda: transfer_parts(FULL, FULL, LABELS * 0), "nothing to transfer"),
+        (lambda: transfer_parts(FULL, FULL, -LABELS), "nothing to transfer"),
+        (lambda: transfer_parts(FULL, FULL, LABELS.T), r"labels must be \(5, 6\)"),
         (lambda: transfer_parts(FULL, FULL, LABELS, target_mask=LABELS[:, :2]), "target_mask must be"),
         (lambda: transfer_parts(FULL, FULL, LABELS[0], source_points=POINTS), "give both"),
+        (lambda: transfer_parts(FULL, FULL, LABELS[0], target_points=POINTS), "give both"),
         (lambda: transfer_parts(FULL, FULL, LABELS[0], source_points=POINTS, target_points=POINTS), "labels must be"),
+        (lambda: transfer_parts(FULL, FULL, LABELS[:3, :1], source_points=POINTS, target_points=POINTS), r"\(3,\)"),
     ],
 )
 def test_what_cannot_be_transferred_is_said(call, sentence: str) -> None:
     with pytest.raises(InputError, match=sentence):
         call()
+
+
+@pytest.mark.parametrize(
+    ("call", "sentence"),
+    [
+        (lambda: transfer_keypoints(FULL, FULL, POINTS, candidates=PIXELS), "candidates"),
+        (lambda: transfer_keypoints(FULL, FULL, POINTS, candidates=POINTS[:, 0]), "candidates"),
+        (lambda: transfer_parts(FULL, FULL, LABELS[0], source_points=PIXELS, target_points=POINTS), "source_points"),
+        (lambda: transfer_parts(FULL, FULL, LABELS[0], source_points=POINTS, target_points=PIXELS), "target_points"),
+    ],
+)
+def test_points_that_are_no_points_of_the_world_are_named(call, sentence: str) -> None:
+    with types_unchecked(), pytest.raises(InputError, match=rf"{sentence} must be \(N, 3\) world points, not"):
+        call()
+
+
+def test_keypoints_that_are_no_table_are_named() -> None:
+    with types_unchecked(), pytest.raises(InputError, match=r"not \(2,\); for \(K, 3\) points give candidates="):
+        transfer_keypoints(FULL, FULL, PIXELS[0])
 
 
 def test_an_empty_mask_gives_no_label() -> None:
