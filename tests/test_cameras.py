@@ -430,9 +430,11 @@ def test_rays_of_a_batch_have_its_shape() -> None:
         torch.testing.assert_close(directions[i], cameras[i].rays()[1])
 
 
-def test_double_precision_stays() -> None:
-    points = torch.tensor([[0.2, 0.1, -2.0]], dtype=torch.float64)
-    xy, depth = straight_camera().project(points)
-    assert xy.dtype == depth.dtype == torch.float64
-    assert straight_camera().unproject(xy, depth).dtype == torch.float64
-    torch.testing.assert_close(straight_camera().unproject(xy, depth), points, atol=1e-14, rtol=0)
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-14), (torch.bfloat16, 0.02)])
+def test_what_is_computed_has_the_points_precision(dtype: torch.dtype, tolerance: float) -> None:
+    points = torch.tensor([[0.2, 0.1, -2.0]], dtype=dtype)
+    camera = straight_camera()
+    xy, depth = camera.project(points)
+    again = camera.unproject(xy, depth)
+    assert xy.dtype == depth.dtype == again.dtype == camera.rotate_to_camera(points).dtype == dtype
+    torch.testing.assert_close(again, points, atol=tolerance, rtol=0)

@@ -61,6 +61,86 @@ def test_where_nothing_fits_there_is_no_plane() -> None:
         assert torch.equal(reflect(points, planes), points)
 
 
+def test_the_plane_of_the_world_is_y_0() -> None:
+    assert world_plane(2, torch.device("cpu")).tolist() == [[0, 1, 0, 0]] * 2
+
+
+def test_mirror_images_by_hand() -> None:
+    """The plane 0.6 x + 0.8 y = 1, of which (1, 2, 3) is 1.2 away; another object has another plane, the third none."""
+    points = torch.tensor([1.0, 2.0, 3.0]).expand(3, 1, 3)
+    planes = torch.tensor([[0.6, 0.8, 0.0, -1.0], [0.0, 0.0, 1.0, 0.5], [0.0, 0.0, 0.0, 0.0]])
+    expected = torch.tensor([[[-0.44, 0.08, 3.0]], [[1.0, 2.0, -4.0]], [[1.0, 2.0, 3.0]]])
+    torch.testing.assert_close(reflect(points, planes), expected)
+    assert reflect(points.double(), planes).dtype == torch.float64
+    assert reflect(points.bfloat16(), planes).dtype == torch.bfloat16
+
+
+# The ends of three axes; the mean square of their distances from the origin is 1 / 6.
+ENDS = torch.tensor([[0.5, 0, 0], [-0.5, 0, 0], [0, 0.4, 0], [0, -0.4, 0], [0, 0, 0.3], [0, 0, -0.3]])[None]
+EQUAL = torch.ones(1, 6)
+
+
+def test_the_plane_is_where_y_is_0_in_the_objects_frame() -> None:
+    """Frame coordinates are (y + 0.1, -x + 0.2, z): y there is 0 where x is 0.2 in the world."""
+    coordinates = torch.stack([ENDS[..., 1] + 0.1, -ENDS[..., 0] + 0.2, ENDS[..., 2]], -1)
+    planes = fit_planes(ENDS + torch.tensor([3.0, 0, 0]), coordinates, EQUAL, False)
+    torch.testing.assert_close(planes, torch.tensor([[-1.0, 0.0, 0.0, 3.2]]))
+
+
+@pytest.mark.parametrize(("scale", "found"), [(1.19, True), (1.2, False), (0.81, True), (0.8, False)])
+def test_coordinates_may_miss_a_rigid_motion_by_0_08(scale: float, found: bool) -> None:
+    """Scaled by 1 + e about their middle, the points are missed by e times the root of 1 / 6: 0.078 or 0.082."""
+    planes = fit_planes(ENDS, ENDS * scale, EQUAL, False)
+    torch.testing.assert_close(planes, torch.tensor([[0.0, float(found), 0.0, 0.0]]))
+
+
+def test_a_point_counts_by_its_weight() -> None:
+    """Every point comes twice: once where it is, once 0.04 aside in y, of three times the weight."""
+    points = torch.cat([ENDS, ENDS], 1)
+    coordinates = torch.cat([ENDS, ENDS + torch.tensor([0.0, 0.04, 0.0])], 1)
+    weights = torch.cat([EQUAL, 3 * EQUAL], 1)
+    for scale in (1.0, 100.0, 1e-3):  # whatever the sum of the weights
+        planes = fit_planes(points, coordinates, weights * scale, False)
+        torch.testing.assert_close(planes, torch.tensor([[0.0, 1.0, 0.0, 0.03]]))
+    # so far aside, the points are missed by e times the root of 3 / 16: by 0.078 or 0.082
+    for aside, found in ((0.18, 1.0), (0.19, 0.0)):
+        coordinates = torch.cat([ENDS, ENDS + torch.tensor([0.0, 0.0, aside])], 1)
+        assert fit_planes(points, coordinates, weights, False)[0, 1].item() == pytest.approx(found, abs=1e-5)
+
+
+def test_the_motion_turns_and_never_mirrors() -> None:
+    assert not fit_planes(ENDS, ENDS * torch.tensor([1.0, -1.0, 1.0]), EQUAL, False).any()  # a mirror image: no motion
+    thin = ENDS * torch.tensor([1.0, 1.0, 0.1])  # what is thin may be mirrored: it is missed by 0.035
+    planes = fit_planes(thin, thin * torch.tensor([1.0, 1.0, -1.0]), EQUAL, False)
+    torch.testing.assert_close(planes, torch.tensor([[0.0, 1.0, 0.0, 0.0]]))
+
+
+def test_planes_within_30_degrees_of_the_worlds_are_the_worlds() -> None:
+    worlds = world_plane(1, torch.device("cpu"))
+    for degrees, is_worlds in ((29.0, True), (31.0, False), (151.0, True), (149.0, False), (-29.0, True)):
+        given = seen(turned(degrees), torch.zeros(3))
+        assert torch.equal(fit_planes(*given, in_world=True), worlds) == is_worlds
+        assert not torch.equal(fit_planes(*given, in_world=False), worlds)
+
+
+def test_each_object_of_a_batch_has_its_own_plane() -> None:
+    """The second is turned, the third fits nothing, the fourth is not seen."""
+    turned_about = torch.stack([ENDS[..., 1], -ENDS[..., 0], ENDS[..., 2]], -1)
+    coordinates = torch.cat([ENDS, turned_about, ENDS * 2, ENDS])
+    weights = torch.cat([EQUAL, EQUAL, EQUAL, 0 * EQUAL])
+    planes = fit_planes(ENDS.expand(4, 6, 3), coordinates, weights, True)
+    expected = torch.tensor([[0.0, 1, 0, 0], [-1, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]])
+    torch.testing.assert_close(planes, expected)
+
+
+@pytest.mark.parametrize("in_world", [True, False])
+def test_a_plane_has_the_points_precision_and_no_gradient(in_world: bool) -> None:
+    points = ENDS.bfloat16().requires_grad_()
+    planes = fit_planes(points, ENDS.bfloat16(), EQUAL.bfloat16(), in_world)
+    assert planes.dtype == torch.bfloat16
+    assert not planes.requires_grad
+
+
 @pytest.fixture(scope="module")
 def model() -> FastModel:
     return small_fast_model()
