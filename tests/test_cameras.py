@@ -359,6 +359,7 @@ def test_a_batch_is_indexed_stacked_and_reshaped_as_one() -> None:
     assert stacked.batch_shape == (2, 2)
     assert told(stacked[1, 0]) == [2, 12, 22, 32, 42]
     assert told(Camera.stack([six[:2], six[2:4]], 1)[1, 0]) == [1, 11, 21, 31, 41]
+    assert told(Camera.stack([six[2]])) == [[2, 12, 22, 32, 42]]
     assert told(six.to("cpu")) == told(six)
     for made in (six[2], square, stacked, six.to("cpu"), six.resize(4, 4)):
         assert (made.near, made.far) == (0.1, 7.0)
