@@ -262,3 +262,12 @@ def test_every_picture_of_a_batch_is_warped_by_its_own_camera() -> None:
     torch.testing.assert_close(out[2, :, :, :7], given[2, :, :, 1:], atol=1e-5, rtol=0)
     assert scale.tolist() == [1.0, 1.0, 0.5]
     torch.testing.assert_close(cameras.pose, FRONT.expand(3, 4, 4), atol=1e-6, rtol=0)
+
+
+def test_every_camera_of_a_batch_is_set_upright_by_itself() -> None:
+    angles, elevations = torch.tensor([10.0, 100.0, -60.0]), torch.tensor([0.0, 40.0, -70.0])
+    given = Camera.look_at(angles, elevations, 8, 8, distance=4, fov=90)
+    target, scale = canonical_cameras(given, SMALL)
+    expected = Camera.look_at(angles, elevations, 8, 8, distance=2, fov=90)
+    torch.testing.assert_close(target.pose, expected.pose, atol=1e-5, rtol=0)
+    torch.testing.assert_close(scale, torch.full((3,), 0.5))
