@@ -73,6 +73,15 @@ def test_enlarging_is_bicubic_and_clamped_to_0_and_1() -> None:
     assert resample(1 - 2 * picture, WHOLE, 16).max() == 1  # beside a dark column it would be 1.1
 
 
+def test_shrinking_is_bicubic_too() -> None:
+    """To half: Keys's kernel of parameter -0.5, twice as wide, at 0.25 and 0.75 of its unit from one bright column."""
+    picture = torch.zeros(1, 16, 16)
+    picture[..., 8] = 1
+    expected = torch.zeros(8)
+    expected[4], expected[3] = 0.8671875 / 2, 0.2265625 / 2
+    torch.testing.assert_close(resample(picture, Square(0.0, 0.0, 16.0), 8)[0, 4], expected, atol=1e-5, rtol=0)
+
+
 @pytest.mark.parametrize("axis", [-1, -2])
 def test_shrinking_does_not_alias(axis: int) -> None:
     """Every third pixel of stripes one pixel wide would be stripes again."""

@@ -151,13 +151,13 @@ def test_every_kind_of_picture_becomes_colours(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("kind", "name"), [(np.uint16, "a.png"), (np.int32, "a.tif")])
 def test_sixteen_bits_become_eight(tmp_path: Path, kind: type, name: str) -> None:
     """65535 is white; what a picture of whole numbers holds beyond is cut off."""
-    values = np.array([[0, 257, 51 * 257, 65535]], kind)
+    values = np.array([[0, 257, 51 * 257, 65280, 65535]], kind)
     image = Image.fromarray(values)
     image.save(tmp_path / name)
     for given in (image, tmp_path / name):
         made = to_tensor(given)
-        assert made.shape == (3, 1, 4)
-        torch.testing.assert_close(made[0], torch.tensor([[0.0, 1 / 255, 0.2, 1.0]]))
+        assert made.shape == (3, 1, 5)
+        torch.testing.assert_close(made[0], torch.tensor([[0.0, 1 / 255, 0.2, 254 / 255, 1.0]]))
     if kind is np.int32:
         assert to_tensor(Image.fromarray(np.array([[-70000, 70000]], kind)))[0].tolist() == [[0, 1]]
 
