@@ -169,6 +169,7 @@ class Painted:
         return {name: whole[name] for name in channels}
 
     def query(self, points: Tensor, directions: Tensor | None = None, channels: Sequence[str] = ()) -> SimpleNamespace:
+        assert channels == ("descriptor",)  # nothing else is worth its while
         return SimpleNamespace(descriptor=torch.nn.functional.one_hot((points[:, 2] * 10).round().long(), 40).float())
 
 
@@ -304,6 +305,7 @@ def test_points_in_space_may_be_integers_and_are_asked_for_some_at_a_time(monkey
     assert xyz.tolist() == [[9, 9, 3], [9, 9, 1], [9, 9, 2]]
     assert xyz.dtype == torch.float32
     assert score.tolist() == [1, 1, 1]
+    assert transfer_keypoints(source, source, keypoints, candidates=candidates.astype(float))[0].dtype == torch.float64
 
 
 EMPTY = Painted(VIEWS, torch.zeros(5, 6, dtype=torch.int64))
@@ -320,6 +322,7 @@ LABELS = torch.ones(5, 6, dtype=torch.int64)
         (lambda: transfer_keypoints(FULL, FULL, POINTS, candidates=POINTS[:0]), "no candidate"),
         (lambda: transfer_keypoints(FULL, FULL, PIXELS * 6), r"keypoint 0 at \(6.0, 6.0\) lies outside"),
         (lambda: transfer_keypoints(FULL, FULL, -PIXELS), "lies outside"),
+        (lambda: transfer_keypoints(FULL, FULL, PIXELS * torch.tensor([1.0, 5.5])), r"\(1.0, 5.5\) lies outside"),
         (
             lambda: transfer_keypoints(FULL, FULL, POINTS[:, :2], candidates=POINTS),
             r"keypoints must be .* not \(3, 2\)",
