@@ -315,6 +315,7 @@ def test_contradictory_settings(change: dict[str, object], message: str) -> None
         {"size": 32},
         {"convention": "authors", "size": None},
         {"size": None},
+        {"frequency": 0.5, "depth_std": 0.5},
     ],
 )
 def test_settings_at_their_bounds(change: dict[str, object]) -> None:
