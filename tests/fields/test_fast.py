@@ -596,6 +596,20 @@ def test_a_box_and_its_image() -> None:
     torch.testing.assert_close(with_image(box, planes), torch.tensor(wanted))
 
 
+@pytest.mark.parametrize("signs", list(itertools.product((1, -1), repeat=3)))
+def test_a_box_and_its_image_in_a_plane_aslant(signs: tuple[int, int, int]) -> None:
+    """Whichever corner's image lies farthest."""
+    normal = [sign * part for sign, part in zip(signs, (2 / 7, 3 / 7, 6 / 7), strict=True)]
+    low, high = (-0.1, -0.2, -0.3), (0.2, 0.1, 0.4)
+    corners = list(itertools.product(*zip(low, high, strict=True)))
+    for corner in corners[:]:
+        off = sum(n * c for n, c in zip(normal, corner, strict=True)) + 0.05
+        corners.append(tuple(c - 2 * off * n for n, c in zip(normal, corner, strict=True)))
+    wanted = [[extreme(c[axis] for c in corners) for axis in range(3)] for extreme in (min, max)]
+    found = with_image(torch.tensor([[low, high]]), torch.tensor([[*normal, 0.05]]))
+    torch.testing.assert_close(found, torch.tensor([wanted]))
+
+
 BOX = torch.tensor([[[-0.1, -0.2, -0.3], [0.2, 0.1, 0.4]]])
 
 
