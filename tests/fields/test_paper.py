@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import pytest
 import torch
@@ -11,7 +12,20 @@ from torch import Tensor
 
 from featurenerf.cameras import Camera
 from featurenerf.errors import InputError
-from featurenerf.fields.paper import Encoder, PaperConfig, PaperField, PaperModel, bilinear, positional_code
+from featurenerf.fields.paper import (
+    ConvBlock,
+    Encoder,
+    Network,
+    PaperConfig,
+    PaperField,
+    PaperModel,
+    ResidualBlock,
+    bilinear,
+    linear,
+    positional_code,
+)
+from featurenerf.fields.warp import Canonical
+from featurenerf.rendering import Sampling
 
 SMALL = PaperConfig(
     width=24,
@@ -270,19 +284,72 @@ def test_only_what_is_asked_for_is_returned() -> None:
 
 
 @pytest.mark.parametrize(
-    "change",
+    ("change", "message"),
     [
-        {"width": 0},
-        {"fuse": 4},
-        {"fuse": 0},
-        {"feature_dim": -1},
-        {"frequency": 0.0},
-        {"convention": "authors"},
+        ({"width": 0}, "must be at least 1"),
+        ({"blocks": 0, "fuse": 0}, "must be at least 1"),
+        ({"octaves": 0}, "must be at least 1"),
+        ({"coarse_samples": 0}, "must be at least 1"),
+        ({"fuse": 4}, "fuse views after 4 of 3 blocks"),
+        ({"fuse": 0}, "fuse views after 0 of 3 blocks"),
+        ({"feature_dim": -1}, "cannot be negative"),
+        ({"importance_samples": -1}, "cannot be negative"),
+        ({"depth_samples": -1}, "cannot be negative"),
+        ({"frequency": 0.0}, "must be positive"),
+        ({"depth_std": 0.0}, "must be positive"),
+        ({"convention": "authors"}, "set size to None"),
+        ({"size": 31}, "size is 31"),
     ],
 )
-def test_contradictory_settings(change: dict[str, object]) -> None:
-    with pytest.raises(InputError):
+def test_contradictory_settings(change: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
         dataclasses.replace(SMALL, **change)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"width": 1, "blocks": 1, "fuse": 1, "octaves": 1, "coarse_samples": 1},
+        {"feature_dim": 0, "importance_samples": 0, "depth_samples": 0},
+        {"fuse": 3},
+        {"size": 32},
+        {"convention": "authors", "size": None},
+        {"size": None},
+        {"frequency": 0.5, "depth_std": 0.5},
+    ],
+)
+def test_settings_at_their_bounds(change: dict[str, object]) -> None:
+    config = dataclasses.replace(SMALL, **change)  # type: ignore[arg-type]
+    assert change.items() <= dataclasses.asdict(config).items()
+
+
+def test_defaults_are_the_published_ones() -> None:
+    assert dataclasses.asdict(PaperConfig()) == {
+        "width": 512, "blocks": 5, "fuse": 3, "feature_dim": 384, "coordinate": True, "octaves": 6, "frequency": 1.5,
+        "convention": "centre", "size": 128, "fov": 49.13, "distance": 1.3,
+        "coarse_samples": 64, "importance_samples": 16, "depth_samples": 16, "depth_std": 0.01,
+    }  # fmt: skip
+
+
+def test_sizes_that_follow_from_settings() -> None:
+    config = dataclasses.replace(SMALL, size=48, fov=30.0, distance=2.0)
+    assert config.code == 3 + 2 * 3 * 3 + 3
+    assert config.outputs == {
+        "rgb": slice(0, 3),
+        "density": slice(3, 4),
+        "feature": slice(4, 10),
+        "coordinate": slice(10, 13),
+    }
+    without = dataclasses.replace(SMALL, feature_dim=0)
+    assert without.outputs == {"rgb": slice(0, 3), "density": slice(3, 4), "coordinate": slice(4, 7)}
+    assert list(dataclasses.replace(SMALL, coordinate=False).outputs) == ["rgb", "density", "feature"]
+    assert config.canonical == Canonical(48, 30.0, 2.0)
+    assert dataclasses.replace(SMALL, size=None).canonical is None
+    for coordinate, rows in ((True, 13), (False, 10)):
+        network = Network(dataclasses.replace(SMALL, coordinate=coordinate))
+        assert network.output.weight.shape == (rows, 24)
+        assert network.input.weight.shape == (24, 24)
+        assert network.latent.weight.shape == (2 * 24, 512)
 
 
 def test_config_survives_json() -> None:
@@ -309,3 +376,178 @@ def test_published_size() -> None:
     model = PaperModel(PaperConfig())
     per_point = sum(p.numel() for p in model.network.parameters() if p.ndim == 2)
     assert per_point == 42 * 512 + 3 * 512 * 512 + 10 * 512 * 512 + 512 * 391
+
+
+# ---------------------------------------------------------------------- its pieces, by hand
+
+
+def test_the_code_of_a_point() -> None:
+    """The point; sines of its three coordinates, cosines of them; the same at twice the frequency."""
+    x, y, z = point = (0.3, -1.0, 2.0)
+    wanted = [
+        *point,
+        *(math.sin(1.5 * c) for c in (x, y, z)), *(math.cos(1.5 * c) for c in (x, y, z)),
+        *(math.sin(3.0 * c) for c in (x, y, z)), *(math.cos(3.0 * c) for c in (x, y, z)),
+    ]  # fmt: skip
+    found = positional_code(torch.tensor([[point]], dtype=torch.float64), 2, 1.5)
+    torch.testing.assert_close(found, torch.tensor([[wanted]], dtype=torch.float64))
+
+
+@torch.no_grad()
+def test_a_block_of_the_encoder() -> None:
+    """relu(second(relu(first(x))) + x) with normalisation after each convolution, before the sum."""
+    block = ConvBlock(1, 1, 1).eval()
+    assert isinstance(block.downsample, torch.nn.Identity)
+    for conv, factor in ((block.conv1, 2.0), (block.conv2, 0.5)):
+        conv.weight.zero_()
+        conv.weight[0, 0, 1, 1] = factor
+    block.bn1.running_mean.fill_(1.0)
+    block.bn2.bias.fill_(-0.25)
+    x = torch.tensor([[[[3.0, 0.4, -2.0, 0.2]]]])  # first: 2x - 1 = 5, -0.2, -5, -0.6, so 5, 0, 0, 0
+    wanted = torch.tensor([[[[2.5 - 0.25 + 3, -0.25 + 0.4, 0.0, 0.0]]]])
+    torch.testing.assert_close(block(x), wanted, rtol=1e-4, atol=0)
+
+
+def test_a_block_that_changes_its_size_has_a_shortcut_of_its_own() -> None:
+    x = torch.rand(1, 4, 8, 8)
+    for inputs, outputs, stride, side in ((4, 4, 2, 4), (4, 6, 1, 8), (4, 6, 2, 4)):
+        block = ConvBlock(inputs, outputs, stride)
+        assert block(x).shape == (1, outputs, side, side)
+        conv, norm = block.downsample
+        assert conv.weight.shape == (outputs, inputs, 1, 1)
+        assert isinstance(norm, torch.nn.BatchNorm2d)
+        assert all(layer.bias is None for layer in (conv, block.conv1, block.conv2))
+
+
+def passing_encoder(convention: str) -> Encoder:
+    """Its convolutions pass on what they are given: the stem the three colours, a shortcut every second cell, and the
+    blocks nothing of their own."""
+    encoder = Encoder(convention).eval()
+    with torch.no_grad():
+        for module in encoder.modules():
+            if isinstance(module, torch.nn.Conv2d):
+                module.weight.zero_()
+            elif isinstance(module, torch.nn.BatchNorm2d):
+                module.eps = 0.0
+        encoder.conv1.weight[:3, :, 3, 3] = torch.eye(3)
+        for layer in (encoder.layer2, encoder.layer3):
+            layer[0].downsample[0].weight[:3, :3, 0, 0] = torch.eye(3)
+    return encoder
+
+
+@torch.no_grad()
+def test_the_latent_by_hand() -> None:
+    """Colours in [-1, 1], clipped at 0; the stem's every second pixel; the greatest of 3 x 3; every second again."""
+    picture = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    stem = (2 * picture - 1).clamp(min=0)[0, :, ::2, ::2]  # 32 x 32
+    around = torch.full((3, 34, 34), -1.0)
+    around[:, 1:-1, 1:-1] = stem
+    pooled = torch.stack([around[:, i : i + 32 : 2, j : j + 32 : 2] for i in range(3) for j in range(3)]).amax(0)  # 16
+    for convention in ("centre", "authors"):
+        latent = passing_encoder(convention)(picture)[0]
+        assert latent.shape == (512, 32, 32)
+        stages = {0: stem, 64: pooled, 128: pooled[:, ::2, ::2], 256: pooled[:, ::4, ::4]}
+        assert [int(c) for c in latent.sum((1, 2)).nonzero()[:, 0]] == [c + k for c in stages for k in range(3)]
+        for (channel, stage), factor in zip(stages.items(), (1, 2, 4, 8), strict=True):
+            found, side = latent[channel : channel + 3], stage.shape[-1]
+            if convention == "centre":  # cell i lies at factor * i, and the last one goes on
+                torch.testing.assert_close(found[:, ::factor, ::factor], stage)
+                torch.testing.assert_close(found[:, 31, ::factor], stage[:, side - 1])
+                torch.testing.assert_close(found[:, ::factor, 31], stage[:, :, side - 1])
+                if factor == 4:  # a quarter of the way between two cells
+                    torch.testing.assert_close(found[:, 4, 9], 0.75 * stage[:, 1, 2] + 0.25 * stage[:, 1, 3])
+                    torch.testing.assert_close(found[:, 9, 4], 0.75 * stage[:, 2, 1] + 0.25 * stage[:, 3, 1])
+            else:  # stretched from corner to corner
+                torch.testing.assert_close(found[:, ::31, ::31], stage[:, :: side - 1, :: side - 1])
+                at = 10 * (side - 1) / 31
+                low, part = int(at), at % 1
+                between = (1 - part) * stage[:, 0, low] + part * stage[:, 0, min(low + 1, side - 1)]
+                torch.testing.assert_close(found[:, 0, 10], between)
+
+
+def test_what_layers_start_from() -> None:
+    """A spread that keeps that of activations (He et al.), no bias; a block of the MLP is the identity."""
+    torch.manual_seed(0)
+    layer = linear(200, 300)
+    assert layer.weight.std().item() == pytest.approx((2 / 200) ** 0.5, rel=0.02)
+    assert not layer.bias.any()
+    encoder = Encoder("centre")
+    assert encoder.conv1.weight.std().item() == pytest.approx((2 / (64 * 7 * 7)) ** 0.5, rel=0.03)
+    assert encoder.layer2[0].conv1.weight.std().item() == pytest.approx((2 / (128 * 3 * 3)) ** 0.5, rel=0.03)
+    assert [len(getattr(encoder, f"layer{number}")) for number in (1, 2, 3)] == [3, 4, 6]
+    block, x = ResidualBlock(16), torch.randn(5, 16)
+    assert torch.equal(block(x), x)
+    assert block.first.weight.any()
+
+
+def test_the_mlp_starts_as_a_thin_fog() -> None:
+    """Density starts around 1, and varies a tenth as much as the other outputs."""
+    torch.manual_seed(0)
+    output = Network(PaperConfig(width=400, feature_dim=3)).output
+    assert output.bias.tolist() == [0, 0, 0, 1, 0, 0, 0, 0, 0, 0]
+    spread = output.weight.std(dim=1)
+    assert spread[3].item() == pytest.approx(0.1 * (2 / 400) ** 0.5, rel=0.15)
+    for row in (0, 1, 2, 4, 9):
+        assert spread[row].item() == pytest.approx((2 / 400) ** 0.5, rel=0.15)
+
+
+@torch.no_grad()
+def test_a_block_of_the_mlp() -> None:
+    block = ResidualBlock(2)
+    block.first.weight.copy_(torch.tensor([[1.0, 1.0], [0.0, -1.0]]))
+    block.first.bias.copy_(torch.tensor([0.0, 1.0]))
+    block.second.weight.copy_(torch.tensor([[2.0, 0.0], [0.0, 3.0]]))
+    block.second.bias.copy_(torch.tensor([0.5, 0.0]))
+    # relu(x) = (0, 4); first: (4, -3), relu: (4, 0); second: (8.5, 0)
+    torch.testing.assert_close(block(torch.tensor([-1.0, 4.0])), torch.tensor([7.5, 4.0]))
+
+
+def test_pixels_to_cells_of_both_conventions() -> None:
+    """Cell j is centred on pixel 2 j, whose centre is at 2 j + 0.5; the authors stretch pixels to cells."""
+    xy, camera = torch.tensor([[[10.0, 20.0], [0.5, 0.5]]]), Camera.look_at(width=6, height=20)
+    centre = make_model()
+    assert centre.latent_xy(xy, camera, (3, 5)).tolist() == [[[4.75, 9.75], [0.0, 0.0]]]
+    authors = make_model(dataclasses.replace(SMALL, convention="authors", size=None))
+    assert authors.latent_xy(xy, camera, (3, 5)).tolist() == [[[5.0, 5.0], [0.25, 0.125]]]
+
+
+def test_what_a_field_is_made_with() -> None:
+    model = make_model(dataclasses.replace(SMALL, depth_std=0.02, fov=30.0, distance=2.0))
+    field = model.encode(torch.rand(3, 64, 64))
+    assert model.canonical == Canonical(64, 30.0, 2.0)
+    assert field.sampling == Sampling(coarse=16, importance=4, around_depth=4, depth_std=0.02)
+    assert field.pixel_offset == 0.5
+    assert field.rays_per_chunk == 128
+    authors = make_model(dataclasses.replace(SMALL, convention="authors", size=None)).encode(torch.rand(3, 64, 64))
+    assert authors.pixel_offset == 0.0
+
+
+@pytest.mark.parametrize(
+    ("dtype", "kept"),
+    [(torch.bfloat16, torch.float32), (torch.float32, torch.float32), (torch.float64, torch.float64)],
+)
+@torch.no_grad()
+def test_points_are_projected_in_float32_at_least(dtype: torch.dtype, kept: torch.dtype) -> None:
+    field = make_model().to(dtype).encode(torch.rand(3, 64, 64))
+    assert field.maps.dtype == kept
+    samples = field.query(torch.rand(5, 3) - 0.5)
+    assert samples.density.dtype == kept
+    assert samples.descriptor.dtype == samples.feature.dtype == dtype
+
+
+@torch.no_grad()
+def test_density_is_per_unit_of_the_world() -> None:
+    """From the scales of the views, by their mean; what is negative is empty, and colours lie between 0 and 1."""
+    model = make_model()
+    for parameter in model.network.parameters():
+        parameter.zero_()
+    model.network.output.bias[:4] = torch.tensor([0.0, 3.0, -3.0, 2.0])
+    cameras = [Camera.look_at(0.0, 20.0, 64, 64, distance=distance) for distance in (1.3, 2.6)]  # scales 1 and 1/2
+    field = model.encode([torch.rand(3, 64, 64)] * 2, cameras)
+    assert field.scale.tolist() == [[pytest.approx(1.0), pytest.approx(0.5)]]
+    samples = field.query(torch.rand(3, 3) - 0.5)
+    torch.testing.assert_close(samples.density, torch.full((3,), 2 * 0.75))
+    wanted = torch.tensor([0.5, 1 / (1 + math.exp(-3)), 1 / (1 + math.exp(3))])
+    torch.testing.assert_close(samples.rgb, wanted.expand(3, 3))
+    model.network.output.bias[3] = -2.0
+    assert not field.query(torch.rand(3, 3) - 0.5).density.any()
