@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,8 +10,9 @@ import torch
 from torch import Tensor
 
 from featurenerf.cameras import Camera
-from featurenerf.data.views import Dataset, ObjectViews
+from featurenerf.data.views import Dataset
 from featurenerf.training.hull import Hull, shape_codes, visual_hull
+from pictured_object import PicturedObject
 
 CELLS, SHAPE_CELLS, SHAPE_DIM = 48, 24, 24
 
@@ -96,29 +96,14 @@ SIDE = [[-1.0, 0, 0], [0, 0, 1], [0, 1, 0]]
 """Of one on +y: pixel x is -x, pixel y is -z."""
 
 
-class Silhouettes(ObjectViews):
-    """Pictures from so far away that a pixel sees a row of cells, and which of them were looked at."""
-
-    def __init__(self, masks: Sequence[np.ndarray], axes: Sequence[list[list[float]]]) -> None:
-        super().__init__("thing", "thing", Path("nowhere"))
-        self.masks, self.asked = masks, list[int]()
-        pose = torch.eye(4).repeat(len(axes), 1, 1)
-        pose[:, :3, :3] = torch.tensor(axes)
-        pose[:, :3, 3] = 1000 * pose[:, :3, 2]
-        height, width = masks[0].shape
-        self._cameras = Camera.from_pose(pose, 48 * 1000.0, width, height, 999, 1001)
-
-    def __len__(self) -> int:
-        return len(self.masks)
-
-    def cameras(self) -> Camera:
-        return self._cameras
-
-    def picture(self, view: int) -> np.ndarray:
-        self.asked.append(view)
-        rgba = np.zeros((*self.masks[view].shape, 4), np.uint8)
-        rgba[..., 3] = self.masks[view]
-        return rgba
+def silhouettes(masks: Sequence[np.ndarray], axes: Sequence[list[list[float]]]) -> PicturedObject:
+    """Pictures from so far away that a pixel sees a row of cells."""
+    pose = torch.eye(4).repeat(len(axes), 1, 1)
+    pose[:, :3, :3] = torch.tensor(axes)
+    pose[:, :3, 3] = 1000 * pose[:, :3, 2]
+    height, width = masks[0].shape
+    cameras = Camera.from_pose(pose, 48 * 1000.0, width, height, 999, 1001)
+    return PicturedObject([np.stack([0 * mask] * 3 + [mask], -1) for mask in masks], cameras)
 
 
 def mask(rows: slice, columns: slice, alpha: int = 255) -> np.ndarray:
@@ -150,7 +135,7 @@ def a_box(grow: int = 0) -> np.ndarray:
 
 
 def test_the_hull_of_a_box_seen_from_two_sides() -> None:
-    hull = visual_hull(Silhouettes(OF_BOX, (FRONT, SIDE)), 2)
+    hull = visual_hull(silhouettes(OF_BOX, (FRONT, SIDE)), 2)
     assert hull.inside.tolist() == numbers(a_box())
     assert hull.edge.tolist() == numbers(a_box(grow=2) & in_sphere() & ~a_box())  # two cells around it
     assert hull.outside.tolist() == numbers(in_sphere() & ~a_box(grow=2))
@@ -166,24 +151,24 @@ def test_the_hull_of_a_box_seen_from_two_sides() -> None:
 
 def test_a_pixel_with_a_trace_of_alpha_is_on_the_object() -> None:
     faint = (np.minimum(OF_BOX[0], 1), OF_BOX[1])
-    assert visual_hull(Silhouettes(faint, (FRONT, SIDE)), 2).inside.tolist() == numbers(a_box())
+    assert visual_hull(silhouettes(faint, (FRONT, SIDE)), 2).inside.tolist() == numbers(a_box())
 
 
 def test_a_blank_picture_carves_nothing() -> None:
     blank = np.zeros((48, 48), np.uint8)
-    hull = visual_hull(Silhouettes((OF_BOX[0], blank, OF_BOX[1]), (FRONT, FRONT, SIDE)), 3)
+    hull = visual_hull(silhouettes((OF_BOX[0], blank, OF_BOX[1]), (FRONT, FRONT, SIDE)), 3)
     assert hull.inside.tolist() == numbers(a_box())
 
 
 def test_blank_pictures_alone_show_nothing() -> None:
-    hull = visual_hull(Silhouettes([np.zeros((48, 48), np.uint8)] * 2, (FRONT, SIDE)), 2)
+    hull = visual_hull(silhouettes([np.zeros((48, 48), np.uint8)] * 2, (FRONT, SIDE)), 2)
     assert len(hull.inside) == len(hull.edge) == len(hull.cells) == len(hull.codes) == 0
     assert hull.outside.tolist() == numbers(in_sphere())
     torch.testing.assert_close(hull.box, torch.tensor([[0.0, 0, 0], [1, 1, 1]]))
 
 
 def test_full_pictures_leave_the_scenes_sphere() -> None:
-    hull = visual_hull(Silhouettes([np.full((48, 48), 255, np.uint8)] * 2, (FRONT, SIDE)), 2)
+    hull = visual_hull(silhouettes([np.full((48, 48), 255, np.uint8)] * 2, (FRONT, SIDE)), 2)
     assert hull.inside.tolist() == numbers(in_sphere())
     assert len(hull.edge) == 0
     torch.testing.assert_close(hull.box, torch.tensor([[0.0, 0, 0], [1, 1, 1]]))
@@ -191,7 +176,7 @@ def test_full_pictures_leave_the_scenes_sphere() -> None:
 
 def test_what_lies_outside_of_a_picture_is_not_in_the_hull() -> None:
     """Not by half a pixel: a small opaque picture leaves the rows of cells that it shows."""
-    hull = visual_hull(Silhouettes([np.full((20, 12), 255, np.uint8)], (FRONT,)), 1)
+    hull = visual_hull(silhouettes([np.full((20, 12), 255, np.uint8)], (FRONT,)), 1)
     shown = np.zeros((48, 48, 48), bool)
     shown[:, 18:30, 14:34] = True
     assert hull.inside.tolist() == numbers(shown & in_sphere())
@@ -202,7 +187,7 @@ def test_what_lies_outside_of_a_picture_is_not_in_the_hull() -> None:
     [(4, 3, [0, 2, 3]), (6, 2, [0, 5]), (3, 20, [0, 1, 2]), (2, 5, [0, 1])],
 )
 def test_views_are_spread_over_those_that_count(count: int, pictures: int, asked: list[int]) -> None:
-    views = Silhouettes([OF_BOX[0]] * 7, [FRONT] * 7)
+    views = silhouettes([OF_BOX[0]] * 7, [FRONT] * 7)
     first = visual_hull(views, count, pictures)
     assert views.asked == asked
     assert visual_hull(views, count, pictures) is first  # and made once
@@ -210,7 +195,7 @@ def test_views_are_spread_over_those_that_count(count: int, pictures: int, asked
 
 
 def test_twenty_pictures_are_looked_at_unless_said() -> None:
-    views = Silhouettes([OF_BOX[0]] * 39, [FRONT] * 39)
+    views = silhouettes([OF_BOX[0]] * 39, [FRONT] * 39)
     visual_hull(views, 39)
     assert views.asked == list(range(0, 39, 2))
 
