@@ -45,6 +45,8 @@ def test_five_iterations_of_the_quintic(wide: bool) -> None:
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
     single = orthogonalised(torch.tensor([[0.0, 7.0]]))
     torch.testing.assert_close(single, torch.tensor([[0.0, 0.696436]]), rtol=1e-4, atol=1e-5)
+    tiny = orthogonalised(torch.tensor([[0.0, 1e-6]]))  # norms are a ten-millionth longer: it starts from 1 / 1.1
+    torch.testing.assert_close(tiny, torch.tensor([[0.0, 0.689193]]), rtol=1e-4, atol=1e-5)
 
 
 def test_three_steps_by_hand() -> None:
