@@ -34,6 +34,7 @@ def test_components_of_four_points_by_hand() -> None:
     assert one.mean.tolist() == [3, 5]
     torch.testing.assert_close(one.basis, torch.tensor([[1.0], [0.0]]))
     assert float(one.scale) == pytest.approx(2**0.5)
+    assert (one.basis.dtype, one.scale.dtype) == (torch.float32, torch.float32)
     assert one.explained == pytest.approx(0.8)
     assert one.variances is not None
     assert one.variances.tolist() == pytest.approx([2.0])
@@ -86,6 +87,11 @@ def test_the_first_components_are_those_that_would_be_fitted() -> None:
     assert short.explained == pytest.approx(6 / 16)
     assert short.variances is not None
     assert short.variances.tolist() == [6]
+    three = known(basis=torch.eye(3), explained=0.75, variances=torch.tensor([6.0, 4, 2], dtype=torch.float64))
+    two = three.shortened(2)
+    assert two.basis.tolist() == [[1, 0], [0, 1], [0, 0]]
+    assert float(two.scale) == pytest.approx(5**0.5)  # of the mean of 6 and 4
+    assert two.explained == pytest.approx(10 / 16)
     direct = Projection.fit(of_four_points(), 1)
     torch.testing.assert_close(Projection.fit(of_four_points(), 2).shortened(1).basis, direct.basis)
     assert projection.shortened(2) is projection
@@ -122,6 +128,9 @@ def test_a_file_holds_all_of_a_projection(tmp_path: Path) -> None:
     assert (float(back.scale), back.explained) == (2.0, 0.5)
     assert back.variances is not None
     assert back.variances.tolist() == [6, 2]
+    turned = torch.tensor([[1.0, 0, 0], [0, 0, 1]]).T  # lies otherwise in memory
+    known(basis=turned).write(tmp_path / "teacher.safetensors")
+    assert Projection.read(tmp_path / "teacher.safetensors").basis.tolist() == [[1, 0], [0, 0], [0, 1]]
     known(variances=None).write(tmp_path / "teacher.safetensors")  # as old runs have it
     assert Projection.read(tmp_path / "teacher.safetensors").variances is None
     known(explained=1 / 3).write(tmp_path / "teacher.safetensors")

@@ -309,6 +309,31 @@ def test_a_projection_is_fitted_to_the_objects_of_192_pictures() -> None:
     assert not torch.equal(torch.stack(other.asked), torch.stack(teacher.asked[:7]))
 
 
+def test_semantics_are_fitted_to_the_cells_that_the_object_covers_somewhere() -> None:
+    """On black, the two have red 1 and 0.2: a mean of 0.6, and a standard deviation of 0.4."""
+    net = FastModel(FastConfig(semantic_dim=1, backbone_size=64)).net
+    seen: list[Tensor] = []
+
+    def first_is_red(pictures: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b c 2 2"]:
+        seen.extend(pictures)
+        maps = torch.zeros(len(pictures), net.to_semantics.in_channels, 2, 2)
+        maps[:, 0] = F.adaptive_max_pool2d(pictures[:, 0], 2)
+        return maps
+
+    net.semantic_features = first_is_red  # type: ignore[method-assign]
+    picture = rgba(4, 4, (255, 255, 255))
+    picture[:, :2] = (255, 0, 0, 0)
+    picture[:2, :2, 3] = 255  # the cell at the top left
+    picture[3, 1, 3] = 51  # a pixel of the one below it
+    fit_semantics(net, [PicturedObject([picture])])
+    assert len(seen) == 192
+    assert net.to_semantics.bias is not None
+    weight, bias = net.to_semantics.weight.detach().flatten(), net.to_semantics.bias.detach()
+    assert weight[0] == pytest.approx(1 / 0.4, rel=1e-3)
+    assert weight[1:].abs().max() < 1e-3
+    assert float(bias) == pytest.approx(-0.6 / 0.4, rel=1e-3)
+
+
 def test_a_field_without_a_backbone_has_no_semantics_to_start() -> None:
     net = FastModel(FastConfig(backbone=False)).net
     before = [value.clone() for value in net.state_dict().values()]
