@@ -278,6 +278,32 @@ def test_a_process_without_a_share_of_the_work_still_gets_the_results(monkeypatc
     assert [thing.tolist() for thing in found] == [[7, 8]]
 
 
+def test_processes_take_what_the_first_one_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    sources: list[int] = []
+
+    def broadcast(mine: torch.Tensor, source: int) -> None:
+        sources.append(source)
+        mine.fill_(1 / 3)
+
+    monkeypatch.setattr(dist, "broadcast", broadcast)
+    assert Processes(1, 2).agree(5.0, torch.device("cpu")) == 1 / 3  # in double precision
+    assert sources == [0]
+    assert ALONE.agree(5.0, torch.device("cpu")) == 5.0
+
+
+def test_only_processes_that_are_not_alone_wait_and_leave(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+    monkeypatch.setattr(dist, "barrier", lambda: done.append("waited"))
+    monkeypatch.setattr(dist, "destroy_process_group", lambda: done.append("left"))
+    ALONE.wait()
+    ALONE.leave()
+    assert done == []
+    Processes(0, 2).wait()
+    assert done == ["waited"]
+    Processes(1, 2).leave()
+    assert done == ["waited", "left"]
+
+
 def test_values_are_averaged_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     Exchange(monkeypatch, torch.tensor([3.0, 5.0]))
     values = {"rgb": torch.tensor(1.0, requires_grad=True), "alpha": torch.tensor(2.0, dtype=torch.float64)}

@@ -172,7 +172,7 @@ def half_red() -> np.ndarray:
 def test_a_ray_beside_the_background_has_the_objects_feature() -> None:
     """Between cells, the background takes no part; where it is all but a thousandth, there is no feature."""
     targets = TeacherTargets(Pixels(), from_one(3), CPU, bf16=False)
-    xy = [(1.5, 1.5), (2.0, 1.5), (2.25, 2.0), (2.498, 1.5), (2.4995, 1.5), (3.5, 1.5)]
+    xy = [(1.5, 1.5), (2.0, 1.5), (2.25, 2.0), (2.4988, 1.5), (2.4995, 1.5), (3.5, 1.5)]
     feature, present = targets.of(rays([half_red()], xy, [0] * 6))
     assert present[0, :, 0].tolist() == [1, 1, 1, 1, 0, 0]
     red = torch.tensor([0.0, -1.0, -0.8])  # counted from one
@@ -315,6 +315,7 @@ def test_semantics_are_fitted_to_the_cells_that_the_object_covers_somewhere() ->
     seen: list[Tensor] = []
 
     def first_is_red(pictures: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b c 2 2"]:
+        assert pictures.shape[1:] == (3, 4, 4)
         seen.extend(pictures)
         maps = torch.zeros(len(pictures), net.to_semantics.in_channels, 2, 2)
         maps[:, 0] = F.adaptive_max_pool2d(pictures[:, 0], 2)
