@@ -213,7 +213,7 @@ def test_half_of_the_rays_hit_two_fifths_fall_near_and_a_tenth_anywhere() -> Non
         assert 180 < hits[start : start + 500].sum() < 330
 
 
-@pytest.mark.parametrize(("x", "y", "low", "high"), [(0, 1, [0, 0], [3, 4]), (38, 23, [35, 20], [39, 23])])
+@pytest.mark.parametrize(("x", "y", "low", "high"), [(1, 2, [0, 0], [4, 5]), (37, 22, [34, 19], [39, 23])])
 def test_the_box_around_an_object_ends_with_the_picture(x: int, y: int, low: list[int], high: list[int]) -> None:
     xy = pixels_of(one_pixel(x, y))
     assert xy.min() >= 0
@@ -222,6 +222,14 @@ def test_the_box_around_an_object_ends_with_the_picture(x: int, y: int, low: lis
     assert 4500 <= within.sum() < 4550
     often = np.unique(xy[:, 0], return_counts=True)[1] > 200, np.unique(xy[:, 1], return_counts=True)[1] > 200
     assert [(np.flatnonzero(some)[0], np.flatnonzero(some)[-1]) for some in often] == [*zip(low, high, strict=True)]
+
+
+def test_each_pixel_of_an_object_is_hit_as_often() -> None:
+    picture = one_pixel(20, 9)
+    picture[9, 30, 3] = picture[15, 20, 3] = 255
+    xy = pixels_of(picture)
+    for pixel in ((20, 9), (30, 9), (20, 15)):
+        assert 700 < (xy == pixel).all(-1).sum() < 1000  # a third of 2500, and a few
 
 
 def test_rays_of_a_picture_without_an_object_fall_anywhere() -> None:
@@ -324,8 +332,9 @@ def test_categories_follow_the_golden_section() -> None:
     budget = Budget(steps=1, objects=1, source_views=1, target_views=1, rays=4, views=1, hull_points=0)
 
     def taken(count: int, **where: int) -> list[int]:
-        stream = batches(objects, budget, seed=0, workers=0, **where)
-        return [int(batch.views[0, 0, 0]) for batch in islice(stream, count)]
+        drawn = list(islice(batches(objects, budget, seed=0, workers=0, **where), count))
+        assert all((batch.xy % 1 == 0.5).all() for batch in drawn)
+        return [int(batch.views[0, 0, 0]) for batch in drawn]
 
     assert taken(9, start=0) == [0, 1, 0, 2, 1, 0, 2, 0, 2]
     assert taken(4, start=3, process=1) == [1, 0, 2, 0]
