@@ -337,6 +337,13 @@ def test_the_code_of_a_board_of_two_cells_by_hand() -> None:
     assert (code[15:18] / 0.223607).tolist() == pytest.approx([-0.20607, 0, 0], abs=1e-4)
 
 
+def test_a_rod_faces_all_ways_but_its_own() -> None:
+    """Its variances are r^2 along x and nothing across, and (0.05 r)^2 more in all: 0.0025 to 1.0025 to 1.0025."""
+    code = code_at(solid((0, 24, 24), (48, 25, 25)), 24, 24, 24)
+    assert (code[3:6] / 0.316228).tolist() == pytest.approx([0.001245, 0.49938, 0.49938], rel=2e-2)
+    assert code[:3].tolist() == pytest.approx([0.316228, 0, 0], abs=3e-3)
+
+
 def test_the_code_of_a_place_with_nothing_around_it() -> None:
     code = shape_codes(solid((0, 0, 0), (0, 0, 0)))[3, 12, 20]
     away = torch.tensor([8.5, -0.5, -8.5]) / 24 * 0.223607  # the mean of nothing is the origin
