@@ -18,7 +18,8 @@ from featurenerf.data.release import ReleaseObject
 from featurenerf.data.views import Dataset, open_dataset
 from featurenerf.training.batches import Batch, batches, make_batch, to_device
 from featurenerf.training.config import Budget
-from featurenerf.training.hull import CELLS, visual_hull
+from featurenerf.training.hull import visual_hull
+from pictured_object import PicturedObject, rgba
 
 BUDGET = Budget(steps=1, objects=2, source_views=2, target_views=3, rays=60, views=4, hull_points=40)
 
@@ -147,8 +148,8 @@ def test_the_hull_holds_the_object(data: Path, split: str) -> None:
         assert (centre + size / 2 > high - 0.04).all()
         assert overlap(hull.box, torch.stack([(low + high) / 2, high - low])) > 0.35  # of four views
         assert ((centre - (low + high) / 2).abs() < 0.2).all()
-        cells = ((points + 0.5) * CELLS).long().clamp(0, CELLS - 1)
-        numbers = (cells[:, 0] * CELLS + cells[:, 1]) * CELLS + cells[:, 2]
+        cells = ((points + 0.5) * 48).long().clamp(0, 47)
+        numbers = (cells[:, 0] * 48 + cells[:, 1]) * 48 + cells[:, 2]
         assert np.isin(numbers, np.concatenate([hull.inside, hull.edge])).mean() > 0.98
         everything = np.concatenate([hull.inside, hull.edge, hull.outside])
         assert len(np.unique(everything)) == len(everything)
@@ -159,7 +160,7 @@ def test_hull_points_lie_where_they_say(objects: Dataset) -> None:
     views = objects[0]
     points, inside = visual_hull(views, 4).draw(400, np.random.default_rng(0))
     assert inside.sum() == 200
-    assert points.norm(dim=-1).max() < 0.5 + 1 / CELLS
+    assert points.norm(dim=-1).max() < 0.5 + 1 / 48
     on = torch.ones(400, dtype=torch.bool)
     for view in range(4):
         alpha = torch.from_numpy(views.picture(view)[..., 3].astype(np.float32))
@@ -176,3 +177,164 @@ def overlap(one: Tensor, two: Tensor) -> float:
     high = torch.minimum(one[0] + one[1] / 2, two[0] + two[1] / 2)
     shared = (high - low).clamp(min=0).prod()
     return float(shared / (one[1].prod() + two[1].prod() - shared))
+
+
+# ---------------------------------------------------------------------- pictures of a few pixels
+
+
+def one_pixel(x: int, y: int) -> np.ndarray:
+    """A picture of 40 by 24 pixels, of which one is of the object; it is just opaque enough, and another one is not."""
+    picture = rgba(40, 24)
+    picture[y, x, 3] = 128
+    picture[23 - y, 39 - x, 3] = 127
+    return picture
+
+
+def pixels_of(picture: np.ndarray) -> np.ndarray:
+    """Pixels (x, y) of 5000 rays drawn from a picture."""
+    budget = Budget(steps=1, objects=1, source_views=1, target_views=1, rays=5000, views=1, hull_points=0)
+    batch = make_batch([PicturedObject([picture])], budget, np.random.default_rng(0), offset=0.0)
+    assert torch.equal(batch.xy, batch.xy.floor())
+    return batch.xy[0].numpy().astype(int)
+
+
+def test_half_of_the_rays_hit_two_fifths_fall_near_and_a_tenth_anywhere() -> None:
+    xy = pixels_of(one_pixel(20, 9))
+    hits = (xy == (20, 9)).all(-1)
+    near = (abs(xy - (20, 9)) <= 3).all(-1)  # the bounding box and three pixels around it
+    assert 2500 <= hits.sum() < 2600  # besides those of the others that fall there
+    assert 4500 <= near.sum() < 4550
+    around = xy[near & ~hits]
+    assert around.min(0).tolist() == [17, 6]
+    assert around.max(0).tolist() == [23, 12]
+    assert xy.min(0).tolist() == [0, 0]
+    assert xy.max(0).tolist() == [39, 23]
+    for start in range(0, 5000, 500):  # whichever rays are taken, there are some of each kind
+        assert 180 < hits[start : start + 500].sum() < 330
+
+
+@pytest.mark.parametrize(("x", "y", "low", "high"), [(1, 2, [0, 0], [4, 5]), (37, 22, [34, 19], [39, 23])])
+def test_the_box_around_an_object_ends_with_the_picture(x: int, y: int, low: list[int], high: list[int]) -> None:
+    xy = pixels_of(one_pixel(x, y))
+    assert xy.min() >= 0
+    assert (xy <= (39, 23)).all()
+    within = ((xy >= low) & (xy <= high)).all(-1)
+    assert 4500 <= within.sum() < 4550
+    often = np.unique(xy[:, 0], return_counts=True)[1] > 200, np.unique(xy[:, 1], return_counts=True)[1] > 200
+    assert [(np.flatnonzero(some)[0], np.flatnonzero(some)[-1]) for some in often] == [*zip(low, high, strict=True)]
+
+
+def test_each_pixel_of_an_object_is_hit_as_often() -> None:
+    picture = one_pixel(20, 9)
+    picture[9, 30, 3] = picture[15, 20, 3] = 255
+    xy = pixels_of(picture)
+    for pixel in ((20, 9), (30, 9), (20, 15)):
+        assert 700 < (xy == pixel).all(-1).sum() < 1000  # a third of 2500, and a few
+
+
+def test_rays_of_a_picture_without_an_object_fall_anywhere() -> None:
+    xy = pixels_of(rgba(40, 24))
+    for axis, size in enumerate((40, 24)):
+        counts = np.bincount(xy[:, axis], minlength=size)
+        assert len(counts) == size
+        assert counts.min() > 0.7 * 5000 / size
+        assert counts.max() < 1.3 * 5000 / size
+
+
+def test_rays_are_spread_evenly_over_the_views() -> None:
+    views = PicturedObject([rgba(8, 8, (9, 9, 9), 255)] * 2)
+    budget = Budget(steps=1, objects=1, source_views=1, target_views=2, rays=5, views=2, hull_points=0)
+    batch = make_batch([views], budget, np.random.default_rng(0))
+    assert batch.view_index.tolist() == [[0, 0, 0, 1, 1]]
+
+
+def test_fields_are_encoded_from_the_first_views_that_were_drawn() -> None:
+    """On black, with their cameras; also rays are of the colours on black, and of the views' own cameras."""
+    pictures = [rgba(8, 6, (51, 102, 255), 51 * number) for number in range(1, 6)]
+    views = PicturedObject(pictures)
+    budget = Budget(steps=1, objects=1, source_views=2, target_views=4, rays=32, views=5, hull_points=0)
+    batch = make_batch([views], budget, np.random.default_rng(1))
+    drawn = batch.views[0, :, 1].tolist()
+    assert len(set(drawn)) == 4
+    for number in range(2):
+        opacity = 0.2 * (drawn[number] + 1)
+        colours = batch.pictures[0, number].flatten(1)
+        assert torch.allclose(colours, torch.tensor([[0.2], [0.4], [1.0]]) * opacity, atol=1e-6)
+        assert torch.equal(batch.cameras.pose[0, number], views.camera(drawn[number]).pose)
+    assert np.array_equal(batch.targets[0].numpy(), np.stack([pictures[view] for view in drawn]))
+    opacity = 0.2 * (torch.tensor(drawn)[batch.view_index[0]] + 1)
+    assert torch.allclose(batch.alpha[0, :, 0], opacity)
+    assert torch.allclose(batch.rgb[0], torch.tensor([0.2, 0.4, 1.0]) * opacity.unsqueeze(1))
+    assert torch.equal(batch.origins[0], views.cameras().centre[torch.tensor(drawn)][batch.view_index[0]])
+    assert (batch.xy % 1 == 0.5).all()
+
+
+def test_objects_and_views_are_drawn_once_where_there_are_enough() -> None:
+    objects = [PicturedObject([rgba(8, 8, (9, 9, 9), 255)] * 3, name=str(number)) for number in range(3)]
+    budget = Budget(steps=1, objects=3, source_views=1, target_views=3, rays=4, views=3, hull_points=0)
+    for seed in range(4):
+        batch = make_batch(objects, budget, np.random.default_rng(seed))
+        assert sorted(batch.views[:, 0, 0].tolist()) == [0, 1, 2]
+        assert all(sorted(views[:, 1].tolist()) == [0, 1, 2] for views in batch.views)
+
+
+def test_pictures_of_views_that_do_not_count_are_not_read() -> None:
+    views = PicturedObject([rgba(8, 8, (9, 9, 9), 255)] * 5)
+    budget = Budget(steps=1, objects=1, source_views=1, target_views=2, rays=4, views=3, hull_points=0)
+    for seed in range(4):
+        make_batch([views], budget, np.random.default_rng(seed))
+    assert set(views.asked) == {0, 1, 2}  # also for the visual hull
+
+
+def test_a_batch_is_of_the_category_that_is_said() -> None:
+    objects = [PicturedObject([rgba(8, 8, (9, 9, 9), 255)], synset=synset) for synset in ("cup", "hat", "cup")]
+    budget = Budget(steps=1, objects=2, source_views=1, target_views=1, rays=4, views=1, hull_points=0)
+    for seed in range(4):
+        hats = make_batch(objects, budget, np.random.default_rng(seed), synset="hat")
+        assert hats.views[:, 0, 0].tolist() == [1, 1]
+        cups = make_batch(objects, budget, np.random.default_rng(seed), synset="cup")
+        assert sorted(cups.views[:, 0, 0].tolist()) == [0, 2]
+    anything = [make_batch(objects, budget, np.random.default_rng(seed)).views[:, 0, 0] for seed in range(10)]
+    assert set(np.concatenate(anything).tolist()) == {0, 1, 2}
+
+
+def test_rays_meet_the_hull_where_they_enter_it() -> None:
+    """Opaque pictures leave the scene's sphere: its box is the cube, and rays through it come in at its surface."""
+    views = PicturedObject([rgba(16, 16, (9, 9, 9), 255)] * 3)
+    budget = Budget(steps=1, objects=1, source_views=1, target_views=3, rays=300, views=3, hull_points=0)
+    batch = make_batch([views], budget, np.random.default_rng(0))
+    nearest = -(batch.origins * batch.directions).sum(-1, keepdim=True)
+    off = (batch.origins + nearest * batch.directions).norm(dim=-1)[0]
+    met = batch.met[0, :, 0]
+    assert met[off < 0.4].all()
+    assert not met[off > 0.52].any()
+    places = batch.places[0, off < 0.4]
+    assert places.shape[1] == 27
+    assert (places[:, :3].norm(dim=-1) - 0.5).abs().max() < 0.04
+    toward = (places[:, :3] * batch.directions[0, off < 0.4]).sum(-1)
+    assert (toward < 0).all()
+
+
+def test_points_of_the_scene_are_drawn_in_the_hull_and_around_it() -> None:
+    """A picture whose left half is of the object: from +x that is where y is negative."""
+    picture = rgba(16, 16, (9, 9, 9), 255)
+    picture[:, 8:] = 0
+    budget = Budget(steps=1, objects=1, source_views=1, target_views=1, rays=4, views=1, hull_points=40)
+    batch = make_batch([PicturedObject([picture])], budget, np.random.default_rng(0))
+    assert batch.in_hull.tolist() == [[1.0] * 20 + [0.0] * 20]
+    assert (batch.hull_points[0, :20, 1] < 0).all()
+    assert (batch.hull_points[0, 20:, 1] > 0).all()
+
+
+def test_categories_follow_the_golden_section() -> None:
+    """Step after step the place in the list is 0.618 of it further on, round and round."""
+    objects = [PicturedObject([rgba(8, 8, (9, 9, 9), 255)], synset=synset) for synset in ("cup", "hat", "pen")]
+    budget = Budget(steps=1, objects=1, source_views=1, target_views=1, rays=4, views=1, hull_points=0)
+
+    def taken(count: int, **where: int) -> list[int]:
+        drawn = list(islice(batches(objects, budget, seed=0, workers=0, **where), count))
+        assert all((batch.xy % 1 == 0.5).all() for batch in drawn)
+        return [int(batch.views[0, 0, 0]) for batch in drawn]
+
+    assert taken(9, start=0) == [0, 1, 0, 2, 1, 0, 2, 0, 2]
+    assert taken(4, start=3, process=1) == [1, 0, 2, 0]

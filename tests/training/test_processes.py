@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from featurenerf.errors import InputError, MissingExtraError
 from featurenerf.teachers import Teacher
 from featurenerf.training import loop
 from featurenerf.training.config import TrainConfig
-from featurenerf.training.processes import Processes, companions
+from featurenerf.training.processes import ALONE, Processes, companions, join_processes
 
 WORKER = """
 import sys
@@ -136,6 +137,177 @@ def test_what_ended_another_process_is_said(code: int, mine: Exception, raised: 
     with pytest.raises(raised, match=said), companions(2, ["-c", other]):
         raise mine
     assert dict(os.environ) == before
+
+
+TELL = """
+import json, os, sys, time
+from pathlib import Path
+mine = {name: os.environ.get(name) for name in ("WORLD_SIZE", "RANK", "LOCAL_RANK", "OMP_NUM_THREADS",
+                                                "GLOO_SOCKET_IFNAME", "FEATURENERF_MEETING")}
+path = Path(sys.argv[1]) / (mine["RANK"] + ".json")
+path.with_suffix(".part").write_text(json.dumps(mine))
+path.with_suffix(".part").rename(path)
+time.sleep(60)
+"""
+
+
+def test_companions_are_told_who_they_are_and_end_with_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three processes share seven threads; two are started, and wait when the work is done."""
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 7)
+    threads: list[int] = []
+    monkeypatch.setattr(torch, "set_num_threads", threads.append)
+    before, started = dict(os.environ), time.monotonic()
+    names = ("WORLD_SIZE", "RANK", "LOCAL_RANK", "OMP_NUM_THREADS", "GLOO_SOCKET_IFNAME", "FEATURENERF_MEETING")
+    with companions(3, ["-c", TELL, str(tmp_path)]):
+        mine = {name: os.environ[name] for name in names}
+        while not all((tmp_path / f"{rank}.json").exists() for rank in (1, 2)):
+            assert time.monotonic() - started < 30
+            time.sleep(0.01)
+    assert time.monotonic() - started < 40  # they were to sleep for a minute
+    assert dict(os.environ) == before
+    assert threads == [2, 7]
+    told = [mine, *(json.loads((tmp_path / f"{rank}.json").read_text()) for rank in (1, 2))]
+    assert [one["RANK"] for one in told] == [one["LOCAL_RANK"] for one in told] == ["0", "1", "2"]
+    same = {name: {one[name] for one in told} for name in names if "RANK" not in name}
+    loopback = "lo" if sys.platform == "linux" else "lo0"
+    meeting = same.pop("FEATURENERF_MEETING")
+    assert same == {"WORLD_SIZE": {"3"}, "OMP_NUM_THREADS": {"2"}, "GLOO_SOCKET_IFNAME": {loopback}}
+    assert len(meeting) == 1
+    assert not Path(meeting.pop()).parent.exists()  # it was temporary
+
+
+def test_more_processes_than_threads_have_one_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
+    with companions(2, ["-c", ""]):
+        assert os.environ["OMP_NUM_THREADS"] == "1"
+
+
+def test_one_process_starts_no_others_and_a_started_one_neither(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    before = dict(os.environ)
+    with companions(1, ["-c", "there is no such program"]):
+        assert dict(os.environ) == before
+    monkeypatch.setenv("WORLD_SIZE", "2")  # as torchrun sets it
+    before = dict(os.environ)
+    with companions(2, ["-c", "there is no such program"]):
+        assert dict(os.environ) == before
+    assert dict(os.environ) == before
+
+
+def test_a_run_that_nobody_started_is_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    processes, device = join_processes(torch.device("cpu"))
+    assert processes is ALONE
+    assert (processes.rank, processes.size, processes.first) == (0, 1, True)
+    assert device == torch.device("cpu")
+    assert not dist.is_initialized()
+
+
+def test_processes_of_one_machine_meet_through_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here there is one of them; it joins once, however often it is asked to."""
+    for name, value in {"WORLD_SIZE": "1", "RANK": "0", "FEATURENERF_MEETING": str(tmp_path / "meeting")}.items():
+        monkeypatch.setenv(name, value)
+    try:
+        for _ in range(2):
+            assert join_processes(torch.device("cpu")) == (Processes(0, 1), torch.device("cpu"))
+            assert dist.get_backend() == "gloo"
+        assert (tmp_path / "meeting").exists()
+    finally:
+        if dist.is_initialized():
+            dist.destroy_process_group()
+
+
+def test_a_parameter_without_a_gradient_stays_without_where_there_is_one_process() -> None:
+    parameter = nn.Parameter(torch.ones(2))
+    Processes().average_gradients([parameter])
+    assert parameter.grad is None
+
+
+def test_a_process_alone_does_all_of_the_work() -> None:
+    things = [torch.ones(2), torch.ones(3)]
+    assert [found.tolist() for found in ALONE.each(lambda thing: thing * 3, things)] == [[3, 3], [3, 3, 3]]
+
+
+class Exchange:
+    """Stands for the other process of a run of two: what it sends is given, what this one sends is kept."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, theirs: torch.Tensor, rank: int = 0) -> None:
+        self.theirs, self.rank, self.sent = theirs, rank, list[torch.Tensor]()
+        monkeypatch.setattr(dist, "all_reduce", self.all_reduce)
+        monkeypatch.setattr(dist, "all_gather", self.all_gather)
+
+    def all_reduce(self, mine: torch.Tensor) -> None:
+        self.sent.append(mine.clone())
+        mine += self.theirs
+
+    def all_gather(self, everyone: list[torch.Tensor], own: torch.Tensor) -> None:
+        self.sent.append(own.clone())
+        everyone[self.rank].copy_(own)
+        everyone[1 - self.rank].copy_(self.theirs)
+
+
+def test_gradients_are_sent_together_and_averaged_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    one, none, two = nn.Parameter(torch.zeros(2)), nn.Parameter(torch.zeros(1)), nn.Parameter(torch.zeros(2, 2))
+    one.grad, two.grad = torch.tensor([1.0, 2.0]), torch.tensor([[1.0, 2.0], [3.0, 4.0]]).T  # columns in memory
+    exchange = Exchange(monkeypatch, torch.tensor([3.0, 0, 8, 1, 1, 1, 1]))
+    Processes(0, 2).average_gradients([one, none, two])
+    assert [sent.tolist() for sent in exchange.sent] == [[1, 2, 0, 1, 2, 3, 4]]
+    assert one.grad.tolist() == [2, 1]
+    assert none.grad is not None
+    assert none.grad.tolist() == [4]
+    assert two.grad.tolist() == [[1, 2], [1.5, 2.5]]
+
+
+def test_the_largest_things_are_dealt_out_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sizes 1, 4 and 2: this process works on those of 4 and 1, the other on that of 2."""
+    things = [torch.full((1,), 1.0), torch.full((2, 2), 2.0), torch.full((2,), 3.0)]
+    exchange = Exchange(monkeypatch, torch.tensor([7.0, 8.0, 0, 0, 0]))
+    found = Processes(0, 2).each(lambda thing: 10 * thing, things)
+    assert [sent.tolist() for sent in exchange.sent] == [[20, 20, 20, 20, 10]]
+    assert [thing.tolist() for thing in found] == [[10], [[20, 20], [20, 20]], [7, 8]]
+
+
+def test_a_process_without_a_share_of_the_work_still_gets_the_results(monkeypatch: pytest.MonkeyPatch) -> None:
+    exchange = Exchange(monkeypatch, torch.tensor([7.0, 8.0]), rank=1)
+    found = Processes(1, 2).each(lambda thing: 10 * thing, [torch.ones(2)])
+    assert [sent.tolist() for sent in exchange.sent] == [[0, 0]]
+    assert [thing.tolist() for thing in found] == [[7, 8]]
+
+
+def test_processes_take_what_the_first_one_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    sources: list[int] = []
+
+    def broadcast(mine: torch.Tensor, source: int) -> None:
+        sources.append(source)
+        mine.fill_(1 / 3)
+
+    monkeypatch.setattr(dist, "broadcast", broadcast)
+    assert Processes(1, 2).agree(5.0, torch.device("cpu")) == 1 / 3  # in double precision
+    assert sources == [0]
+    assert ALONE.agree(5.0, torch.device("cpu")) == 5.0
+
+
+def test_only_processes_that_are_not_alone_wait_and_leave(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+    monkeypatch.setattr(dist, "barrier", lambda: done.append("waited"))
+    monkeypatch.setattr(dist, "destroy_process_group", lambda: done.append("left"))
+    ALONE.wait()
+    ALONE.leave()
+    assert done == []
+    Processes(0, 2).wait()
+    assert done == ["waited"]
+    Processes(1, 2).leave()
+    assert done == ["waited", "left"]
+
+
+def test_values_are_averaged_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    Exchange(monkeypatch, torch.tensor([3.0, 5.0]))
+    values = {"rgb": torch.tensor(1.0, requires_grad=True), "alpha": torch.tensor(2.0, dtype=torch.float64)}
+    assert Processes(0, 2).mean(values) == {"rgb": 2.0, "alpha": 3.5}
 
 
 def test_how_many_processes_train(monkeypatch: pytest.MonkeyPatch) -> None:
