@@ -13,7 +13,7 @@ from torch import Tensor
 from featurenerf.cameras import Camera
 
 
-def one_hot(letters: str) -> Tensor:
+def lettered(letters: str) -> Tensor:
     """Rows of letters as an (H, W, 26) map of unit vectors; a line is a row, a dot is the zero vector."""
     codes = np.array([[ord(letter) - ord("a") for letter in row] for row in letters.split()])
     return torch.from_numpy((codes[..., None] == np.arange(26)).astype(np.float32))
