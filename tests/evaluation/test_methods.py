@@ -249,7 +249,7 @@ def test_a_rendered_picture_on_white_is_brighter_by_what_alpha_lacks() -> None:
 
 
 def test_compositing_returns_a_picture_of_its_own() -> None:
-    rgb = np.full((2, 3, 3), 7, np.uint8)
+    rgb = np.full((2, 4, 3), 7, np.uint8)
     composite(rgb)[:] = 0
     assert rgb.min() == 7
     assert composite(rgb, "white").tolist() == rgb.tolist()
