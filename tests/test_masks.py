@@ -112,6 +112,7 @@ def test_alpha_that_is_nearly_opaque_everywhere_says_nothing(monkeypatch: pytest
     picture[3] = 1
     picture[3, 4, 4] = 0.985
     assert torch.equal(masks.foreground(picture), picture[3])
+    assert torch.equal(masks.foreground(picture.double()), picture[3])
     picture[3, 4, 4] = 0.995
     assert masks.foreground(picture).max() == 0  # the plain ground answers
     monkeypatch.setattr(masks, "plain_background", lambda rgb: None)
@@ -207,17 +208,18 @@ def test_a_piece_that_touches_the_ground_at_a_corner_is_enclosed() -> None:
 
 
 @pytest.mark.parametrize("turn", [0, 1, 2, 3])
-def test_a_pocket_at_any_side_of_the_rim_is_ground(turn: int) -> None:
+@pytest.mark.parametrize("depth", [1, 5])
+def test_a_pocket_at_any_side_of_the_rim_is_ground(turn: int, depth: int) -> None:
     """An arch stands on one side; what it holds is near the ground's colour and reaches that side only."""
     picture = plain(40)
     picture[:, :8, 16:24] = 0.1
-    picture[:, :5, 18:22] = GROUND + 0.03
+    picture[:, :depth, 18:22] = GROUND + 0.03
     mask = masks.plain_background(torch.rot90(picture, turn, (1, 2)))
     assert mask is not None
     mask = torch.rot90(mask, -turn, (0, 1))
-    assert mask[:5, 18:22].max() == 0
-    assert mask[:8, 16:18].min() == mask[5:8, 18:22].min() == 1
-    assert mask.sum() == 8 * 8 - 5 * 4
+    assert mask[:depth, 18:22].max() == 0
+    assert mask[:8, 16:18].min() == mask[depth:8, 18:22].min() == 1
+    assert mask.sum() == 8 * 8 - depth * 4
 
 
 def test_a_pixel_on_the_outline_is_covered_as_far_as_it_differs() -> None:

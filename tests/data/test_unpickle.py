@@ -177,18 +177,24 @@ def test_what_python_2_and_the_first_numpy_wrote_is_read(tmp_path: Path, version
     found[0] = 5  # it is not read-only
 
 
+def test_an_array_that_is_never_filled_is_empty(tmp_path: Path) -> None:
+    content = b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85C\x01b\x87R."
+    found = read_npz(pickled(tmp_path / "a.npz", content, (0,)), "labels")
+    assert (found.shape, found.dtype) == ((0,), np.int8)
+
+
 def test_a_dtype_may_be_named_in_bytes_and_a_scalar_in_text(tmp_path: Path) -> None:
     dtype = b"cnumpy\ndtype\nC\x02i2\x89\x88\x87R(K\x03U\x01>NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb"
     one = b"cnumpy.core.multiarray\nscalar\n" + dtype + b"%s\x86R"
     array = (
         b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85C\x01b\x87R(K\x01K\x02\x85"
         b"cnumpy\ndtype\nU\x02O8\x89\x88\x87R(K\x03U\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK?tb\x89]("
-        + one % b"U\x02\x01\x02"
-        + one % b"C\x02\xff\xfe"
+        + one % b"U\x02\xff\xfe"
+        + one % b"C\x02\x01\x02"
         + b"etb."
     )
     found = read_npz(pickled(tmp_path / "a.npz", b"\x80\x04" + array, (2,)), "labels")
-    assert found.tolist() == [258, -2]  # the high byte first
+    assert found.tolist() == [-2, 258]  # the high byte first
 
 
 @pytest.mark.parametrize("module", ["numpy.core", "numpy._core"])
