@@ -408,6 +408,20 @@ def test_a_grid_has_8_to_512_points_a_side(grid: int, taken: bool) -> None:
         export.mesh(formula_field(asked), grid=grid, level=1.0)
 
 
+def test_a_grid_has_96_points_a_side_unless_told_otherwise() -> None:
+    """From -0.5 to 0.5 in steps of 1 / 95; the first layer of points in the sphere is the second one."""
+
+    class AskedError(Exception):
+        pass
+
+    def asked(points: Tensor) -> Tensor:
+        assert points[..., 0].unique().tolist() == pytest.approx([-0.5 + 1 / 95])
+        raise AskedError
+
+    with pytest.raises(AskedError):
+        export.mesh(formula_field(asked), level=1.0)
+
+
 # ---------------------------------------------------------------------- PLY files, byte by byte
 
 
