@@ -719,10 +719,11 @@ def test_either_end_that_lacks_what_the_other_has_is_read(lacking: str) -> None:
 
 
 def test_novel_views_are_spread_by_the_golden_ratio() -> None:
-    """The views in the order of n / 1.618... modulo 1: 0.0, 0.618, 0.236, 0.854, 0.472 of 0 to 4."""
+    """In the order of n / 1.618... modulo 1: 0.0, 0.618, 0.236, 0.854, 0.472, 0.090, 0.708 and 0.326 of 0 to 7."""
     pairs = novel_view_pairs({"x": 5, "y": 4}, (1,))
     expected = [("x", 0), ("y", 0), ("x", 2), ("y", 2), ("x", 4), ("x", 3), ("y", 3)]
     assert pairs == [Pair(name, 1, name, view) for name, view in expected]
+    assert [pair.target_view for pair in novel_view_pairs({"x": 8}, (2,))] == [0, 5, 7, 4, 1, 6, 3]
     assert [pair.target_view for pair in novel_view_pairs({"x": 5}, (3, 0))] == [2, 4, 1]
     assert novel_view_pairs({"x": 5}, (3, 0))[0] == Pair("x", 3, "x", 2, (0,))
     assert novel_view_pairs({}, (0,)) == []
