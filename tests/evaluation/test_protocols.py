@@ -611,12 +611,12 @@ def test_without_parts_the_pixels_of_alpha_above_127_are_the_object() -> None:
 def test_what_is_not_asked_for_is_not_read() -> None:
     known = wide((rgba(0, [0] * 3, 5),), part_maps=(digits("11111 11111 11111"),))
     assert pixels_of(lambda name: known, End("a", 0, 0), ("part_2d",)).keypoints == {}
-    points, labels = np.array([[0.1, 0.2, 0.3]]), np.array([4])
+    points, labels = np.array([[0.1, 0.2, 0.3]]), np.array([4], np.int16)
     known = wide((rgba(0, [0] * 3, 5),), surface=(points, labels), choices=(points, np.array([[1, 2, 3, 9]])))
     places = points_of(lambda name: known, End("a", 0, 0), ("part_3d",))
-    assert (places.parts.tolist(), len(places.candidates), places.keypoints) == ([4], 0, {})
+    assert (places.parts.tolist(), places.candidates.shape, places.keypoints) == ([4], (0, 3), {})
     places = points_of(lambda name: known, End("a", 0, 0), ("kp_3d",))
-    assert (len(places.labelled), len(places.parts)) == (0, 0)
+    assert (places.labelled.shape, places.parts.shape) == ((0, 3), (0,))
     assert places.keypoints[9].tolist() == [1, 2, 3]
     torch.testing.assert_close(places.candidates, torch.tensor([[0.1, 0.2, 0.3]]))
     both = points_of(lambda name: known, End("a", 0, 0))
