@@ -258,11 +258,11 @@ def test_depth_in_fog_is_divided_by_its_alpha() -> None:
     ("offset", "kept"), [(-0.02, False), (-0.01, True), (0.0, True), (0.01, True), (0.02, True), (0.03, False)]
 )
 def test_a_point_counts_where_the_field_is_dense_next_to_it(offset: float, kept: bool) -> None:
-    """The field is dense in a layer 0.008 thick only, at some distance behind the depth that is shown."""
+    """The field is dense in a layer 0.004 thick only, at some distance behind the depth that is shown."""
 
     def layer(points: Tensor) -> Tensor:
         distance = (points - torch.tensor([1.3, 0.0, 0.0])).norm(dim=-1)
-        return torch.where((distance - 1 - offset).abs() < 0.004, 5.0, 0.0)
+        return torch.where((distance - 1 - offset).abs() < 0.002, 5.0, 0.0)
 
     if kept:
         assert len(export.point_cloud(shown(1.0, layer), [FRONT], level=4.9).points) == 16
@@ -394,6 +394,17 @@ def test_a_mesh_takes_the_level_of_the_surface_and_says_where_nothing_passes_it(
     flat = formula_field(lambda points: torch.full_like(points[..., 0], 10.0))
     with pytest.raises(InputError, match="nowhere denser than 10:"):
         export.mesh(flat, grid=9, level=10.0)
+
+
+def test_progress_is_shown_where_it_is_wanted(capsys: pytest.CaptureFixture[str]) -> None:
+    field = balls((CENTRE, 0.4, 10.0))
+    export.mesh(field, grid=8, level=5.0)
+    export.point_cloud(shown(), [FRONT], level=1.0)
+    assert capsys.readouterr().err == ""
+    export.mesh(field, grid=8, level=5.0, progress=True)
+    assert "mesh" in capsys.readouterr().err
+    export.point_cloud(shown(), [FRONT], level=1.0, progress=True)
+    assert "point cloud" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("grid", "taken"), [(7, False), (8, True), (512, True), (513, False)])

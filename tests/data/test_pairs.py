@@ -116,13 +116,13 @@ class Boxed(ObjectViews):
         raise NotImplementedError
 
     def part_points(self) -> tuple[np.ndarray, np.ndarray]:
-        corners = np.array([[-0.1, 0.2, 0.3], [self.width - 0.1, 0.4, 0.3], [0, 0.3, 0.3]])
-        return corners, np.ones(3, np.int64)
+        points = np.array([[-0.1, 0.2, 0.3], [self.width - 0.1, 0.4, 0.3], [0, 0.3, 0.3], [0, 0.25, 0.3]])
+        return points, np.ones(4, np.int64)
 
 
 def boxes(root: Path, *objects: Boxed, families: dict[str, str] | None = None) -> Dataset:
     if families is not None:
-        (root / "made").mkdir()
+        (root / "made").mkdir(exist_ok=True)
         (root / "made" / "03001627.json").write_text(json.dumps({"families": families}))
     return Dataset(root, "03001627", "val", objects, Split((), (), ()))
 
@@ -138,6 +138,7 @@ def test_unlike_objects_need_every_family(tmp_path: Path) -> None:
     objects = (Boxed("a", 0.3, 2), Boxed("b", 0.2, 2))
     assert unlike_objects(boxes(tmp_path, *objects)) is None
     assert unlike_objects(boxes(tmp_path, *objects, families={"a": "one"})) is None
+    assert unlike_objects(boxes(tmp_path, *objects, families={"a": "one", "b": "one"})) == [(0, 1), (1, 0)]
 
 
 # ---------------------------------------------------------------------- drawing
