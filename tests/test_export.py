@@ -191,6 +191,21 @@ def test_a_crisper_level_may_lose_two_hundredths_of_the_outline(core: float, lev
     assert export.surface_level(balls((CENTRE, core, 50.0), (CENTRE, 0.4, 5.0))) == pytest.approx(level, abs=0.01)
 
 
+def test_the_outline_is_that_of_a_picture_of_64_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = []
+    render = FormulaField.render
+    monkeypatch.setattr(
+        FormulaField,
+        "render",
+        lambda self, camera, channels: (
+            sizes.append((camera.width, camera.height, *channels)),
+            render(self, camera, channels),
+        )[1],
+    )
+    export.surface_level(balls((CENTRE, 0.4, 10.0)))
+    assert sizes == [(64, 64, "alpha")]
+
+
 @pytest.mark.parametrize(("front", "back"), [(10.0, 60.0), (60.0, 10.0)])
 def test_the_whole_depth_of_the_sphere_is_looked_at(front: float, back: float) -> None:
     """A ball next to the camera and one at the far end, beside it in the picture: the thinner one decides."""

@@ -155,6 +155,12 @@ def test_a_plain_rim_is_within_four_hundredths_of_its_median(channel: int, sign:
     assert masks.plain_background(picture) is None
 
 
+def test_a_rim_of_exactly_four_hundredths_from_its_median_is_not_plain() -> None:
+    picture = torch.zeros(3, 10, 10)
+    picture[:, 0, 1:9] = picture[:, 9, 1:9] = 0.04
+    assert masks.plain_background(picture) is None
+
+
 @pytest.mark.parametrize(("difference", "opacity"), [(0.059, 0.0), (-0.059, 0.0), (0.061, 1.0), (-0.061, 1.0)])
 def test_what_touches_the_ground_within_six_hundredths_of_its_colour_is_ground(
     difference: float, opacity: float
