@@ -1,7 +1,9 @@
-"""A field that is known exactly, for tests of what is done with fields: a solid ellipsoid with three coloured parts."""
+"""Fields that are known exactly, for tests of what is done with fields: a solid ellipsoid with three coloured parts,
+and any density that a formula gives."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -59,3 +61,29 @@ class EllipsoidModel(Model):
 def ellipsoid(source: Camera | None = None, opacity: float = 500.0) -> EllipsoidField:
     source = Camera.look_at().reshape(1) if source is None else source
     return EllipsoidField(source, Sampling(64), 0.5, 65536, opacity)
+
+
+@dataclass(frozen=True, eq=False)
+class FormulaField(Field):
+    """A field whose density is a formula of world points; red is their radius, green is above 1 and blue below 0, and
+    the descriptor is the point itself. It is empty outside the sphere of radius 0.5 where it is rendered."""
+
+    formula: Callable[[Tensor], Tensor] = torch.zeros_like
+
+    def sample(self, points: Tensor, directions: Tensor, channels: tuple[str, ...]) -> dict[str, Tensor]:
+        radius = points.norm(dim=-1, keepdim=True)
+        values = {
+            "density": self.formula(points)[..., None],
+            "rgb": torch.cat([radius, torch.full_like(radius, 2), torch.full_like(radius, -1)], -1),
+            "descriptor": points,
+        }
+        return {name: values[name] for name in channels}
+
+    def bounds(self, origins: Tensor, directions: Tensor, near: float, far: float) -> tuple[Tensor, Tensor]:
+        return sphere_bounds(origins, directions, 0.5)
+
+
+def formula_field(formula: Callable[[Tensor], Tensor], source: Camera | None = None) -> FormulaField:
+    """A field of a formula of points, seen from the front unless another camera is given."""
+    source = Camera.look_at(0.0, 0.0).reshape(1) if source is None else source
+    return FormulaField(source, Sampling(64), 0.5, 65536, formula)
