@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint mutants clean
 
 demo: .venv/demo
 	$(BIN)/featurenerf demo --out out/demo
@@ -15,6 +15,11 @@ lint: .venv/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+# Not part of the tests: 200 small faults, 4 to 7 seconds of a core each.
+# OPTIONS='--module ^matching --count 20' makes it short.
+mutants: .venv/dev
+	$(BIN)/python tests/mutants.py $(OPTIONS)
 
 .venv/demo: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
