@@ -14,8 +14,8 @@ from pathlib import Path
 import torch
 
 import featurenerf
-from featurenerf import figures
 from featurenerf.pictures import to_tensor
+from featurenerf.studio import figures
 
 SHIPPED = Path(featurenerf.__file__).parent / "assets" / "pictures"
 
@@ -39,20 +39,17 @@ def main() -> None:
         field = model.encode(picture, camera)
         azimuth = 35 if args.picture is None else 0
         views = figures.render_views(field, figures.around(azimuth, 20, count=6))
-        there = field.query(
-            torch.tensor([[0.0, 0.0, 0.0], [0.0, 0.0, 0.45]])
-        )  # (2, 3): the centre, and a place above it
-    assert there.density is not None
-    assert there.descriptor is not None
-    print(f"density at the centre {there.density[0]:.3g}, above the object {there.density[1]:.3g} per unit of length")
-    print(f"a descriptor has {there.descriptor.shape[-1]} numbers")
+        points = torch.tensor([[0.0, 0.0, 0.0], [0.0, 0.0, 0.45]])  # (2, 3): the centre, and a place above it
+        density = field.query(points, channels=["density"])["density"]
+    print(f"density at the centre {density[0]:.3g}, above the object {density[1]:.3g} per unit of length")
+    print(f"the field has {', '.join(f'{name} ({size})' for name, size in field.channels.items())}")
 
-    colours = figures.DescriptorColours.fit(views)
+    colors = figures.DescriptorColors.fit(views)
     near, far = figures.depth_range(views)
     rows = {
-        "colour": [figures.picture_on_paper(picture), *(figures.colour_picture(v) for v in views)],
+        "colour": [figures.picture_on_paper(picture), *(figures.color_picture(v) for v in views)],
         "depth": [None, *(figures.depth_picture(v, near, far) for v in views)],
-        "descriptor": [None, *(figures.descriptor_picture(v, colours) for v in views)],
+        "descriptor": [None, *(figures.descriptor_picture(v, colors) for v in views)],
     }
     figures.sheet(rows, ["picture", *(f"{60 * i:+d}\N{DEGREE SIGN}" for i in range(6))]).save(args.out)
     print(args.out.resolve())

@@ -11,15 +11,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import numpy as np
 import torch
-from PIL import Image
 
 import featurenerf
-from featurenerf import figures
-from featurenerf.cli.demo import Shown, read_pictures
-from featurenerf.data.synthesis import CATEGORIES
-from featurenerf.pictures import to_tensor
+from featurenerf.data.labels import generated_labels
+from featurenerf.studio import figures
+from featurenerf.studio.demo import read_pictures
 
 SIZE = 256
 """Of the shipped pictures, in pixels."""
@@ -38,27 +35,23 @@ def main() -> None:
 
     model = featurenerf.load(args.checkpoint)
     with torch.no_grad():
-        known = model.encode(source.path, source.camera(SIZE, SIZE))
-        asked = model.encode(target.path, target.camera(SIZE, SIZE))
+        source_field = model.encode(source.path, source.camera(SIZE, SIZE))
+        target_field = model.encode(target.path, target.camera(SIZE, SIZE))
     names = list(source.keypoints)
     keypoints = torch.tensor(list(source.keypoints.values()))  # (K, 2): x, y
-    xy, score = featurenerf.transfer_keypoints(known, asked, keypoints)
-    parts = featurenerf.transfer_parts(known, asked, source.parts)
+    xy, score = featurenerf.transfer_keypoints(source_field, target_field, keypoints)
+    parts = featurenerf.transfer_parts(source_field, target_field, source.parts)
     for name, place, similarity in zip(names, xy.tolist(), score.tolist(), strict=True):
         print(f"{name:24} -> ({place[0]:5.1f}, {place[1]:5.1f})   similarity {similarity:.2f}")
 
     figure = figures.transfer_figure(
-        figures.Panel(f"{source.title} (marked by hand)", _picture(source), keypoints, source.parts),
-        [figures.Panel(target.title, _picture(target), xy, np.asarray(parts))],
+        figures.Panel(f"{source.title} (marked by hand)", source.on_paper(SIZE), keypoints, source.parts),
+        [figures.Panel(target.title, target.on_paper(SIZE), xy, parts)],
         names,
-        CATEGORIES[source.category].part_names,
+        generated_labels(source.category).parts,
     )
     figure.save(args.out)
     print(args.out.resolve())
-
-
-def _picture(shown: Shown) -> Image.Image:
-    return figures.picture_on_paper(to_tensor(shown.path))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
     python examples/03_export_points.py                        # a car that ships with the package
     python examples/03_export_points.py my_car.png --out mine.ply
 
-Any PLY viewer shows the colours; ``featurenerf.export.read_ply`` (or a PLY reader) gives the descriptors back.
+Any PLY viewer shows the colours; ``featurenerf.studio.export.read_ply`` (or a PLY reader) gives the descriptors back.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import numpy as np
 import torch
 
 import featurenerf
-from featurenerf import export
 from featurenerf.pictures import to_tensor
+from featurenerf.studio import export
 
 SHIPPED = Path(featurenerf.__file__).parent / "assets" / "pictures"
 
@@ -43,7 +43,6 @@ def main() -> None:
     print(f"{len(cloud.points)} points in a box of {_text(size)} (x front, y left, z up)")
 
     again = export.read_ply(args.out)
-    assert again.descriptor is not None
     descriptors = torch.from_numpy(again.descriptor)  # (N, D)
     query = descriptors[:1]  # the first point's; take any other point's, or another object's
     index, score = featurenerf.match(query, descriptors[1:])

@@ -25,9 +25,9 @@ import torch
 from PIL import Image
 
 from featurenerf.cameras import Camera
-from featurenerf.data.mesh_files import Axis, group_names, load_mesh
-from featurenerf.data.mesh_renderer import Scene, render_view
-from featurenerf.data.synthesis import CATEGORIES
+from featurenerf.synthesis.meshes.files import Axis, group_names, load_mesh
+from featurenerf.synthesis.meshes.renderer import RenderScene, render_view
+from featurenerf.synthesis.objects import CATEGORIES
 
 SIZE = 256
 IN_SIGHT = 0.03
@@ -171,7 +171,7 @@ def main() -> None:
 def show(demo: Demo, path: Path, azimuth: float, out: Path) -> dict[str, object]:
     """Write one object's picture, and its part labels where it has them; returns its record in pictures.json."""
     parts = {g: next((p for key, p in demo.groups.items() if key in g), 1) for g in group_names(path)}
-    scene = Scene(load_mesh(path, up=demo.up, front=demo.front, parts=parts))
+    scene = RenderScene(load_mesh(path, up=demo.up, front=demo.front, parts=parts))
     camera = Camera.look_at(azimuth, demo.elevation, SIZE, SIZE)
     view = render_view(scene, camera)
     Image.fromarray(view.picture, "RGBA").save(out / f"{demo.name}.png", optimize=True)

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from featurenerf.cameras import Camera
-from featurenerf.fields.base import Field, Model
+from featurenerf.fields import VolumeField
+from featurenerf.models.base import Model
 from featurenerf.rendering import Sampling, sphere_bounds
 
 RADII = (0.4, 0.22, 0.15)  # inside the sphere of radius 0.5
@@ -22,9 +23,13 @@ def part(points: Tensor) -> Tensor:
     return (points[..., 0] > -0.13).long() + (points[..., 0] > 0.13).long()
 
 
-@dataclass(frozen=True, eq=False)
-class EllipsoidField(Field):
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
+class EllipsoidField(VolumeField):
     opacity: float = 500.0
+
+    @property
+    def channels(self) -> dict[str, int]:
+        return {"density": 1, "rgb": 3, "feature": 3, "coordinate": 3, "descriptor": 8}
 
     def sample(self, points: Tensor, directions: Tensor, channels: tuple[str, ...]) -> dict[str, Tensor]:
         distance = (points / torch.tensor(RADII)).norm(dim=-1, keepdim=True)
@@ -49,26 +54,31 @@ class EllipsoidModel(Model):
 
     name = "ellipsoid"
     canonical = None
+    channels = {"density": 1, "rgb": 3, "feature": 3, "coordinate": 3, "descriptor": 8}  # noqa: RUF012
 
     def __init__(self) -> None:
         super().__init__()
         self.nothing = nn.Parameter(torch.zeros(1))
 
-    def _encode(self, pictures: Tensor, cameras: Camera, scale: Tensor, assumed: bool = False) -> Field:
+    def _encode(self, pictures: Tensor, cameras: Camera, scale: Tensor, assumed: bool = False) -> VolumeField:
         return ellipsoid(cameras, 500.0 if pictures.max() > 0 else 0.0)
 
 
 def ellipsoid(source: Camera | None = None, opacity: float = 500.0) -> EllipsoidField:
     source = Camera.look_at().reshape(1) if source is None else source
-    return EllipsoidField(source, Sampling(64), 0.5, 65536, opacity)
+    return EllipsoidField(source=source, sampling=Sampling(64), rays_per_chunk=65536, opacity=opacity)
 
 
-@dataclass(frozen=True, eq=False)
-class FormulaField(Field):
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
+class FormulaField(VolumeField):
     """A field whose density is a formula of world points; red is their radius, green is above 1 and blue below 0, and
     the descriptor is the point itself. It is empty outside the sphere of radius 0.5 where it is rendered."""
 
     formula: Callable[[Tensor], Tensor] = torch.zeros_like
+
+    @property
+    def channels(self) -> dict[str, int]:
+        return {"density": 1, "rgb": 3, "descriptor": 3}
 
     def sample(self, points: Tensor, directions: Tensor, channels: tuple[str, ...]) -> dict[str, Tensor]:
         radius = points.norm(dim=-1, keepdim=True)
@@ -86,4 +96,4 @@ class FormulaField(Field):
 def formula_field(formula: Callable[[Tensor], Tensor], source: Camera | None = None) -> FormulaField:
     """A field of a formula of points, seen from the front unless another camera is given."""
     source = Camera.look_at(0.0, 0.0).reshape(1) if source is None else source
-    return FormulaField(source, Sampling(64), 0.5, 65536, formula)
+    return FormulaField(source=source, sampling=Sampling(64), rays_per_chunk=65536, formula=formula)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from featurenerf.cameras import Camera
-from featurenerf.data.views import ObjectViews
+from featurenerf.data.objects import ObjectViews
 
 
 class PicturedObject(ObjectViews):

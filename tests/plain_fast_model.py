@@ -1,4 +1,4 @@
-"""The fast model as its docstrings say it, slow and in reading order: what ``featurenerf.fields.fast`` must compute."""
+"""The fast model as its docstrings say it, slow and in reading order: what ``featurenerf.models.fast`` must compute."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from featurenerf.fields.fast import FastField, PictureNet
+from featurenerf.models.fast import FastField, PictureNet
 
 
 def resized(x: Tensor, side: int) -> Tensor:
@@ -27,7 +27,7 @@ def plain_net(net: PictureNet, picture: Tensor) -> tuple[Tensor, Tensor, Tensor,
     x2 = net.stem(torch.cat([2 * picture - 1, rows, columns], 1))
     known: list[Tensor | int] = [0, 0, 0]
     semantics = torch.zeros(len(picture), 0, 1, 1)
-    if config.backbone:
+    if config.encoder:
         maps = net.backbone(resized(picture, config.backbone_size), range(16))
         known = [
             resized(adapt(0.25 * maps[block]), size // step)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from featurenerf.fields import FastConfig, FastModel
+from featurenerf.models import FastConfig, FastModel
 
 SMALL = FastConfig(
     feature_dim=8, widths=(16, 16, 24, 32), density_bins=16, volume_bins=8, volume_channels=8, pixel_channels=8,
-    own_dim=64, hidden=32, coarse_samples=32, shaded_samples=8, backbone=False,
+    own_dim=64, hidden=32, coarse_samples=32, shaded_samples=8, encoder=None,
 )  # fmt: skip
 
 

@@ -55,7 +55,7 @@ def test_projection_and_unprojection_are_inverse_for_any_camera(
     assert torch.allclose(again, xy, atol=tolerance)
     assert torch.allclose(far, depth, atol=1e-4)
     assert torch.allclose(camera.unproject(again, far), points, atol=1e-4)
-    behind = 2 * camera._aligned(camera.centre, points, 1) - points  # mirrored at the centre: seen nowhere
+    behind = 2 * camera._aligned(camera.centre, points) - points  # mirrored at the centre: seen nowhere
     mirrored, negative = camera.project(behind)
     assert torch.allclose(mirrored, again, atol=tolerance)
     assert torch.allclose(negative, -far, atol=1e-4)

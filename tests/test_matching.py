@@ -296,8 +296,7 @@ def test_a_keypoint_on_the_far_edge_or_beyond_lies_outside(keypoint: tuple[float
         keypoint_pixels(torch.tensor([(1.0, 1.0), keypoint, keypoint]), 6, 5)
 
 
-def test_points_in_space_may_be_integers_and_are_asked_for_some_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(matching, "_POINTS", 2)
+def test_points_in_space_may_be_integers() -> None:
     source = Painted(VIEWS, torch.zeros(5, 6, dtype=torch.int64))
     keypoints = torch.tensor([[0, 0, z] for z in (3, 1, 2)])
     candidates = np.array([[9, 9, z] for z in (0, 1, 2, 3)])

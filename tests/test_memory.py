@@ -11,7 +11,7 @@ import pytest
 FAULTS = """
 import resource, sys
 import torch
-from featurenerf.memory import keep_freed_memory
+from featurenerf.runtime import keep_freed_memory
 
 if sys.argv[1] == "keep":
     keep_freed_memory()

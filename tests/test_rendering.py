@@ -180,7 +180,7 @@ def test_stratified_depths_are_the_middles_of_equal_bins() -> None:
 
 def test_jitter_moves_each_stratified_depth_within_its_bin() -> None:
     near, far = torch.full((1, 2000, 1), 0.8), torch.full((1, 2000, 1), 1.8)
-    depths = stratified_depths(near, far, 4, True, torch.Generator().manual_seed(0))
+    depths = stratified_depths(near, far, 4, jitter=True, generator=torch.Generator().manual_seed(0))
     inside = (depths - torch.tensor([0.8, 1.05, 1.3, 1.55])) / 0.25
     assert inside.min() > -1e-5
     assert inside.max() < 1 + 1e-5
@@ -209,8 +209,8 @@ def test_jittered_importance_depths_are_distributed_as_the_weights() -> None:
         torch.zeros(1, 500, 1),
         torch.full((1, 500, 1), 2.0),
         4,
-        True,
-        generator,
+        jitter=True,
+        generator=generator,
     )
     first = depths < 1
     assert first.sum(-1).float().mean().item() == pytest.approx(1.0, abs=1e-2)  # a quarter of the four of each ray
@@ -241,7 +241,8 @@ def test_depths_around_a_surface_reach_3_72_standard_deviations() -> None:
 
 def test_jittered_depths_around_a_surface_are_normally_distributed() -> None:
     near, far = torch.zeros(1, 1000, 1), torch.full((1, 1000, 1), 9.0)
-    depths = depths_around(torch.ones(1, 1000, 1), near, far, 2, 0.1, True, torch.Generator().manual_seed(0))
+    generator = torch.Generator().manual_seed(0)
+    depths = depths_around(torch.ones(1, 1000, 1), near, far, 2, 0.1, jitter=True, generator=generator)
     assert depths.mean().item() == pytest.approx(1.0, abs=5e-3)
     assert depths.std().item() == pytest.approx(0.1, abs=5e-3)
     assert (depths[..., 0] <= 1).all()  # its half each
@@ -352,17 +353,18 @@ def test_every_channel_is_merged_in_the_order_of_depths() -> None:
 def test_jitter_moves_the_further_samples_too() -> None:
     """Opaque: the coarse pass's depth is its first sample, around which one more lies exactly, or with jitter not."""
     generator = torch.Generator().manual_seed(0)
-    around = render_rays(Fog(1e4), *through_fog(0.5), ("rgb",), Sampling(1, 0, 1), True, generator)
+    around = render_rays(Fog(1e4), *through_fog(0.5), ("rgb",), Sampling(1, 0, 1), jitter=True, generator=generator)
     assert 0 < around.depths.diff().item() < 0.04
     # empty: importance samples are even, or with jitter not
-    empty = render_rays(Fog(0.0), *through_fog(0.5), ("rgb",), Sampling(1, 1), True, generator)
+    empty = render_rays(Fog(0.0), *through_fog(0.5), ("rgb",), Sampling(1, 1), jitter=True, generator=generator)
     assert (empty.depths - 1.5).abs().min() > 1e-3
 
 
 def test_jitter_of_every_kind_is_seeded() -> None:
     def jittered(seed: int) -> Tensor:
         generator = torch.Generator().manual_seed(seed)
-        return render_rays(Fog(LN2), *through_fog(0.5), ("rgb",), Sampling(2, 2, 2), True, generator).depths
+        sampling = Sampling(2, 2, 2)
+        return render_rays(Fog(LN2), *through_fog(0.5), ("rgb",), sampling, jitter=True, generator=generator).depths
 
     assert torch.equal(jittered(1), jittered(1))
     assert not torch.equal(jittered(1), jittered(2))

@@ -21,9 +21,10 @@ from torch import Tensor
 
 import featurenerf
 from featurenerf import Camera
-from featurenerf.checkpoint import directory_of
-from featurenerf.fields import FastConfig
-from featurenerf.fields.base import Field, Model
+from featurenerf.fields.base import Field
+from featurenerf.models import FastConfig
+from featurenerf.models.base import Model
+from featurenerf.models.checkpoint import directory_of
 
 RECORD = Path(__file__).parent / "recorded" / "shipped_model.json"
 PICTURES = Path(featurenerf.__file__).parent / "assets" / "pictures"
@@ -48,7 +49,7 @@ def encode(model: Model, name: str, assumed: bool = False) -> Field:
 def answers(field: Field, points: Tensor) -> dict[str, Tensor]:
     """Every channel at every point; those of one number are (n, 1)."""
     with torch.no_grad():
-        return {name: value.reshape(len(points), -1) for name, value in vars(field.query(points)).items()}
+        return {name: value.reshape(len(points), -1) for name, value in field.query(points).items()}
 
 
 def view(field: Field, name: str) -> dict[str, Tensor]:
@@ -106,7 +107,7 @@ def test_the_record_tells_solid_from_empty_and_holds_few_bytes(record: dict[str,
 
 
 def test_it_is_made_of_the_defaults(model: Model) -> None:
-    assert model.config == FastConfig()
+    assert model.config == FastConfig(categories={"chair": "mirror", "car": "mirror"})
 
 
 @pytest.mark.parametrize("channel", ["density", "rgb", "coordinate", "feature"])

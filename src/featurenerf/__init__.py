@@ -5,21 +5,21 @@
     samples = field.query(points)
     views = field.render(featurenerf.Camera.look_at(azimuth=40, elevation=25))
 
-The way of a picture is that through the modules: ``pictures``, ``photo``, ``fields``, ``rendering``, ``matching``.
+The way of a picture: ``pictures``, ``studio.prepare``, ``models``, ``fields``, ``rendering``, ``matching``.
 """
 
 from featurenerf.cameras import Camera as Camera
-from featurenerf.checkpoint import load as load
-from featurenerf.checkpoint import save as save
 from featurenerf.errors import InputError as InputError
 from featurenerf.errors import MissingExtraError as MissingExtraError
 from featurenerf.fields import Field as Field
-from featurenerf.fields import Model as Model
 from featurenerf.fields import Samples as Samples
 from featurenerf.matching import match as match
 from featurenerf.matching import transfer_keypoints as transfer_keypoints
 from featurenerf.matching import transfer_parts as transfer_parts
-from featurenerf.photo import lift as lift
-from featurenerf.photo import prepare as prepare
+from featurenerf.models import Model as Model
+from featurenerf.models.checkpoint import load as load
+from featurenerf.models.checkpoint import save as save
+from featurenerf.studio.lift import lift as lift
+from featurenerf.studio.prepare import prepare as prepare
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"

@@ -9,16 +9,22 @@ principal point is (width / 2, height / 2) unless given. Depth is the distance a
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
 from featurenerf.errors import InputError
 
 Number = int | float
+Numbers = Number | Sequence[Number] | Tensor
+Matrix = Tensor | Sequence[Sequence[Number]]
+Points = Float[Tensor, "*batch_n 3"]
+Pixels = Float[Tensor, "*batch_n 2"]
 
 DISTANCE = 1.3
 """Distance of the canonical camera from the origin: a sphere of radius 0.5 just fits its picture."""
@@ -26,8 +32,12 @@ FOV = 49.13
 """Horizontal field of view of the canonical camera, in degrees (a focal length of 140 pixels at width 128)."""
 NEAR, FAR = 0.8, 1.8
 PICTURE_SIZE = 128
+OPENCV_TO_OPENGL = torch.tensor([1.0, -1.0, -1.0, 1.0])
+"""A pose times this has the other's axes."""
 
-_OPENCV_TO_OPENGL = torch.tensor([1.0, -1.0, -1.0, 1.0])
+
+TENSORS = ("pose", "focal", "principal")
+"""What of a camera has batch dimensions."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +83,8 @@ class Camera:
     @classmethod
     def look_at(
         cls,
-        azimuth: Number | Sequence[Number] | Tensor = 0.0,
-        elevation: Number | Sequence[Number] | Tensor = 20.0,
+        azimuth: Numbers = 0.0,
+        elevation: Numbers = 20.0,
         width: int = PICTURE_SIZE,
         height: int = PICTURE_SIZE,
         distance: Number = DISTANCE,
@@ -82,22 +92,18 @@ class Camera:
         near: Number = NEAR,
         far: Number = FAR,
     ) -> Camera:
-        """A camera that looks at the origin with the world's z axis up in the picture.
+        """A camera that looks at the origin, the world's z axis up in its picture; a batch for sequences of angles.
 
         Args:
             azimuth: degrees; 0 looks at the object's front from +x, counter-clockwise seen from above.
             elevation: degrees above the ground plane.
             distance: from the origin, in world units.
             fov: horizontal field of view, in degrees.
-        Sequences of angles give a batch of cameras.
         """
-        azimuths, elevations = torch.broadcast_tensors(
-            torch.as_tensor(azimuth, dtype=torch.float64), torch.as_tensor(elevation, dtype=torch.float64)
-        )
-        az, el = torch.deg2rad(azimuths), torch.deg2rad(elevations)
-        zero = torch.zeros_like(az)
+        angles = (torch.deg2rad(torch.as_tensor(angle, dtype=torch.float64)) for angle in (azimuth, elevation))
+        az, el = torch.broadcast_tensors(*angles)
         backward = torch.stack([el.cos() * az.cos(), el.cos() * az.sin(), el.sin()], -1)
-        right = torch.stack([-az.sin(), az.cos(), zero], -1)
+        right = torch.stack([-az.sin(), az.cos(), torch.zeros_like(az)], -1)
         up = torch.linalg.cross(backward, right)
         pose = torch.eye(4, dtype=torch.float64).repeat(*az.shape, 1, 1)
         pose[..., :3, :] = torch.stack([right, up, backward, backward * distance], -1)
@@ -107,8 +113,8 @@ class Camera:
     @classmethod
     def from_pose(
         cls,
-        pose: Tensor | Sequence[Sequence[Number]],
-        focal: Number | Sequence[Number] | Tensor,
+        pose: Matrix,
+        focal: Numbers,
         width: int,
         height: int,
         near: Number = NEAR,
@@ -122,24 +128,15 @@ class Camera:
             principal: (x, y) in pixels; None is the picture's centre.
         """
         pose = torch.as_tensor(pose, dtype=torch.float32)
-        batch = pose.shape[:-2]
-
-        def pair(value: Number | Sequence[Number] | Tensor) -> Tensor:
-            value = torch.as_tensor(value, dtype=torch.float32, device=pose.device)
-            return (value.expand(2) if value.ndim == 0 else value).expand(*batch, 2)
-
-        centre = (width / 2, height / 2)
-        return cls(pose, pair(focal), pair(centre if principal is None else principal), width, height, near, far)
+        focal, principal = (
+            torch.as_tensor(pair, dtype=torch.float32, device=pose.device).expand(*pose.shape[:-2], 2)
+            for pair in (focal, (width / 2, height / 2) if principal is None else principal)
+        )
+        return cls(pose, focal, principal, width, height, near, far)
 
     @classmethod
     def from_opencv(
-        cls,
-        intrinsics: Tensor | Sequence[Sequence[Number]],
-        pose: Tensor | Sequence[Sequence[Number]],
-        width: int,
-        height: int,
-        near: Number = NEAR,
-        far: Number = FAR,
+        cls, intrinsics: Matrix, pose: Matrix, width: int, height: int, near: Number = NEAR, far: Number = FAR
     ) -> Camera:
         """A camera from OpenCV's convention (+x right, +y down, looking along +z; integer pixel centres).
 
@@ -150,7 +147,7 @@ class Camera:
         K = torch.as_tensor(intrinsics, dtype=torch.float32)
         if K.shape[-2:] != (3, 3):
             raise InputError(f"intrinsics are a (3, 3) matrix, not {tuple(K.shape)}")
-        pose = torch.as_tensor(pose, dtype=torch.float32) * _OPENCV_TO_OPENGL.to(K.device)
+        pose = torch.as_tensor(pose, dtype=torch.float32) * OPENCV_TO_OPENGL.to(K.device)
         focal = torch.stack([K[..., 0, 0], K[..., 1, 1]], -1)
         return cls.from_pose(pose, focal, width, height, near, far, principal=K[..., :2, 2] + 0.5)
 
@@ -175,9 +172,7 @@ class Camera:
         """
         if len(params) not in (3, 4):
             raise InputError("only COLMAP's SIMPLE_PINHOLE and PINHOLE cameras are read: undistort the pictures first")
-        w, x, y, z = (
-            torch.as_tensor(qvec, dtype=torch.float64) / torch.linalg.norm(torch.as_tensor(qvec, dtype=torch.float64))
-        ).tolist()
+        w, x, y, z = F.normalize(torch.as_tensor(qvec, dtype=torch.float64), dim=0).tolist()
         rotation = torch.tensor(
             [
                 [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
@@ -189,7 +184,7 @@ class Camera:
         pose[:3, :3] = rotation.T
         pose[:3, 3] = -rotation.T @ torch.as_tensor(tvec, dtype=torch.float32)
         focal, principal = (params[0], params[0]) if len(params) == 3 else params[:2], params[-2:]
-        return cls.from_pose(pose * _OPENCV_TO_OPENGL, focal, width, height, near, far, principal=principal)
+        return cls.from_pose(pose * OPENCV_TO_OPENGL, focal, width, height, near, far, principal=principal)
 
     @classmethod
     def stack(cls, cameras: Sequence[Camera], dim: int = 0) -> Camera:
@@ -197,14 +192,8 @@ class Camera:
         first = cameras[0]
         if any((c.width, c.height) != (first.width, first.height) for c in cameras):
             raise InputError("cameras of different picture sizes cannot be stacked: resize them first")
-        return replace(
-            first,
-            pose=torch.stack([c.pose for c in cameras], dim),
-            focal=torch.stack([c.focal for c in cameras], dim),
-            principal=torch.stack([c.principal for c in cameras], dim),
-            near=min(c.near for c in cameras),
-            far=max(c.far for c in cameras),
-        )
+        tensors: dict[str, Any] = {name: torch.stack([getattr(c, name) for c in cameras], dim) for name in TENSORS}
+        return replace(first, **tensors, near=min(c.near for c in cameras), far=max(c.far for c in cameras))
 
     # ------------------------------------------------------------------ what it is
 
@@ -217,23 +206,20 @@ class Camera:
         """Where the camera stands, in the world."""
         return self.pose[..., :3, 3]
 
-    def __getitem__(self, index: int | slice | Tensor | tuple) -> Camera:
+    def __getitem__(self, index: int | slice | Tensor | tuple[Any, ...]) -> Camera:
         """Index the batch."""
-        return replace(self, pose=self.pose[index], focal=self.focal[index], principal=self.principal[index])
+        return self._each(lambda tensor: tensor[index])
 
     def to(self, device: torch.device | str) -> Camera:
-        return replace(
-            self, pose=self.pose.to(device), focal=self.focal.to(device), principal=self.principal.to(device)
-        )
+        return self._each(lambda tensor: tensor.to(device))
 
     def reshape(self, *batch: int) -> Camera:
         """The same cameras with another batch shape."""
-        return replace(
-            self,
-            pose=self.pose.reshape(*batch, 4, 4),
-            focal=self.focal.reshape(*batch, 2),
-            principal=self.principal.reshape(*batch, 2),
-        )
+        return self._each(lambda tensor: tensor.reshape(*batch, *tensor.shape[len(self.batch_shape) :]))
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Camera:
+        changed: dict[str, Any] = {name: change(getattr(self, name)) for name in TENSORS}
+        return replace(self, **changed)
 
     def resize(self, width: int, height: int) -> Camera:
         """The camera of the same picture resampled to another size."""
@@ -242,62 +228,52 @@ class Camera:
 
     # ------------------------------------------------------------------ what it does
 
-    def world_to_camera(self, points: Float[Tensor, "*batch_n 3"]) -> Float[Tensor, "*batch_n 3"]:
+    def world_to_camera(self, points: Points) -> Points:
         """World points ``(*batch, ..., 3)`` in camera coordinates."""
-        rotation, centre = self._aligned(self.pose[..., :3, :3], points, 2), self._aligned(self.centre, points, 1)
-        return _times(points - centre, rotation)
+        return _times(points - self._aligned(self.centre, points), self._aligned(self.pose[..., :3, :3], points))
 
-    def rotate_to_camera(self, vectors: Float[Tensor, "*batch_n 3"]) -> Float[Tensor, "*batch_n 3"]:
+    def rotate_to_camera(self, vectors: Points) -> Points:
         """World directions ``(*batch, ..., 3)`` in camera axes (rotated, not translated)."""
-        return _times(vectors, self._aligned(self.pose[..., :3, :3], vectors, 2))
+        return _times(vectors, self._aligned(self.pose[..., :3, :3], vectors))
 
-    def project(
-        self, points: Float[Tensor, "*batch_n 3"]
-    ) -> tuple[Float[Tensor, "*batch_n 2"], Float[Tensor, "*batch_n"]]:
+    def project(self, points: Points) -> tuple[Pixels, Float[Tensor, "*batch_n"]]:
         """World points ``(*batch, ..., 3)`` to pixels ``(..., 2)`` and depth ``(...)``.
 
         Depth is the distance from the camera; it is negative for points behind the camera.
         """
         local = self.world_to_camera(points)
-        ahead = -local[..., 2:]
-        ahead = torch.where(ahead.abs() < 1e-8, torch.full_like(ahead, 1e-8), ahead)
+        ahead = torch.where(local[..., 2:].abs() < 1e-8, 1e-8, -local[..., 2:])
         flat = local[..., :2] / ahead * torch.tensor([1.0, -1.0], dtype=points.dtype, device=points.device)
-        xy = flat * self._aligned(self.focal, points, 1) + self._aligned(self.principal, points, 1)
+        xy = flat * self._aligned(self.focal, points) + self._aligned(self.principal, points)
         return xy, local.norm(dim=-1) * ahead[..., 0].sign()
 
-    def unproject(
-        self, xy: Float[Tensor, "*batch_n 2"], depth: Float[Tensor, "*batch_n"]
-    ) -> Float[Tensor, "*batch_n 3"]:
+    def unproject(self, xy: Pixels, depth: Float[Tensor, "*batch_n"]) -> Points:
         """Pixels ``(*batch, ..., 2)`` at a depth (distance along the ray) to world points: undoes ``project``."""
         origins, directions = self.rays_through(xy)
         return origins + directions * depth.unsqueeze(-1)
 
-    def rays_through(
-        self, xy: Float[Tensor, "*batch_n 2"]
-    ) -> tuple[Float[Tensor, "*batch_n 3"], Float[Tensor, "*batch_n 3"]]:
+    def rays_through(self, xy: Pixels) -> tuple[Points, Points]:
         """Origins and unit directions, in the world, of the rays through pixels ``(*batch, ..., 2)``."""
-        flat = (xy - self._aligned(self.principal, xy, 1)) / self._aligned(self.focal, xy, 1)
+        flat = (xy - self._aligned(self.principal, xy)) / self._aligned(self.focal, xy)
         local = torch.stack([flat[..., 0], -flat[..., 1], -torch.ones_like(flat[..., 0])], -1)
-        rotation = self._aligned(self.pose[..., :3, :3], xy, 2)
-        directions = _times(local, rotation.mT)
+        directions = _times(local, self._aligned(self.pose[..., :3, :3], xy).mT)
         directions = directions / directions.norm(dim=-1, keepdim=True)
-        return self._aligned(self.centre, xy, 1).expand_as(directions), directions
+        return self._aligned(self.centre, xy).expand_as(directions), directions
 
     def pixels(self, offset: float = 0.5) -> Float[Tensor, "h w 2"]:
         """The (x, y) of every pixel centre. ``offset=0`` is the convention of the authors' program."""
-        x = torch.arange(self.width, dtype=torch.float32, device=self.pose.device) + offset
-        y = torch.arange(self.height, dtype=torch.float32, device=self.pose.device) + offset
-        return torch.stack(torch.meshgrid(x, y, indexing="xy"), -1)
+        x, y = (torch.arange(n, dtype=torch.float32, device=self.pose.device) for n in (self.width, self.height))
+        return torch.stack(torch.meshgrid(x + offset, y + offset, indexing="xy"), -1)
 
     def rays(self, offset: float = 0.5) -> tuple[Float[Tensor, "*batch h w 3"], Float[Tensor, "*batch h w 3"]]:
         """Origins and unit directions, in the world, of the rays of all pixels."""
         return self.rays_through(self.pixels(offset).expand(*self.batch_shape, self.height, self.width, 2))
 
-    def _aligned(self, value: Tensor, points: Tensor, own: int) -> Tensor:
-        """A per-camera value ``(*batch, <own dims>)`` with ones inserted after batch so that it meets ``points``."""
+    def _aligned(self, value: Tensor, points: Tensor) -> Tensor:
+        """A per-camera value ``(*batch, ...)`` with ones inserted after batch so that it meets ``points``."""
         batch = len(self.batch_shape)
-        missing = points.ndim - 1 - batch
-        return value.reshape(*value.shape[:batch], *(1,) * missing, *value.shape[batch:]).to(points.dtype)
+        ones = (1,) * (points.ndim - 1 - batch)
+        return value.reshape(*value.shape[:batch], *ones, *value.shape[batch:]).to(points.dtype)
 
 
 def _times(vectors: Float[Tensor, "*n 3"], matrix: Float[Tensor, "*m 3 3"]) -> Float[Tensor, "*n 3"]:

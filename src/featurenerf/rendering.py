@@ -1,19 +1,25 @@
 """Volume rendering: the one renderer of every field and every channel.
 
 A field is seen here as a function ``sample(points, directions, channels)`` that returns one ``(b, n, c)`` tensor per
-channel. Rays are ``(b, r, 3)`` origins and unit directions; depths are distances along the ray.
-Without ``jitter`` everything is deterministic.
+channel. Directions are unit; depths are distances along the ray. Without ``jitter`` everything is deterministic.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+Vectors = Float[Tensor, "b r 3"]
+"""Points or directions in the world, r for each of b fields."""
+PerRay = Float[Tensor, "b r 1"]
+PerSample = Float[Tensor, "b r s"]
+Channels = dict[str, Float[Tensor, "b r _"]]
+"""Values of points or of rays, by the names of the channels."""
 SampleFunction = Callable[[Tensor, Tensor, tuple[str, ...]], dict[str, Tensor]]
 
 
@@ -37,10 +43,15 @@ class Sampling:
     shaded: int | None = None
     skip_below: float = 0.0
 
+    @property
+    def passes(self) -> int:
+        """How often a ray is composited: once, or coarse and fine."""
+        return 2 if self.importance + self.around_depth else 1
+
 
 @dataclass(frozen=True)
 class RayValues:
-    """What a bundle of rays saw: composited channels, and the samples that they were composited from.
+    """What was found along rays: composited channels, and the samples that they were composited from.
 
     Attributes:
         channels: composited values by name, ``(b, r, c)``; with "alpha" (b, r, 1) and "depth" (b, r, 1) always there.
@@ -57,8 +68,8 @@ class RayValues:
 
 
 def sphere_bounds(
-    origins: Float[Tensor, "b r 3"], directions: Float[Tensor, "b r 3"], radius: Float[Tensor, "#b 1 1"] | float
-) -> tuple[Float[Tensor, "b r 1"], Float[Tensor, "b r 1"]]:
+    origins: Vectors, directions: Vectors, radius: Float[Tensor, "#b 1 1"] | float
+) -> tuple[PerRay, PerRay]:
     """Depths at which rays enter and leave a sphere around the origin; equal where they miss it."""
     along = -(origins * directions).sum(-1, keepdim=True)  # depth of the point nearest to the origin
     off_axis = (origins + along * directions).square().sum(-1, keepdim=True)
@@ -66,33 +77,26 @@ def sphere_bounds(
     return along - half_chord, along + half_chord
 
 
-def box_bounds(
-    origins: Float[Tensor, "b r 3"], directions: Float[Tensor, "b r 3"], box: Float[Tensor, "b 2 3"]
-) -> tuple[Float[Tensor, "b r 1"], Float[Tensor, "b r 1"]]:
+def box_bounds(origins: Vectors, directions: Vectors, box: Float[Tensor, "b 2 3"]) -> tuple[PerRay, PerRay]:
     """Depths at which rays enter and leave boxes, given by low and high corner; leaving is first where they miss."""
-    inverse = 1 / torch.where(directions.abs() < 1e-9, torch.full_like(directions, 1e-9), directions)
+    inverse = 1 / torch.where(directions.abs() < 1e-9, 1e-9, directions)
     one, two = (box[:, :1] - origins) * inverse, (box[:, 1:] - origins) * inverse
     return torch.minimum(one, two).amax(-1, keepdim=True), torch.maximum(one, two).amin(-1, keepdim=True)
 
 
 def stratified_depths(
-    near: Float[Tensor, "b r 1"],
-    far: Float[Tensor, "b r 1"],
-    count: int,
-    jitter: bool = False,
-    generator: torch.Generator | None = None,
-) -> Float[Tensor, "b r s"]:
+    near: PerRay, far: PerRay, count: int, *, jitter: bool = False, generator: torch.Generator | None = None
+) -> PerSample:
     """One depth in each of ``count`` equal bins: its middle, or with ``jitter`` anywhere in it."""
-    steps = torch.arange(count, dtype=near.dtype, device=near.device)
-    inside = _uniform((*near.shape[:2], count), near, jitter, generator)
-    return near + (far - near) * (steps + inside) / count
+    return near + (far - near) * _in_each(count, near, jitter, generator) / count
 
 
 def importance_depths(
-    weights: Float[Tensor, "b r s"],
-    near: Float[Tensor, "b r 1"],
-    far: Float[Tensor, "b r 1"],
+    weights: PerSample,
+    near: PerRay,
+    far: PerRay,
     count: int,
+    *,
     jitter: bool = False,
     generator: torch.Generator | None = None,
 ) -> Float[Tensor, "b r n"]:
@@ -100,33 +104,39 @@ def importance_depths(
     bins = weights.shape[-1]
     density = weights.detach() + 1e-5
     cdf = (density / density.sum(-1, keepdim=True)).cumsum(-1)
-    steps = torch.arange(count, dtype=weights.dtype, device=weights.device)
-    u = (steps + _uniform((*weights.shape[:2], count), weights, jitter, generator)) / count
+    u = _in_each(count, weights, jitter, generator) / count
     index = torch.searchsorted(cdf, u, right=True).clamp(max=bins - 1)
     above = cdf.gather(-1, index)
-    below = torch.where(index > 0, cdf.gather(-1, (index - 1).clamp(min=0)), torch.zeros_like(above))
+    below = torch.where(index > 0, cdf.gather(-1, (index - 1).clamp(min=0)), 0.0)
     return near + (far - near) * (index + ((u - below) / (above - below)).clamp(0, 1)) / bins
 
 
 def depths_around(
-    depth: Float[Tensor, "b r 1"],
-    near: Float[Tensor, "b r 1"],
-    far: Float[Tensor, "b r 1"],
+    depth: PerRay,
+    near: PerRay,
+    far: PerRay,
     count: int,
     std: float,
+    *,
     jitter: bool = False,
     generator: torch.Generator | None = None,
 ) -> Float[Tensor, "b r n"]:
     """Depths normally distributed around a surface; without jitter, the quantiles of that distribution."""
-    steps = torch.arange(count, dtype=depth.dtype, device=depth.device)
-    u = (steps + _uniform((*depth.shape[:2], count), depth, jitter, generator)) / count
+    u = _in_each(count, depth, jitter, generator) / count
     normal = torch.special.ndtri(u.clamp(1e-4, 1 - 1e-4))
     return torch.minimum(torch.maximum(depth.detach() + std * normal, near), far)
 
 
-def composite_weights(
-    density: Float[Tensor, "b r s"], depths: Float[Tensor, "b r s"], far: Float[Tensor, "b r 1"]
-) -> Float[Tensor, "b r s"]:
+def _in_each(
+    count: int, like: Float[Tensor, "b r _"], jitter: bool, generator: torch.Generator | None
+) -> Float[Tensor, "b r n"]:
+    """For every ray a number in each of [0, 1), [1, 2), ...: its middle, or with ``jitter`` any."""
+    shape, kind = (*like.shape[:2], count), dict[str, Any](dtype=like.dtype, device=like.device)
+    inside = torch.rand(shape, generator=generator, **kind) if jitter else torch.full(shape, 0.5, **kind)
+    return torch.arange(count, **kind) + inside
+
+
+def composite_weights(density: PerSample, depths: PerSample, far: PerRay) -> PerSample:
     """The share of each sample in its ray's colour (NeRF, equation 3); the last interval ends at ``far``."""
     intervals = torch.cat([depths[..., 1:], far], -1) - depths
     optical_depth = density * intervals
@@ -134,10 +144,8 @@ def composite_weights(
     return torch.exp(-before) * -torch.expm1(-optical_depth)
 
 
-def composite(
-    weights: Float[Tensor, "b r s"], depths: Float[Tensor, "b r s"], samples: dict[str, Tensor]
-) -> dict[str, Tensor]:
-    """Weighted sums along the rays, on black; depth is not divided by alpha."""
+def composite(weights: PerSample, depths: PerSample, samples: Mapping[str, Float[Tensor, "b r s _"]]) -> Channels:
+    """Weighted sums along the rays, on black, with "alpha" and "depth"; depth is not divided by alpha."""
     out = {name: torch.einsum("brs,brsc->brc", weights.to(v.dtype), v) for name, v in samples.items()}
     out["alpha"] = weights.sum(-1, keepdim=True)
     out["depth"] = (weights * depths).sum(-1, keepdim=True)
@@ -146,16 +154,17 @@ def composite(
 
 def render_rays(
     sample: SampleFunction,
-    origins: Float[Tensor, "b r 3"],
-    directions: Float[Tensor, "b r 3"],
-    near: Float[Tensor, "b r 1"],
-    far: Float[Tensor, "b r 1"],
+    origins: Vectors,
+    directions: Vectors,
+    near: PerRay,
+    far: PerRay,
     channels: tuple[str, ...],
     sampling: Sampling,
+    *,
     jitter: bool = False,
     generator: torch.Generator | None = None,
 ) -> RayValues:
-    """Render channels ("rgb", "feature", "coordinate", "descriptor"; "alpha" and "depth" come always) along rays.
+    """Render channels along rays; "alpha" and "depth" come always.
 
     Args:
         near, far: depths between which each ray is sampled; it is empty where they are equal.
@@ -164,13 +173,12 @@ def render_rays(
     wanted = tuple(c for c in channels if c not in ("alpha", "depth"))
 
     def at(depths: Tensor, names: tuple[str, ...], some: Tensor | slice = slice(None)) -> dict[str, Tensor]:
-        b, r, s = depths.shape
-        points = origins[:, some].unsqueeze(2) + directions[:, some].unsqueeze(2) * depths.unsqueeze(-1)
-        toward = directions[:, some].unsqueeze(2).expand(b, r, s, 3)
-        flat = sample(points.reshape(b, r * s, 3), toward.reshape(b, r * s, 3), names)
-        return {name: value.reshape(b, r, s, -1) for name, value in flat.items()}
+        points = origins[:, some].unsqueeze(2) + directions[:, some].unsqueeze(2) * depths.unsqueeze(-1)  # (b, r, s, 3)
+        outward = directions[:, some].unsqueeze(2).expand_as(points)
+        values = sample(points.flatten(1, 2), outward.flatten(1, 2), names)
+        return {name: value.unflatten(1, depths.shape[1:]) for name, value in values.items()}
 
-    depths = stratified_depths(near, far, sampling.coarse, jitter, generator)
+    depths = stratified_depths(near, far, sampling.coarse, jitter=jitter, generator=generator)
     if sampling.shaded is not None:
         density = at(depths, ("density",))["density"][..., 0]
         return _shade_heaviest(at, composite_weights(density, depths, far), depths, wanted, sampling)
@@ -182,41 +190,30 @@ def render_rays(
 
     values = at(depths, ("density", *wanted))
     coarse = composited(values, depths, None)
-    if sampling.importance + sampling.around_depth == 0:
+    if sampling.passes == 1:
         return coarse
-    extra = torch.cat(
-        [
-            importance_depths(coarse.weights, near, far, sampling.importance, jitter, generator),
-            depths_around(
-                coarse.channels["depth"], near, far, sampling.around_depth, sampling.depth_std, jitter, generator
-            ),
-        ],
-        -1,
-    )
+    heavy = importance_depths(coarse.weights, near, far, sampling.importance, jitter=jitter, generator=generator)
+    count, std, surface = sampling.around_depth, sampling.depth_std, coarse.channels["depth"]
+    around = depths_around(surface, near, far, count, std, jitter=jitter, generator=generator)
+    extra = torch.cat([heavy, around], -1)
     more = at(extra, ("density", *wanted))  # the coarse samples are evaluated once and merged
     depths, order = torch.cat([depths, extra], -1).sort(-1)
-    values = {
-        name: torch.cat([values[name], more[name]], 2).gather(
-            2, order.unsqueeze(-1).expand(*order.shape, value.shape[-1])
-        )
-        for name, value in values.items()
-    }
+    values = {k: torch.cat([v, more[k]], 2).take_along_dim(order.unsqueeze(-1), 2) for k, v in values.items()}
     return composited(values, depths, coarse)
 
 
 def _shade_heaviest(
     at: Callable[..., dict[str, Tensor]],
-    weights: Float[Tensor, "b r s"],
-    depths: Float[Tensor, "b r s"],
+    weights: PerSample,
+    depths: PerSample,
     wanted: tuple[str, ...],
     sampling: Sampling,
 ) -> RayValues:
     """Composite ``wanted`` from the heaviest samples of each ray, scaled to the ray's whole alpha."""
-    alpha, depth = weights.sum(-1, keepdim=True), (weights * depths).sum(-1, keepdim=True)
-    through = {"alpha": alpha, "depth": depth}
+    whole = composite(weights, depths, {})
     if not wanted:
-        return RayValues(through, depths, weights, {})
-    rays = weights.shape[1]
+        return RayValues(whole, depths, weights, {})
+    alpha, rays = whole["alpha"], weights.shape[1]
     some: Tensor | slice = slice(None)
     if sampling.skip_below > 0 and len(weights) == 1:
         some = (alpha[0, :, 0] > sampling.skip_below).nonzero()[:, 0]
@@ -227,10 +224,4 @@ def _shade_heaviest(
     channels = composite(weights, depths, samples)
     if isinstance(some, Tensor):
         channels = {k: v.new_zeros(1, rays, v.shape[-1]).index_copy(1, some, v) for k, v in channels.items()}
-    return RayValues({**channels, **through}, depths, weights, samples)
-
-
-def _uniform(shape: tuple[int, ...], like: Tensor, jitter: bool, generator: torch.Generator | None) -> Tensor:
-    if not jitter:
-        return like.new_full(shape, 0.5)
-    return torch.rand(shape, dtype=like.dtype, device=like.device, generator=generator)
+    return RayValues({**channels, **whole}, depths, weights, samples)

@@ -12,8 +12,8 @@ import pytest
 
 from featurenerf import cli
 from featurenerf.cli.arguments import postponed, read
-from featurenerf.data.make import make_dataset
 from featurenerf.errors import InputError, MissingExtraError
+from featurenerf.synthesis.make import make_dataset
 
 
 def call(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from featurenerf import checkpoint
 from featurenerf.cameras import Camera
 from featurenerf.cli.eval import EvalConfig, main, run
-from featurenerf.data import layout
-from featurenerf.data.layout import InstancePair, ObjectRecord, PosePair, Split, ViewPair
+from featurenerf.data.formats.release import split_file
+from featurenerf.data.labels import LabelNames
+from featurenerf.data.splits import Pair, Split, write_split
 from featurenerf.errors import InputError
-from featurenerf.fields import FastConfig, FastModel
+from featurenerf.files import write_json
+from featurenerf.models import FastConfig, FastModel, checkpoint
+from featurenerf.synthesis.write import ObjectRecord, write_labels, write_object
 
 SIZE, SYNSET = 32, "03001627"
+SMALL = FastConfig(size=32, widths=(8, 8, 8, 8), density_bins=16, volume_bins=8, hidden=16, coarse_samples=8)
 
 
 def record(seed: int) -> ObjectRecord:
@@ -45,24 +49,23 @@ def record(seed: int) -> ObjectRecord:
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("data")
     for number, name in enumerate("abcd"):
-        layout.write_object(root, SYNSET, name, record(number))
+        write_object(root, SYNSET, name, record(number))
     split = Split(
         (),
         ("c", "d"),
         ("a", "b"),
-        (InstancePair("a", "b", 0), InstancePair("b", "a", 1)),
-        (ViewPair("a", 0, 1),),
-        (PosePair("a", "b", 0, 1),),
+        (Pair("a", 0, "b", 0), Pair("b", 1, "a", 1)),
+        (Pair("a", 0, "a", 1),),
+        (Pair("a", 0, "b", 1),),
     )
-    layout.write_split(layout.split_file(root, SYNSET), split)
+    write_split(split_file(root, SYNSET), split)
     return root
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> str:
     torch.manual_seed(0)
-    config = FastConfig(size=32, widths=(8, 8, 8, 8), density_bins=16, volume_bins=8, hidden=16, coarse_samples=8)
-    return str(checkpoint.save(FastModel(config), tmp_path_factory.mktemp("run")))
+    return str(checkpoint.save(FastModel(SMALL), tmp_path_factory.mktemp("run")))
 
 
 @pytest.mark.parametrize("task", ["2d", "view", "3d"])
@@ -110,11 +113,20 @@ def test_same_pixel_on_this_data_is_perfect_in_pictures(data: Path) -> None:
 
 def test_confusions_are_counted_in_data_that_we_made(data: Path) -> None:
     made = data / "made" / f"{SYNSET}.json"
-    layout.write_json(made, {"category": "chair"})
+    write_json(made, {"category": "chair"})
     try:
         assert run(settings(data))["left_right_confusion"] == 0.0
     finally:
         made.unlink()
+
+
+def test_confusions_are_counted_where_the_data_say_what_mirrors_what(data: Path) -> None:
+    try:
+        for names, confused in ((LabelNames((), ("left", "right"), (1, 0)), 0.0), (LabelNames((), ("a", "b")), None)):
+            write_labels(data, SYNSET, names)
+            assert run(settings(data))["left_right_confusion"] == confused
+    finally:
+        (data / "labels" / f"{SYNSET}.json").unlink()
 
 
 def test_the_teacher_needs_no_checkpoint(data: Path) -> None:
@@ -123,6 +135,29 @@ def test_the_teacher_needs_no_checkpoint(data: Path) -> None:
     assert report["privileged"]
     assert report["checkpoint"] is None
     assert report["part_miou"] is not None
+
+
+def test_part_labels_that_a_checkpoint_has_learnt(data: Path, trained: str, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    config = replace(SMALL, encoder=None, labels=("background", "upper", "lower"))
+    learnt = str(checkpoint.save(FastModel(config), tmp_path / "run"))
+
+    def report(trained: str) -> dict:
+        return run(EvalConfig(data, "chair", Path("unused.json"), method="label", checkpoint=trained, progress=False))
+
+    found = report(learnt)
+    assert (found["method"], found["pairs"], found["privileged"]) == ("label", 2, False)
+    assert 0 <= found["part_miou"] < 1
+    assert found["psnr"] is not None
+    with pytest.raises(InputError, match=r"--method label needs a checkpoint .* --labels .* knows none"):
+        report(trained)
+    names = data / "labels" / f"{SYNSET}.json"
+    write_json(names, {"parts": ["background", "upper", "lower"]})
+    assert report(learnt)["part_miou"] == found["part_miou"]
+    write_json(names, {"parts": ["background", "lower", "upper"]})
+    with pytest.raises(InputError, match=r"knows background, upper, lower, .* has background, lower, upper"):
+        report(learnt)
+    names.unlink()
 
 
 def test_mistakes_are_said(data: Path, trained: str, tmp_path: Path) -> None:
@@ -138,6 +173,8 @@ def test_mistakes_are_said(data: Path, trained: str, tmp_path: Path) -> None:
             run(settings(data, pair_file=pairs))
     for wrong, sentence in (
         (EvalConfig(data, "chair", tmp_path / "r.json"), "needs --checkpoint"),
+        (EvalConfig(data, "chair", tmp_path / "r.json", method="label"), "--method label needs --checkpoint"),
+        (EvalConfig(data, "chair", tmp_path / "r.json", method="luck"), "there is no method 'luck'; there are: desc"),
         (settings(data, pairs=0), "leaves nothing"),
         (settings(data, split="train"), "empty"),
         (settings(data, device="abacus", checkpoint=trained), "device 'abacus' is not usable here"),

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from featurenerf.cli.teachers import main
-from featurenerf.data.make import make_dataset
 from featurenerf.errors import InputError
+from featurenerf.synthesis.make import make_dataset
 from featurenerf.training.cache import FeatureCache
 
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from featurenerf.cameras import Camera
-from featurenerf.data import layout
-from featurenerf.data.layout import InstancePair, PosePair, Split, ViewPair
-from featurenerf.data.make import make_dataset
+from featurenerf.data.objects import Dataset, ObjectViews
+from featurenerf.data.open import open_dataset
 from featurenerf.data.pairs import drawn_pairs, unlike_objects, unlike_pairs, with_pairs
-from featurenerf.data.views import Dataset, ObjectViews, open_dataset
+from featurenerf.data.splits import Pair, Split
+from featurenerf.data.storage import read_json
 from featurenerf.errors import InputError
+from featurenerf.files import write_json
+from featurenerf.synthesis.make import make_dataset
 
 pytest.importorskip("embreex", reason="the extra 'data' is not installed")
 pytest.importorskip("trimesh", reason="the extra 'data' is not installed")
@@ -46,23 +47,28 @@ def test_drawn_pairs_are_the_same_each_time_and_unlike(tmp_path: Path) -> None:
     drawn, names = drawn_pairs(dataset), {views.id for views in dataset}
     assert drawn == drawn_pairs(open_dataset(tmp_path, "chair", "val"))
     assert drawn.cross_inst_pairs != drawn_pairs(dataset, seed=1).cross_inst_pairs
-    families = layout.read_json(tmp_path / "made" / "03001627.json")["families"]
+    families = read_json(tmp_path / "made" / "03001627.json")["families"]
     for pair in (*drawn.cross_inst_pairs, *drawn.cross_pose_pairs):
-        assert families[pair.src] != families[pair.trg]
-        assert {pair.src, pair.trg} <= names
-    assert all(pair.src_view != pair.trg_view for pair in (*drawn.cross_pose_pairs, *drawn.cross_view_pairs))
-    assert {pair.model_id for pair in drawn.cross_view_pairs} == names
+        assert families[pair.source_id] != families[pair.target_id]
+        assert {pair.source_id, pair.target_id} <= names
+    assert all(pair.source_view != pair.target_view for pair in (*drawn.cross_pose_pairs, *drawn.cross_view_pairs))
+    assert {pair.source_id for pair in drawn.cross_view_pairs} == names
 
     any_two = {(a, b) for a in names for b in names if a != b}
     made = tmp_path / "made" / "03001627.json"
+
+    def pairs_of_objects() -> set[tuple[str, str]]:
+        found = drawn_pairs(open_dataset(tmp_path, "chair", "val")).cross_inst_pairs
+        return {(pair.source_id, pair.target_id) for pair in found}
+
     for content in ({}, {"families": {"another": "stool"}}):
-        layout.write_json(made, content)
-        assert {(pair.src, pair.trg) for pair in drawn_pairs(dataset).cross_inst_pairs} == any_two
+        write_json(made, content)
+        assert pairs_of_objects() == any_two
     made.unlink()
-    assert {(pair.src, pair.trg) for pair in drawn_pairs(dataset).cross_inst_pairs} == any_two
+    assert pairs_of_objects() == any_two
     made.write_text("[]")
     with pytest.raises(InputError, match="does not say what made the data"):
-        drawn_pairs(dataset)
+        open_dataset(tmp_path, "chair", "val")
 
 
 def test_a_single_object_has_pairs_of_views_alone(tmp_path: Path) -> None:
@@ -120,25 +126,22 @@ class Boxed(ObjectViews):
         return points, np.ones(4, np.int64)
 
 
-def boxes(root: Path, *objects: Boxed, families: dict[str, str] | None = None) -> Dataset:
-    if families is not None:
-        (root / "made").mkdir(exist_ok=True)
-        (root / "made" / "03001627.json").write_text(json.dumps({"families": families}))
-    return Dataset(root, "03001627", "val", objects, Split((), (), ()))
+def boxes(*objects: Boxed, families: dict[str, str] | None = None) -> Dataset:
+    return Dataset(Path("nowhere"), "03001627", "val", objects, Split((), (), ()), families=families or {})
 
 
-def test_unlike_objects_are_told_by_the_extents_of_their_points_in_the_order_of_their_names(tmp_path: Path) -> None:
+def test_unlike_objects_are_told_by_the_extents_of_their_points_in_the_order_of_their_names() -> None:
     """Named c, a, b: in order of name the widths are 0.2 (a), 0.9 (b) and 0.3 (c)."""
     objects = (Boxed("c", 0.3, 2), Boxed("a", 0.2, 2), Boxed("b", 0.9, 2))
-    dataset = boxes(tmp_path, *objects, families={"a": "one", "b": "one", "c": "two", "d": "unused"})
+    dataset = boxes(*objects, families={"a": "one", "b": "one", "c": "two", "d": "unused"})
     assert unlike_objects(dataset) == [(0, 2), (1, 2), (2, 1)]
 
 
-def test_unlike_objects_need_every_family(tmp_path: Path) -> None:
+def test_unlike_objects_need_every_family() -> None:
     objects = (Boxed("a", 0.3, 2), Boxed("b", 0.2, 2))
-    assert unlike_objects(boxes(tmp_path, *objects)) is None
-    assert unlike_objects(boxes(tmp_path, *objects, families={"a": "one"})) is None
-    assert unlike_objects(boxes(tmp_path, *objects, families={"a": "one", "b": "one"})) == [(0, 1), (1, 0)]
+    assert unlike_objects(boxes(*objects)) is None
+    assert unlike_objects(boxes(*objects, families={"a": "one"})) is None
+    assert unlike_objects(boxes(*objects, families={"a": "one", "b": "one"})) == [(0, 1), (1, 0)]
 
 
 # ---------------------------------------------------------------------- drawing
@@ -161,17 +164,17 @@ def test_every_pair_of_objects_and_views_can_be_drawn() -> None:
     asked: list = []
     split = with_pairs(Split(("t",), ("v",), ("a", "b")), 3, lambda stream: FirstOnes(stream, asked), [(1, 0)])
     assert asked == [(3, 3, 3, False), (4, 12, 12, False), (5, 6, 6, False)]
-    assert split.cross_inst_pairs == tuple(InstancePair("b", "a", view) for view in (0, 1, 2))
+    assert split.cross_inst_pairs == tuple(Pair("b", view, "a", view) for view in (0, 1, 2))
     two = ((0, 1), (0, 2), (1, 0), (1, 2), (2, 0), (2, 1))
-    assert split.cross_view_pairs == tuple(ViewPair(name, *views) for name in "ab" for views in two)
-    assert split.cross_pose_pairs == tuple(PosePair("b", "a", *views) for views in two)
+    assert split.cross_view_pairs == tuple(Pair(name, one, name, other) for name in "ab" for one, other in two)
+    assert split.cross_pose_pairs == tuple(Pair("b", one, "a", other) for one, other in two)
     assert (split.train, split.val, split.test) == (("t",), ("v",), ("a", "b"))
     assert split.valid_flags_for_test == {"a": True, "b": True}
 
 
 def test_any_two_objects_are_paired_where_nobody_says_which() -> None:
     split = with_pairs(Split((), (), ("a", "b", "c")), 1, lambda stream: FirstOnes(stream, []))
-    names = [(pair.src, pair.trg) for pair in split.cross_inst_pairs]
+    names = [(pair.source_id, pair.target_id) for pair in split.cross_inst_pairs]
     assert names == [("a", "b"), ("a", "c"), ("b", "a"), ("b", "c"), ("c", "a"), ("c", "b")]
     assert split.cross_view_pairs == split.cross_pose_pairs == ()
 
@@ -183,21 +186,23 @@ def test_a_thousand_different_pairs_of_each_kind_are_drawn_at_most() -> None:
         assert len(pairs) == len(set(pairs)) == 1000
 
 
-def test_the_pairs_of_a_validation_split_are_those_that_were_always_drawn(tmp_path: Path) -> None:
+def test_the_pairs_of_a_validation_split_are_those_that_were_always_drawn() -> None:
     """Recorded from ``default_rng([seed, stream]).choice``; object c has the fewest views, three. The order in which
     the objects are listed changes nothing."""
     objects = (Boxed("c", 0.3, 3), Boxed("a", 0.2, 5), Boxed("b", 0.9, 4))
-    drawn = drawn_pairs(boxes(tmp_path, *objects))
-    assert drawn == drawn_pairs(boxes(tmp_path, *objects[::-1]))
+    drawn = drawn_pairs(boxes(*objects))
+    assert drawn == drawn_pairs(boxes(*objects[::-1]))
     assert (drawn.train, drawn.val, drawn.test) == ((), (), ("a", "b", "c"))
-    inst = [(pair.src + pair.trg, pair.view) for pair in drawn.cross_inst_pairs[:5]]
+    inst = [(pair.source_id + pair.target_id, pair.source_view) for pair in drawn.cross_inst_pairs[:5]]
     assert inst == [("cb", 1), ("bc", 0), ("ac", 0), ("ac", 1), ("bc", 1)]
-    views = [(pair.model_id, pair.src_view, pair.trg_view) for pair in drawn.cross_view_pairs[:4]]
+    views = [(pair.source_id, pair.source_view, pair.target_view) for pair in drawn.cross_view_pairs[:4]]
     assert views == [("b", 0, 1), ("a", 0, 2), ("c", 0, 1), ("b", 0, 2)]
-    poses = [(pair.src + pair.trg, pair.src_view, pair.trg_view) for pair in drawn.cross_pose_pairs[:4]]
+    poses = [
+        (pair.source_id + pair.target_id, pair.source_view, pair.target_view) for pair in drawn.cross_pose_pairs[:4]
+    ]
     assert poses == [("ac", 2, 1), ("ba", 0, 1), ("bc", 2, 0), ("ba", 2, 1)]
     counts = [len(pairs) for pairs in (drawn.cross_inst_pairs, drawn.cross_view_pairs, drawn.cross_pose_pairs)]
     assert counts == [18, 18, 36]
-    other = drawn_pairs(boxes(tmp_path, *objects), seed=1)
+    other = drawn_pairs(boxes(*objects), seed=1)
     assert set(other.cross_inst_pairs) == set(drawn.cross_inst_pairs)
     assert other.cross_inst_pairs != drawn.cross_inst_pairs

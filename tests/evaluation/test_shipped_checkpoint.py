@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 import featurenerf
-from featurenerf.data.make import fixed_cameras, record_object
-from featurenerf.data.synthesis import generate
 from featurenerf.evaluation import Evaluation, Pair, evaluate
-from featurenerf.fields.base import Model
+from featurenerf.models.base import Model
+from featurenerf.synthesis.make import fixed_cameras, record_object
+from featurenerf.synthesis.objects import generate
 from given_object import GivenObject
 
 pytest.importorskip("embreex", reason="the extra 'data' is not installed")

@@ -12,19 +12,24 @@ from PIL import Image
 from torch import Tensor, nn
 
 from featurenerf import Camera, InputError
-from featurenerf.fields import Field, Model
-from featurenerf.fields.warp import Canonical
+from featurenerf.fields import VolumeField
+from featurenerf.models import Model
+from featurenerf.models.warp import Canonical
 from featurenerf.rendering import Sampling
 from unchecked import types_unchecked
 
 LN2 = math.log(2)
 
 
-@dataclass(frozen=True, eq=False)
-class Witness(Field):
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
+class Witness(VolumeField):
     """A fog whose colour is the viewing direction and whose coordinate is the point."""
 
     asked: list[tuple[Tensor, Tensor, tuple[str, ...]]] = field(default_factory=list)
+
+    @property
+    def channels(self) -> dict[str, int]:
+        return {"density": 1, "rgb": 3, "feature": 2, "coordinate": 3, "descriptor": 6}
 
     def sample(self, points: Tensor, directions: Tensor, channels: tuple[str, ...]) -> dict[str, Tensor]:
         self.asked.append((points, directions, channels))
@@ -38,7 +43,7 @@ class Witness(Field):
         return {name: values[name] for name in channels}
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class HalfWitness(Witness):
     """Nothing is known of rays that go to the left of the world's x axis."""
 
@@ -55,7 +60,7 @@ TWO_FIELDS = TWO_VIEWS.reshape(2, 1)
 
 def witness(source: Camera = ONE, kind: type[Witness] = Witness, **settings: Any) -> Witness:
     given = {"sampling": Sampling(1), "pixel_offset": 0.5, "rays_per_chunk": 1000, **settings}
-    return kind(source, **given)
+    return kind(source=source, **given)
 
 
 def unit(*xyz: float) -> Tensor:
@@ -137,7 +142,7 @@ def test_directions_have_the_points_precision() -> None:
 @pytest.mark.parametrize(
     ("points", "directions", "channels", "sentence"),
     [
-        (torch.zeros(2, 3), None, ("colour",), "no channel 'colour'; there are: density, rgb, feature, coo"),
+        (torch.zeros(2, 3), None, ("colour",), "no channel 'colour'; it has: density, rgb, feature, coo"),
         (torch.zeros(2, 3), None, ("rgb", "alpha"), "no channel 'alpha'"),
         (torch.zeros(2, 4), None, ("rgb",), r"world coordinates, not \(2, 4\)"),
         (torch.tensor(1.0), None, ("rgb",), r"world coordinates, not \(\)"),
@@ -196,7 +201,7 @@ def test_a_batch_of_fields_takes_a_batch_of_cameras() -> None:
 @pytest.mark.parametrize(
     ("source", "camera", "channels", "sentence"),
     [
-        (ONE, FRONT, ("rgb", "density"), "no channel 'density'; there are: alpha, depth, rgb, feature"),
+        (ONE, FRONT, ("rgb", "density"), "no channel 'density'.*; it has: alpha, depth, rgb, feature"),
         (ONE, FRONT, ("",), "no channel ''"),
         (ONE, ONE, ("rgb",), r"batch shape \(\), not \(1,\)"),
         (TWO_VIEWS, TWO_VIEWS, ("rgb",), r"batch shape \(\), not \(2,\)"),  # of two views, not of two fields
@@ -258,7 +263,7 @@ def test_rays_for_training_are_sampled_as_the_field_says() -> None:
 
     def jittered(seed: int) -> Tensor:
         dice = torch.Generator().manual_seed(seed)
-        return known.render_rays(origins, directions, 1.0, 2.0, ("rgb",), True, dice).depths[:, 1]
+        return known.render_rays(origins, directions, 1.0, 2.0, ("rgb",), jitter=True, generator=dice).depths[:, 1]
 
     assert torch.equal(jittered(0), jittered(0))
     assert not torch.equal(jittered(0), jittered(1))
@@ -277,6 +282,7 @@ def test_a_field_is_sampled_from_near_to_far_unless_it_knows_better() -> None:
 
 class WitnessModel(Model):
     name = "witness"
+    channels = {"density": 1, "rgb": 3, "feature": 2, "coordinate": 3, "descriptor": 6}  # noqa: RUF012
 
     def __init__(self, canonical: Canonical | None = None, dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
@@ -284,7 +290,7 @@ class WitnessModel(Model):
         self.weight = nn.Parameter(torch.zeros(1, dtype=dtype))
         self.given: list[tuple[Tensor, Camera, Tensor, bool]] = []
 
-    def _encode(self, pictures: Tensor, cameras: Camera, scale: Tensor, assumed: bool = False) -> Field:
+    def _encode(self, pictures: Tensor, cameras: Camera, scale: Tensor, assumed: bool = False) -> VolumeField:
         self.given.append((pictures, cameras, scale, assumed))
         return witness(cameras)
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from featurenerf import Camera
-from featurenerf.fields.warp import Canonical, canonical_cameras, canonicalise
+from featurenerf.models.warp import Canonical, canonical_cameras, canonicalise
 
 SMALL = Canonical(size=8, fov=90.0, distance=2.0)
 FRONT = torch.tensor([[0.0, 0, 1, 2], [1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0, 1]])

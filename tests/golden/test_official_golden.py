@@ -11,12 +11,11 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor
 
-from featurenerf import checkpoint
 from featurenerf.cameras import Camera
-from featurenerf.fields import paper
 from featurenerf.fields.base import Field
-from featurenerf.fields.official import import_official
-from featurenerf.fields.paper import PaperModel
+from featurenerf.models import checkpoint, paper
+from featurenerf.models.official import import_official
+from featurenerf.models.paper import PaperModel
 from featurenerf.rendering import composite, composite_weights
 
 GOLDEN = Path(__file__).parents[3] / "shared" / "golden"
@@ -60,7 +59,7 @@ def encode(model: PaperModel, golden: dict[str, Tensor], case: str) -> Field:
 def samples_difference(model: PaperModel, golden: dict[str, Tensor], case: str) -> dict[str, float]:
     """How far our latent and our samples at the query points are from theirs."""
     points = golden[f"{case}.points"]
-    latent = model.encoder(golden[f"{case}.images"].float().flatten(0, 1) / 255)
+    latent = model.latent(golden[f"{case}.images"].float().flatten(0, 1) / 255)
     ours = encode(model, golden, case).query(points, golden[f"{case}.viewdirs"])
     assert ours.density is not None
     assert ours.rgb is not None
@@ -169,10 +168,8 @@ def _code_interleaved(patch: pytest.MonkeyPatch) -> None:
 
 
 def _other_corners(patch: pytest.MonkeyPatch) -> None:
-    def enlarge(self: paper.Encoder, stage: Tensor, factor: int, like: Tensor) -> Tensor:
-        return F.interpolate(stage, like.shape[2:], mode="bilinear", align_corners=False)
-
-    patch.setattr(paper.Encoder, "_enlarge", enlarge)
+    latent_maps = paper.latent_maps
+    patch.setattr(paper, "latent_maps", lambda maps, factors, cells: latent_maps(maps, factors, "tiles"))
 
 
 def _half_a_pixel(patch: pytest.MonkeyPatch) -> None:

@@ -14,8 +14,9 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from featurenerf.cameras import Camera
-from featurenerf.evaluation import Pair, evaluate, metrics, protocols
-from featurenerf.evaluation.methods import End
+from featurenerf.evaluation import Pair, evaluate, metrics
+from featurenerf.evaluation import tasks as protocols
+from featurenerf.evaluation.methods import PairView
 
 GOLDEN = Path(__file__).parents[2].parent / "shared" / "golden"
 
@@ -174,8 +175,8 @@ def test_the_golden_cases_notice_a_change(expected: dict[str, dict], monkeypatch
     with monkeypatch.context() as patch:  # unlabelled pixels take part in the picture
         original = protocols.pixels_of
 
-        def all_pixels(objects, end: End, kinds) -> protocols.Places:
-            places, parts = original(objects, end), torch.as_tensor(objects(end.object_id).parts(0))
+        def all_pixels(objects, view: PairView, kinds) -> protocols.Places:
+            places, parts = original(objects, view), torch.as_tensor(objects(view.object_id).parts(0))
             pixels = torch.ones_like(parts).nonzero().flip(-1)
             return protocols.Places(pixels, parts.flatten(), places.keypoints, pixels)
 
@@ -183,8 +184,10 @@ def test_the_golden_cases_notice_a_change(expected: dict[str, dict], monkeypatch
         assert differs()
     with monkeypatch.context() as patch:  # rows and columns exchanged
         patch.setattr(
-            "featurenerf.evaluation.methods.Embedder.pixels",
-            lambda self, end, places: self._shown(end)[self.method][places[:, 0], places[:, 1]],
+            "featurenerf.evaluation.methods.builtin.ChannelMethod.vectors",
+            lambda self, view, places: self.channel(
+                view, places.flip(-1) if places.shape[1] == 2 else places, self.name
+            ),
         )
         assert differs()
 

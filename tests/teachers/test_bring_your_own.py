@@ -2,54 +2,40 @@
 
 from __future__ import annotations
 
-import importlib
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 
+import documented
 from featurenerf import cli
 from featurenerf.errors import InputError
-from featurenerf.teachers import canonical, card, load_teacher, names
+from featurenerf.teachers import TEACHERS, canonical, load_teacher
 
-DOCS = Path(__file__).parents[2] / "docs" / "teachers.md"
-
-
-def documented(language: str) -> str:
-    """The block of that language under "Bring your own"."""
-    section = DOCS.read_text().split("## Bring your own")[1]
-    found = re.search(rf"^```{language}\n(.*?)^```$", section, re.DOTALL | re.MULTILINE)
-    assert found
-    return found[1]
+Install = Callable[[str, str], None]
 
 
 @pytest.fixture
-def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> object:
-    """Puts a package with an entry point where Python finds packages."""
-
-    def installing(code: str, points: str) -> None:
-        (tmp_path / "edges.py").write_text(code)
-        about = tmp_path / "edges-1.0.dist-info"
-        about.mkdir()
-        (about / "METADATA").write_text("Metadata-Version: 2.1\nName: edges\nVersion: 1.0\n")
-        (about / "entry_points.txt").write_text(f"[featurenerf.teachers]\n{points}\n")
-        importlib.invalidate_caches()
-
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
+    """Puts a package ``edges`` of some code with an entry point where Python finds packages."""
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.delitem(sys.modules, "edges", raising=False)
-    yield installing
-    sys.modules.pop("edges", None)
+    monkeypatch.setitem(sys.modules, "edges", None)  # so that it is gone afterwards
+    monkeypatch.delitem(sys.modules, "edges")
+    return lambda code, point: documented.install(tmp_path, "edges", code, f"[featurenerf.teachers]\n{point}\n")
 
 
-def test_the_one_in_the_docs(install, capsys: pytest.CaptureFixture[str]) -> None:  # type: ignore[no-untyped-def]
-    code, settings = documented("python"), documented("toml")
+def test_the_one_in_the_docs(install: Install, capsys: pytest.CaptureFixture[str]) -> None:
+    (code,), (settings,) = (
+        documented.blocks("teachers.md", language, "Bring your own") for language in ("python", "toml")
+    )
     assert len([line for line in code.splitlines() if line and not line.startswith(("from", "import"))]) <= 10
     group, point = settings.strip().splitlines()
     assert group == '[project.entry-points."featurenerf.teachers"]'
     install(code, point.replace('"', ""))
-    assert "edges" in names()
+    assert "edges" in TEACHERS.names()
     teacher = load_teacher("edges@size=64")
     maps = teacher(torch.rand(2, 4, 32, 32))
     assert maps.shape == (2, teacher.dim, 64, 64)
@@ -66,11 +52,11 @@ def test_the_one_in_the_docs(install, capsys: pytest.CaptureFixture[str]) -> Non
         ("CARD = 3", "edges:CARD is not a Card of that name"),
     ],
 )
-def test_broken_ones(install, capsys: pytest.CaptureFixture[str], code: str, sentence: str) -> None:  # type: ignore[no-untyped-def]
+def test_broken_ones(install: Install, capsys: pytest.CaptureFixture[str], code: str, sentence: str) -> None:
     """They are refused when they are asked for, and hide nobody else."""
     install(code, "edges = edges:CARD")
     with pytest.raises(InputError, match=sentence):
-        card("edges")
+        TEACHERS["edges"]
     sys.argv = ["featurenerf", "teachers", "list"]
     cli.main()
     listed = capsys.readouterr().out
@@ -78,7 +64,7 @@ def test_broken_ones(install, capsys: pytest.CaptureFixture[str], code: str, sen
     assert "dino-vits8" in listed
 
 
-def test_names_of_ours_are_not_taken_over(install) -> None:  # type: ignore[no-untyped-def]
+def test_names_of_ours_are_not_taken_over(install: Install) -> None:
     install("CARD = 3", "dino-vits8 = edges:CARD")
-    assert names().count("dino-vits8") == 1
-    assert card("dino-vits8").source == "hub facebook/dino-vits8"
+    assert TEACHERS.names().count("dino-vits8") == 1
+    assert TEACHERS["dino-vits8"].source == "hub facebook/dino-vits8"

@@ -228,7 +228,7 @@ def test_damaged_weights_are_refused(tmp_path: Path) -> None:
     weights = load_file(path)
     gone = next(name for name in weights if name.endswith("q_proj.weight"))
     save_file({k: v for k, v in weights.items() if k != gone}, path, metadata={"format": "pt"})
-    with pytest.raises(InputError, match=r"text_encoder has no .*q_proj"):
+    with pytest.raises(InputError, match=r"whole pipeline \(.*q_proj\.weight is missing"):
         load(folder)
 
 
@@ -240,7 +240,7 @@ def test_no_hub(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", unreachable)
     with pytest.raises(
-        InputError, match=r"hf download CompVis/ldm-text2im-large-256.*give --teacher latent-diffusion:DIR"
+        InputError, match=r"hf download CompVis/ldm-text2im-large-256.*name the teacher latent-diffusion:DIR"
     ):
         load_teacher("latent-diffusion")
 

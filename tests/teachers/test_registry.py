@@ -20,7 +20,7 @@ Weights = Callable[[str], Path]
 
 PREFIX = {"dino": 1, "dinov2": 1, "registers": 5, "dinov3": 5, "clip": 1, "siglip": 0}
 """Tokens before the patches (class token, registers)."""
-VITS = [name for name in TEACHERS if name.split("-")[0] in PREFIX]
+VITS = [name for name in TEACHERS.own if name.split("-")[0] in PREFIX]
 FACETS = {"query": ("q_proj", "query"), "key": ("k_proj", "key"), "value": ("v_proj", "value")}
 
 
@@ -92,7 +92,7 @@ def close(one: Tensor, two: Tensor) -> bool:
 # ---------------------------------------------------------------------- every entry
 
 
-@pytest.mark.parametrize("name", TEACHERS)
+@pytest.mark.parametrize("name", TEACHERS.own)
 def test_every_teacher(name: str, weights: Weights) -> None:
     """What each one promises: shape, zero background, no memory, nothing trained, the same again by its own text."""
     teacher = tiny(name, weights)
@@ -275,7 +275,7 @@ def test_settings_that_a_network_does_not_have(text: str, sentence: str, weights
 
 
 def test_cards_are_complete() -> None:
-    for name, card in TEACHERS.items():
+    for name, card in TEACHERS.own.items():
         assert card.name == name
         assert card.source
         assert card.licence

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -10,16 +9,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from featurenerf.checkpoint import read_config
 from featurenerf.cli.train import main
-from featurenerf.data.make import make_dataset
 from featurenerf.errors import InputError
-from featurenerf.fields import FastConfig, FastModel
-from featurenerf.fields.base import Model
+from featurenerf.models import FastConfig, FastModel
+from featurenerf.models.base import Model
+from featurenerf.models.checkpoint import read_config
+from featurenerf.synthesis.make import make_dataset
 from featurenerf.teachers import TEACHERS, trained_with
-from featurenerf.training import loop
+from featurenerf.training import loop, targets
 from featurenerf.training.config import PRESETS, TrainConfig
-from featurenerf.training.targets import fit_projection
 
 pytest.importorskip("tensorboard")
 
@@ -34,10 +32,10 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    def small_model(config: TrainConfig) -> Model:
+    def small_model(config: TrainConfig, objects: object) -> Model:
         sizes = FastConfig(
             feature_dim=config.feature_dim, widths=(8, 8, 16, 16), density_bins=8, volume_bins=4, volume_channels=8,
-            pixel_channels=8, hidden=32, backbone=False, size=32, coarse_samples=8, shaded_samples=4,
+            pixel_channels=8, hidden=32, encoder=None, size=32, coarse_samples=8, shaded_samples=4,
         )  # fmt: skip
         return FastModel(sizes)
 
@@ -48,7 +46,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(PRESETS["fast"], "quick", budget)
     monkeypatch.setattr(loop, "new_model", small_model)
     monkeypatch.setattr(loop, "VALIDATION_BATCHES", 1)
-    monkeypatch.setattr(loop, "fit_projection", functools.partial(fit_projection, pictures=16))
+    monkeypatch.setattr(targets, "FIT_PICTURES", 16)
 
 
 def arguments(data: Path, out: Path) -> list[str]:
@@ -56,7 +54,7 @@ def arguments(data: Path, out: Path) -> list[str]:
     return f"--data {data} --category chair --out {out} --feature-dim 4 --workers 1 --processes 1".split()
 
 
-@pytest.mark.parametrize("name", TEACHERS)
+@pytest.mark.parametrize("name", TEACHERS.own)
 def test_train(name: str, data: Path, tmp_path: Path, weights: Callable[[str], Path]) -> None:
     if name != "efficientnet-lite0":
         pytest.importorskip("diffusers" if "diffusion" in name else "transformers")

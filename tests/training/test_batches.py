@@ -13,10 +13,11 @@ import torch
 from torch import Tensor
 
 from featurenerf.cameras import Camera
-from featurenerf.data.make import make_dataset
-from featurenerf.data.release import ReleaseObject
-from featurenerf.data.views import Dataset, open_dataset
-from featurenerf.training.batches import Batch, batches, make_batch, to_device
+from featurenerf.data.formats.release import ReleaseObject
+from featurenerf.data.objects import Dataset
+from featurenerf.data.open import open_dataset
+from featurenerf.synthesis.make import make_dataset
+from featurenerf.training.batches import Batch, Drawing, batches, make_batch, to_device
 from featurenerf.training.config import Budget
 from featurenerf.training.hull import visual_hull
 from pictured_object import PicturedObject, rgba
@@ -33,11 +34,11 @@ def assert_same(one: Batch, two: Batch) -> None:
 
 
 def test_a_batch_depends_on_seed_and_step_alone(objects: Dataset) -> None:
-    one = list(islice(batches(objects, BUDGET, seed=4, start=0, workers=1), 4))
-    three = list(islice(batches(objects, BUDGET, seed=4, start=2, workers=3), 2))
+    one = list(islice(batches(objects, Drawing(BUDGET), seed=4, start=0, workers=1), 4))
+    three = list(islice(batches(objects, Drawing(BUDGET), seed=4, start=2, workers=3), 2))
     assert_same(one[2], three[0])
     assert_same(one[3], three[1])
-    other = next(batches(objects, BUDGET, seed=5, start=2, workers=1))
+    other = next(batches(objects, Drawing(BUDGET), seed=5, start=2, workers=1))
     assert not torch.equal(other.xy, one[2].xy)
     assert not torch.equal(one[1].xy, one[2].xy)
 
@@ -47,7 +48,9 @@ def test_categories_take_turns(objects: Dataset, tmp_path: Path) -> None:
     mixed = [*objects, *open_dataset(tmp_path, "car", "train")]
     drawn = [
         [{mixed[number].synset for number in batch.views[:, 0, 0]} for batch in islice(stream, 9)]
-        for stream in (batches(mixed, BUDGET, seed=0, start=0, workers=1, process=process) for process in (0, 1))
+        for stream in (
+            batches(mixed, Drawing(BUDGET), seed=0, start=0, workers=1, process=process) for process in (0, 1)
+        )
     ]
     assert all(len(synsets) == 1 for synsets in drawn[0])
     assert drawn[0][1:] == drawn[1][:-1]  # the second process is one ahead
@@ -58,7 +61,7 @@ def test_categories_take_turns(objects: Dataset, tmp_path: Path) -> None:
 
 
 def test_shapes(objects: Dataset) -> None:
-    batch = make_batch(objects, BUDGET, np.random.default_rng(0))
+    batch = make_batch(objects, Drawing(BUDGET), np.random.default_rng(0))
     assert batch.pictures.shape == (2, 2, 3, 64, 64)
     assert batch.cameras.batch_shape == (2, 2)
     assert batch.targets.shape == (2, 3, 64, 64, 4)
@@ -72,19 +75,19 @@ def test_shapes(objects: Dataset) -> None:
 
 def test_fewer_objects_and_views_than_asked_for(objects: Dataset) -> None:
     greedy = replace(BUDGET, objects=5, target_views=6, views=50)
-    batch = make_batch(objects[:2], greedy, np.random.default_rng(0))
+    batch = make_batch(objects[:2], Drawing(greedy), np.random.default_rng(0))
     assert batch.targets.shape[:2] == (5, 6)
     assert batch.views[..., 1].max() <= 3
 
 
 def test_only_the_first_views_are_used(objects: Dataset) -> None:
     for step in range(8):
-        batch = make_batch(objects, replace(BUDGET, target_views=2, views=2), np.random.default_rng(step))
+        batch = make_batch(objects, Drawing(replace(BUDGET, target_views=2, views=2)), np.random.default_rng(step))
         assert batch.views[..., 1].max() <= 1
 
 
 def test_rays_have_the_colours_of_their_pixels(objects: Dataset) -> None:
-    batch = make_batch(objects, BUDGET, np.random.default_rng(1))
+    batch = make_batch(objects, Drawing(BUDGET), np.random.default_rng(1))
     for o in range(2):
         for r in range(60):
             x, y = batch.xy[o, r].long().tolist()
@@ -96,7 +99,7 @@ def test_rays_have_the_colours_of_their_pixels(objects: Dataset) -> None:
 
 def test_rays_meet_the_points_that_their_pixels_show(objects: Dataset) -> None:
     """Surface points of the object project to the pixels of rays that pass by them."""
-    batch = make_batch(objects, replace(BUDGET, rays=300), np.random.default_rng(2))
+    batch = make_batch(objects, Drawing(replace(BUDGET, rays=300)), np.random.default_rng(2))
     for o in range(2):
         for r in range(0, 300, 7):
             number, view = batch.views[o, batch.view_index[o, r]]
@@ -113,15 +116,15 @@ def test_rays_meet_the_points_that_their_pixels_show(objects: Dataset) -> None:
 
 
 def test_the_authors_pixels_start_at_whole_numbers(objects: Dataset) -> None:
-    ours = make_batch(objects, BUDGET, np.random.default_rng(3))
-    theirs = make_batch(objects, BUDGET, np.random.default_rng(3), offset=0.0)
+    ours = make_batch(objects, Drawing(BUDGET), np.random.default_rng(3))
+    theirs = make_batch(objects, Drawing(BUDGET, 0.0), np.random.default_rng(3))
     assert torch.equal(theirs.xy, ours.xy - 0.5)
     assert torch.equal(theirs.rgb, ours.rgb)
     assert not torch.allclose(theirs.directions, ours.directions, atol=1e-4)
 
 
 def test_half_of_the_rays_hit_the_object(objects: Dataset) -> None:
-    batch = make_batch(objects, replace(BUDGET, rays=600), np.random.default_rng(4))
+    batch = make_batch(objects, Drawing(replace(BUDGET, rays=600)), np.random.default_rng(4))
     hits = (batch.alpha > 0.5).float().mean().item()
     assert 0.5 <= hits < 0.95
     assert (batch.alpha == 0).any()
@@ -130,7 +133,7 @@ def test_half_of_the_rays_hit_the_object(objects: Dataset) -> None:
 def test_an_empty_picture_still_gives_rays(objects: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ReleaseObject, "picture", lambda self, view: np.zeros((64, 64, 4), np.uint8))
     empty = [ReleaseObject(views.source, views.synset, views.id) for views in objects]
-    batch = make_batch(empty, BUDGET, np.random.default_rng(0))
+    batch = make_batch(empty, Drawing(BUDGET), np.random.default_rng(0))
     assert batch.alpha.sum() == 0
     assert batch.places.isfinite().all()
     assert batch.met.sum() == 0
@@ -193,7 +196,7 @@ def one_pixel(x: int, y: int) -> np.ndarray:
 def pixels_of(picture: np.ndarray) -> np.ndarray:
     """Pixels (x, y) of 5000 rays drawn from a picture."""
     budget = Budget(steps=1, objects=1, source_views=1, target_views=1, rays=5000, views=1, hull_points=0)
-    batch = make_batch([PicturedObject([picture])], budget, np.random.default_rng(0), offset=0.0)
+    batch = make_batch([PicturedObject([picture])], Drawing(budget, 0.0), np.random.default_rng(0))
     assert torch.equal(batch.xy, batch.xy.floor())
     return batch.xy[0].numpy().astype(int)
 
@@ -244,7 +247,7 @@ def test_rays_of_a_picture_without_an_object_fall_anywhere() -> None:
 def test_rays_are_spread_evenly_over_the_views() -> None:
     views = PicturedObject([rgba(8, 8, (9, 9, 9), 255)] * 2)
     budget = Budget(steps=1, objects=1, source_views=1, target_views=2, rays=5, views=2, hull_points=0)
-    batch = make_batch([views], budget, np.random.default_rng(0))
+    batch = make_batch([views], Drawing(budget), np.random.default_rng(0))
     assert batch.view_index.tolist() == [[0, 0, 0, 1, 1]]
 
 
@@ -253,7 +256,7 @@ def test_fields_are_encoded_from_the_first_views_that_were_drawn() -> None:
     pictures = [rgba(8, 6, (51, 102, 255), 51 * number) for number in range(1, 6)]
     views = PicturedObject(pictures)
     budget = Budget(steps=1, objects=1, source_views=2, target_views=4, rays=32, views=5, hull_points=0)
-    batch = make_batch([views], budget, np.random.default_rng(1))
+    batch = make_batch([views], Drawing(budget), np.random.default_rng(1))
     drawn = batch.views[0, :, 1].tolist()
     assert len(set(drawn)) == 4
     for number in range(2):
@@ -273,7 +276,7 @@ def test_objects_and_views_are_drawn_once_where_there_are_enough() -> None:
     objects = [PicturedObject([rgba(8, 8, (9, 9, 9), 255)] * 3, name=str(number)) for number in range(3)]
     budget = Budget(steps=1, objects=3, source_views=1, target_views=3, rays=4, views=3, hull_points=0)
     for seed in range(4):
-        batch = make_batch(objects, budget, np.random.default_rng(seed))
+        batch = make_batch(objects, Drawing(budget), np.random.default_rng(seed))
         assert sorted(batch.views[:, 0, 0].tolist()) == [0, 1, 2]
         assert all(sorted(views[:, 1].tolist()) == [0, 1, 2] for views in batch.views)
 
@@ -282,7 +285,7 @@ def test_pictures_of_views_that_do_not_count_are_not_read() -> None:
     views = PicturedObject([rgba(8, 8, (9, 9, 9), 255)] * 5)
     budget = Budget(steps=1, objects=1, source_views=1, target_views=2, rays=4, views=3, hull_points=0)
     for seed in range(4):
-        make_batch([views], budget, np.random.default_rng(seed))
+        make_batch([views], Drawing(budget), np.random.default_rng(seed))
     assert set(views.asked) == {0, 1, 2}  # also for the visual hull
 
 
@@ -290,11 +293,11 @@ def test_a_batch_is_of_the_category_that_is_said() -> None:
     objects = [PicturedObject([rgba(8, 8, (9, 9, 9), 255)], synset=synset) for synset in ("cup", "hat", "cup")]
     budget = Budget(steps=1, objects=2, source_views=1, target_views=1, rays=4, views=1, hull_points=0)
     for seed in range(4):
-        hats = make_batch(objects, budget, np.random.default_rng(seed), synset="hat")
+        hats = make_batch(objects, Drawing(budget), np.random.default_rng(seed), synset="hat")
         assert hats.views[:, 0, 0].tolist() == [1, 1]
-        cups = make_batch(objects, budget, np.random.default_rng(seed), synset="cup")
+        cups = make_batch(objects, Drawing(budget), np.random.default_rng(seed), synset="cup")
         assert sorted(cups.views[:, 0, 0].tolist()) == [0, 2]
-    anything = [make_batch(objects, budget, np.random.default_rng(seed)).views[:, 0, 0] for seed in range(10)]
+    anything = [make_batch(objects, Drawing(budget), np.random.default_rng(seed)).views[:, 0, 0] for seed in range(10)]
     assert set(np.concatenate(anything).tolist()) == {0, 1, 2}
 
 
@@ -302,7 +305,7 @@ def test_rays_meet_the_hull_where_they_enter_it() -> None:
     """Opaque pictures leave the scene's sphere: its box is the cube, and rays through it come in at its surface."""
     views = PicturedObject([rgba(16, 16, (9, 9, 9), 255)] * 3)
     budget = Budget(steps=1, objects=1, source_views=1, target_views=3, rays=300, views=3, hull_points=0)
-    batch = make_batch([views], budget, np.random.default_rng(0))
+    batch = make_batch([views], Drawing(budget), np.random.default_rng(0))
     nearest = -(batch.origins * batch.directions).sum(-1, keepdim=True)
     off = (batch.origins + nearest * batch.directions).norm(dim=-1)[0]
     met = batch.met[0, :, 0]
@@ -320,7 +323,7 @@ def test_points_of_the_scene_are_drawn_in_the_hull_and_around_it() -> None:
     picture = rgba(16, 16, (9, 9, 9), 255)
     picture[:, 8:] = 0
     budget = Budget(steps=1, objects=1, source_views=1, target_views=1, rays=4, views=1, hull_points=40)
-    batch = make_batch([PicturedObject([picture])], budget, np.random.default_rng(0))
+    batch = make_batch([PicturedObject([picture])], Drawing(budget), np.random.default_rng(0))
     assert batch.in_hull.tolist() == [[1.0] * 20 + [0.0] * 20]
     assert (batch.hull_points[0, :20, 1] < 0).all()
     assert (batch.hull_points[0, 20:, 1] > 0).all()
@@ -332,7 +335,7 @@ def test_categories_follow_the_golden_section() -> None:
     budget = Budget(steps=1, objects=1, source_views=1, target_views=1, rays=4, views=1, hull_points=0)
 
     def taken(count: int, **where: int) -> list[int]:
-        drawn = list(islice(batches(objects, budget, seed=0, workers=0, **where), count))
+        drawn = list(islice(batches(objects, Drawing(budget), seed=0, workers=0, **where), count))
         assert all((batch.xy % 1 == 0.5).all() for batch in drawn)
         return [int(batch.views[0, 0, 0]) for batch in drawn]
 

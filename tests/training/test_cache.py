@@ -13,17 +13,17 @@ from jaxtyping import Float
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from featurenerf.data.views import Dataset
+from featurenerf.data.objects import Dataset
 from featurenerf.errors import InputError
 from featurenerf.teachers import Teacher
+from featurenerf.teachers.projection import Projection, fit_projection
 from featurenerf.training import cache as cache_module
-from featurenerf.training import loop
-from featurenerf.training.batches import make_batch
+from featurenerf.training import targets as targets_module
+from featurenerf.training.batches import Drawing, make_batch
 from featurenerf.training.cache import Cells, FeatureCache, picture_key
 from featurenerf.training.config import Budget, TrainConfig
 from featurenerf.training.loop import train
-from featurenerf.training.projection import Projection
-from featurenerf.training.targets import TeacherTargets, fill_cache, fit_projection, open_cache
+from featurenerf.training.targets import TeacherTargets, fill_cache, open_cache, training_pictures
 
 BUDGET = Budget(steps=1, objects=2, source_views=1, target_views=2, rays=100, views=4)
 CPU = torch.device("cpu")
@@ -55,8 +55,8 @@ def opened(folder: Path, objects: Dataset, teacher: Teacher | None = None, **cha
 
 def targets(folder: Path, objects: Dataset, teacher: Teacher | None = None) -> TeacherTargets:
     teacher = teacher or Small()
-    cache, projection = open_cache(folder, teacher, list(objects), 8, False)
-    return TeacherTargets(teacher, projection, CPU, False, cache)
+    cache, projection = open_cache(folder, teacher, list(objects), 8, bf16=False)
+    return TeacherTargets(teacher, projection, CPU, cache, bf16=False)
 
 
 def test_a_map_comes_back_from_its_cells() -> None:
@@ -71,11 +71,11 @@ def test_a_map_comes_back_from_its_cells() -> None:
 
 def test_rays_get_the_same_from_disk_and_from_memory(objects: Dataset, tmp_path: Path) -> None:
     """Written by one run and read by the next; the projection is the one that would be fitted."""
-    projection = fit_projection(Small(), list(objects), 8)
-    memory = TeacherTargets(Small(), projection, CPU, False)
+    projection = fit_projection(Small(), training_pictures(objects), 8)
+    memory = TeacherTargets(Small(), projection, CPU, bf16=False)
     first = targets(tmp_path / "cache", objects)
     assert torch.equal(first.projection.basis, projection.basis)
-    batches = [make_batch(objects, BUDGET, np.random.default_rng(step)) for step in range(5)]
+    batches = [make_batch(objects, Drawing(BUDGET), np.random.default_rng(step)) for step in range(5)]
     expected = [memory.of(batch) for batch in batches]
     for batch, (feature, present) in zip(batches, expected, strict=True):
         got = first.of(batch)
@@ -110,21 +110,23 @@ def test_only_the_objects_cells_are_stored(objects: Dataset, tmp_path: Path) -> 
     assert cells < 0.6 * len(filled.cache) * maps.shape[2] * maps.shape[3]
     assert done.cosine is not None
     assert 0.5 < done.cosine < 1
-    everything = TeacherTargets(*_whole(tmp_path / "whole", objects))
+    everything = _whole(tmp_path / "whole", objects)
     assert fill_cache(everything, list(objects), views=1, progress=False).cosine == pytest.approx(1, abs=1e-4)
 
 
-def _whole(folder: Path, objects: Dataset) -> tuple[Teacher, object, torch.device, bool, FeatureCache]:
+def _whole(folder: Path, objects: Dataset) -> TeacherTargets:
     teacher = Small()
-    cache, projection = open_cache(folder, teacher, list(objects), teacher.dim, False)
-    return teacher, projection, CPU, False, cache
+    cache, projection = open_cache(folder, teacher, list(objects), teacher.dim, bf16=False)
+    return TeacherTargets(teacher, projection, CPU, cache, bf16=False)
 
 
 def test_bytes_take_half_the_space_and_hardly_change_a_feature(objects: Dataset, tmp_path: Path) -> None:
     caches = {}
     for precision in ("half", "byte"):
-        cache, projection = open_cache(tmp_path / precision, Small(), list(objects), 12, False, precision=precision)
-        filled = fill_cache(TeacherTargets(Small(), projection, CPU, False, cache), list(objects), progress=False)
+        cache, projection = open_cache(
+            tmp_path / precision, Small(), list(objects), 12, bf16=False, precision=precision
+        )
+        filled = fill_cache(TeacherTargets(Small(), projection, CPU, cache, bf16=False), list(objects), progress=False)
         assert filled.cosine is not None
         assert filled.cosine > 0.999
         caches[precision] = cache
@@ -143,16 +145,16 @@ def test_bytes_take_half_the_space_and_hardly_change_a_feature(objects: Dataset,
 @pytest.mark.parametrize("precision", ["half", "byte"])
 def test_a_cache_of_more_components_serves_runs_of_fewer(objects: Dataset, tmp_path: Path, precision: str) -> None:
     """The projection is the one that would be fitted, the features are those but for rounding."""
-    open_cache(tmp_path / "cache", Small(), list(objects), 12, False, precision=precision)  # type: ignore[arg-type]
-    cache, projection = open_cache(tmp_path / "cache", Small(), list(objects), 5, False)
-    direct = fit_projection(Small(), list(objects), 5)
+    open_cache(tmp_path / "cache", Small(), list(objects), 12, bf16=False, precision=precision)  # type: ignore[arg-type]
+    cache, projection = open_cache(tmp_path / "cache", Small(), list(objects), 5, bf16=False)
+    direct = fit_projection(Small(), training_pictures(objects), 5)
     assert torch.equal(projection.basis, direct.basis)
     torch.testing.assert_close(projection.scale, direct.scale)
     assert projection.explained == pytest.approx(direct.explained)
-    batch = make_batch(objects, BUDGET, np.random.default_rng(0))
-    expected, present = TeacherTargets(Small(), direct, CPU, False).of(batch)
+    batch = make_batch(objects, Drawing(BUDGET), np.random.default_rng(0))
+    expected, present = TeacherTargets(Small(), direct, CPU, bf16=False).of(batch)
     for _ in range(2):  # when they are made, and when they are read
-        got, there = TeacherTargets(Small(), projection, CPU, False, cache).of(batch)
+        got, there = TeacherTargets(Small(), projection, CPU, cache, bf16=False).of(batch)
         cache.flush()
         assert torch.equal(there, present)
         assert (got - expected)[present[..., 0] > 0].abs().max() < (0.01 if precision == "half" else 0.2)
@@ -227,10 +229,28 @@ def test_foreign_and_stale_caches_are_refused(objects: Dataset, tmp_path: Path) 
             opened(folder, objects, **changes)  # type: ignore[arg-type]
         assert "\n" not in str(caught.value)
     with pytest.raises(InputError, match=r"made otherwise \(pictures\)"):
-        open_cache(folder, Small(), list(objects)[:1], 8, False)
+        open_cache(folder, Small(), list(objects)[:1], 8, bf16=False)
     with pytest.raises(InputError, match="holds 8 components of a feature, not 9"):
         opened(folder, objects, components=9)
     opened(folder, objects)
+
+
+def test_a_cache_of_the_same_weights_by_another_fingerprint_is_taken(objects: Dataset, tmp_path: Path) -> None:
+    """A teacher knows what earlier versions recorded of its weights; the cache keeps its record."""
+
+    class Renumbered(Small):
+        def has_weights(self, recorded: str) -> bool:
+            return super().has_weights(recorded) or recorded == "as earlier"
+
+    about = tmp_path / "cache" / "cache.json"
+    own = opened(tmp_path / "cache", objects).about
+    about.write_text(json.dumps({**own, "weights": "as earlier"}))
+    assert opened(tmp_path / "cache", objects, Renumbered()).about["weights"] == "as earlier"
+    with pytest.raises(InputError, match=r"made otherwise \(weights\)"):
+        opened(tmp_path / "cache", objects)
+    about.write_text(json.dumps({**own, "weights": "as never"}))
+    with pytest.raises(InputError, match=r"made otherwise \(weights\)"):
+        opened(tmp_path / "cache", objects, Renumbered())
 
 
 def test_damaged_caches_are_refused(objects: Dataset, tmp_path: Path) -> None:
@@ -244,7 +264,7 @@ def test_damaged_caches_are_refused(objects: Dataset, tmp_path: Path) -> None:
     shard.unlink()
     assert len(opened(folder, objects)) == 0
     (folder / "projection.safetensors").write_bytes(b"no")
-    with pytest.raises(InputError, match=r"projection\.safetensors is damaged"):
+    with pytest.raises(InputError, match=r"projection\.safetensors is missing or damaged"):
         opened(folder, objects)
     for content, match in (("{", "is damaged"), ("[]", "is damaged"), (json.dumps({"format": 9}), "is of format 9")):
         (folder / "cache.json").write_text(content)
@@ -289,7 +309,7 @@ def test_training_with_a_cache_ends_where_training_without_does(
     tiny: Callable[..., TrainConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """To the bit: filling a cache, reading it, resuming with or without it, and with another seed's cache."""
-    monkeypatch.setattr(loop, "load_teacher", lambda name: Small().eval())
+    monkeypatch.setattr(targets_module, "load_teacher", lambda name: Small().eval())
     plain = weights(train(tiny(out=tmp_path / "plain", seed=1)).parent)
     train(tiny(out=tmp_path / "filling", cache=tmp_path / "cache"))
     Small.asked = 0

@@ -10,7 +10,9 @@ import torch
 from torch import Tensor
 
 from featurenerf.cameras import Camera
-from featurenerf.data.views import Dataset
+from featurenerf.data.objects import Dataset
+from featurenerf.training.batches import Drawing
+from featurenerf.training.config import Budget
 from featurenerf.training.hull import Hull, shape_codes, visual_hull
 from pictured_object import PicturedObject
 
@@ -188,10 +190,16 @@ def test_what_lies_outside_of_a_picture_is_not_in_the_hull() -> None:
 )
 def test_views_are_spread_over_those_that_count(count: int, pictures: int, asked: list[int]) -> None:
     views = silhouettes([OF_BOX[0]] * 7, [FRONT] * 7)
-    first = visual_hull(views, count, pictures)
+    visual_hull(views, count, pictures)
     assert views.asked == asked
-    assert visual_hull(views, count, pictures) is first  # and made once
-    assert views.asked == asked
+
+
+def test_a_hull_is_made_once_and_kept_as_long_as_batches_are_drawn() -> None:
+    views, drawing = silhouettes([OF_BOX[0]] * 7, [FRONT] * 7), Drawing(Budget(steps=1))
+    first = drawing.hull_of(views, 2)
+    assert drawing.hull_of(views, 2) is first
+    assert views.asked == [0, 1]
+    assert Drawing(Budget(steps=1)).hull_of(views, 2) is not first
 
 
 def test_twenty_pictures_are_looked_at_unless_said() -> None:

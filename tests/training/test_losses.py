@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from featurenerf.fields.fast import PLACE_DIM
+from featurenerf.models.fast import PLACE_DIM, place_loss
 from featurenerf.rendering import RayValues
 from featurenerf.training.hull import SHAPE_DIM
-from featurenerf.training.losses import hull_loss, place_loss, ray_losses, weighted
+from featurenerf.training.losses import Rays, hull_loss, ray_losses, weighted
 
 B, R, S = 2, 5, 3
 
@@ -55,7 +55,7 @@ def two_rays(**changes: Tensor) -> tuple[RayValues, dict[str, Tensor]]:
 
 def test_nothing_is_lost_where_all_is_right() -> None:
     seen, truth = rays()
-    losses = ray_losses(seen, **truth)
+    losses = ray_losses(seen, Rays(**truth))
     assert set(losses) == {"rgb", "alpha", "feature", "coordinate"}
     assert all(float(value) == pytest.approx(0, abs=2e-4) for value in losses.values())
 
@@ -63,7 +63,7 @@ def test_nothing_is_lost_where_all_is_right() -> None:
 @pytest.mark.parametrize("name", ["rgb", "alpha", "feature", "coordinate"])
 def test_each_error_has_its_loss(name: str) -> None:
     seen, truth = rays(**{name: 0.1})
-    losses = ray_losses(seen, **truth)
+    losses = ray_losses(seen, Rays(**truth))
     assert [n for n, value in losses.items() if value > 2e-4] == [name]
     expected = {
         "alpha": -0.6 * math.log(0.9),  # cross-entropy of three rays in five, which hit
@@ -76,20 +76,20 @@ def test_each_error_has_its_loss(name: str) -> None:
 
 def test_the_colour_loss_is_a_mean_over_rays_and_channels() -> None:
     seen, truth = two_rays(rgb=torch.tensor([[[0.3, 0, 0], [0, -0.9, 0]]]))
-    assert float(ray_losses(seen, **truth)["rgb"]) == pytest.approx((0.09 + 0.81) / 6)
+    assert float(ray_losses(seen, Rays(**truth))["rgb"]) == pytest.approx((0.09 + 0.81) / 6)
 
 
 def test_the_feature_loss_is_a_mean_over_the_rays_that_have_one() -> None:
     seen, truth = two_rays(feature=torch.tensor([[[1.0, -3], [2, 0]]]))  # means of squares: 5 and 2
     for present, expected in (([1.0, 1.0], 3.5), ([1.0, 0.0], 5.0), ([0.0, 1.0], 2.0), ([0.0, 0.0], 0.0)):
         there = torch.tensor(present).reshape(1, 2, 1)
-        assert float(ray_losses(seen, **{**truth, "present": there})["feature"]) == pytest.approx(expected)
+        assert float(ray_losses(seen, Rays(**{**truth, "present": there}))["feature"]) == pytest.approx(expected)
 
 
 def test_the_coordinate_loss_is_a_mean_over_the_rays_opacity() -> None:
     """In quarters of the diagonal, the samples of the first ray are off by 1 and 2, those of the second by 2 and 4."""
-    told = torch.tensor([[[[1.0, 0, 0.25], [2, -0.5, 0]], [[0.5, 1, 0], [0, 1, 0]]]])
-    seen, truth = two_rays(coordinate=told)  # 0.5 * 1 + 0.25 * 4 = 1.5, and 0.5 * 4 + 0.25 * 16 = 6
+    predicted = torch.tensor([[[[1.0, 0, 0.25], [2, -0.5, 0]], [[0.5, 1, 0], [0, 1, 0]]]])
+    seen, truth = two_rays(coordinate=predicted)  # 0.5 * 1 + 0.25 * 4 = 1.5, and 0.5 * 4 + 0.25 * 16 = 6
     for alpha, expected in (
         ([1.0, 1.0], 3.75),
         ([1.0, 0.0], 1.5),
@@ -97,21 +97,21 @@ def test_the_coordinate_loss_is_a_mean_over_the_rays_opacity() -> None:
         ([0.5, 0.0], 0.75),  # less than one ray in all: a faint edge counts less
     ):
         opacity = torch.tensor(alpha).reshape(1, 2, 1)
-        assert float(ray_losses(seen, **{**truth, "alpha": opacity})["coordinate"]) == pytest.approx(expected)
+        assert float(ray_losses(seen, Rays(**{**truth, "alpha": opacity}))["coordinate"]) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_the_opacity_loss_is_a_cross_entropy_that_ends_at_a_ten_thousandth(dtype: torch.dtype) -> None:
     """Also where a renderer works in bfloat16, which knows no number between 0.996 and 1."""
-    for told, true, expected in (
+    for predicted, true, expected in (
         (0.25, 1.0, 1.386294),  # -log 0.25
         (0.25, 0.0, 0.287682),  # -log 0.75
         (0.0, 1.0, 9.210340),  # -log 0.0001
         (1.0, 0.0, 9.210340),
         (1.0, 1.0, 0.000100),
     ):
-        seen, truth = two_rays(alpha=torch.full((1, 2, 1), told, dtype=dtype))
-        found = ray_losses(seen, **{**truth, "alpha": torch.full((1, 2, 1), true)})["alpha"]
+        seen, truth = two_rays(alpha=torch.full((1, 2, 1), predicted, dtype=dtype))
+        found = ray_losses(seen, Rays(**{**truth, "alpha": torch.full((1, 2, 1), true)}))["alpha"]
         assert float(found) == pytest.approx(expected, rel=1e-3)
 
 
@@ -119,14 +119,14 @@ def test_features_count_where_there_are_any_and_coordinates_on_the_object() -> N
     seen, truth = rays()
     seen.channels["feature"] = seen.channels["feature"] + (1 - truth["present"])
     seen.samples["coordinate"][:, 3:] += 1.0  # rays that miss
-    losses = ray_losses(seen, **truth)
+    losses = ray_losses(seen, Rays(**truth))
     assert float(losses["feature"]) == pytest.approx(0, abs=1e-10)
     assert float(losses["coordinate"]) == pytest.approx(0, abs=1e-10)
 
 
 def test_no_hits_no_nan() -> None:
     seen, truth = rays(feature=1.0)
-    losses = ray_losses(seen, **{**truth, "alpha": truth["alpha"] * 0, "present": truth["present"] * 0})
+    losses = ray_losses(seen, Rays(**{**truth, "alpha": truth["alpha"] * 0, "present": truth["present"] * 0}))
     assert all(value.isfinite() for value in losses.values())
     assert losses["feature"] == losses["coordinate"] == 0
 
@@ -135,14 +135,14 @@ def test_the_coordinate_loss_does_not_move_densities() -> None:
     seen, truth = rays(coordinate=0.1)
     weights = seen.weights.clone().requires_grad_()
     seen = RayValues(seen.channels, seen.depths, weights, seen.samples)
-    assert not ray_losses(seen, **truth)["coordinate"].requires_grad
+    assert not ray_losses(seen, Rays(**truth))["coordinate"].requires_grad
 
 
 def test_coarse_and_fine_pass_add_up() -> None:
     coarse, truth = rays(rgb=0.1)
-    alone = ray_losses(coarse, **truth)["rgb"]
+    alone = ray_losses(coarse, Rays(**truth))["rgb"]
     both, _ = rays(coarse, rgb=0.2)
-    assert float(ray_losses(both, **truth)["rgb"]) == pytest.approx(float(alone) + 0.04, rel=1e-4)
+    assert float(ray_losses(both, Rays(**truth))["rgb"]) == pytest.approx(float(alone) + 0.04, rel=1e-4)
 
 
 def test_every_loss_of_the_coarse_pass_counts_as_much_as_of_the_fine() -> None:
@@ -155,7 +155,7 @@ def test_every_loss_of_the_coarse_pass_counts_as_much_as_of_the_fine() -> None:
     coarse, truth = two_rays(**wrong)
     fine, _ = two_rays(rgb=torch.full((1, 2, 3), 0.1))
     both = RayValues(fine.channels, fine.depths, fine.weights, fine.samples, coarse)
-    found = {name: float(value) for name, value in ray_losses(both, **truth).items()}
+    found = {name: float(value) for name, value in ray_losses(both, Rays(**truth)).items()}
     expected = {"rgb": 0.25 + 0.01, "alpha": 1.386294 + 0.0001, "feature": 9.0, "coordinate": 0.5}
     assert found == pytest.approx(expected, rel=1e-4)
 
@@ -196,23 +196,23 @@ def test_hull_loss_wants_matter_inside_and_none_outside() -> None:
 def test_place_loss_counts_the_rays_that_meet_the_object() -> None:
     torch.manual_seed(0)
     places = torch.randn(B, R, 27)
-    told = places.unsqueeze(1).repeat(1, 2, 1, 1)  # two fields of each object
+    predicted = places.unsqueeze(1).repeat(1, 2, 1, 1)  # two fields of each object
     present = torch.tensor([1.0, 1, 0, 0, 0]).expand(B, R).unsqueeze(-1)
-    assert float(place_loss(told, places, present)) == 0
-    told[:, :, 2:] += 9  # where there is no object
-    assert float(place_loss(told, places, present)) == 0
-    told[0, 1, 0, 5] += 0.25  # one number of one of the eight rays
-    assert float(place_loss(told, places, present)) == pytest.approx(1 / 8)
-    assert float(place_loss(told, places, 0 * present)) == 0
+    assert float(place_loss(predicted, places, present)) == 0
+    predicted[:, :, 2:] += 9  # where there is no object
+    assert float(place_loss(predicted, places, present)) == 0
+    predicted[0, 1, 0, 5] += 0.25  # one number of one of the eight rays
+    assert float(place_loss(predicted, places, present)) == pytest.approx(1 / 8)
+    assert float(place_loss(predicted, places, 0 * present)) == 0
 
 
 def test_the_place_loss_of_two_fields() -> None:
     """One number off by a quarter in one field; two by a half, to either side, in the other."""
     places = torch.tensor([[[0.1, 0.2], [9.0, 9.0]]])
-    told = torch.tensor([[[[0.35, 0.2], [0, 0]], [[-0.4, 0.7], [0, 0]]]])
+    predicted = torch.tensor([[[[0.35, 0.2], [0, 0]], [[-0.4, 0.7], [0, 0]]]])
     present = torch.tensor([[[1.0], [0]]])
-    assert float(place_loss(told, places, present)) == pytest.approx((1 + 8) / 2)
-    assert float(place_loss(told[:, :1], places, present)) == pytest.approx(1)
+    assert float(place_loss(predicted, places, present)) == pytest.approx((1 + 8) / 2)
+    assert float(place_loss(predicted[:, :1], places, present)) == pytest.approx(1)
 
 
 def test_the_head_tells_as_many_numbers_as_a_place_has() -> None:

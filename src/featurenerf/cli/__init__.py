@@ -6,7 +6,7 @@ import sys
 from importlib import import_module
 
 from featurenerf.errors import InputError, MissingExtraError
-from featurenerf.memory import keep_freed_memory
+from featurenerf.runtime import keep_freed_memory
 
 VERBS = {
     "demo": "lift and compare the pictures that ship with the package",

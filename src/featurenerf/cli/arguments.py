@@ -18,24 +18,19 @@ def read(parse: Callable[..., Any], *args: Any, **options: Any) -> Any:
     Raises:
         InputError: in place of tyro's box, when the arguments do not fit.
     """
-    said = io.StringIO()
+    box = io.StringIO()
     try:
-        with redirect_stderr(said):
+        with redirect_stderr(box):
             return parse(*args, **options)
     except SystemExit as end:
         if end.code in (0, None):
             raise
-        raise InputError(f"{_sentence(said.getvalue())} (--help says more)") from None
+        raise InputError(f"{_sentence(box.getvalue())} (--help says more)") from None
 
 
 def postponed(command: Callable[..., None]) -> Callable[..., Callable[[], None]]:
     """A function with the same parameters that returns the call instead of making it: first all is parsed."""
-
-    @functools.wraps(command)
-    def later(*args: Any, **options: Any) -> Callable[[], None]:
-        return functools.partial(command, *args, **options)
-
-    return later
+    return functools.wraps(command)(lambda *args, **options: functools.partial(command, *args, **options))
 
 
 def _sentence(box: str) -> str:
@@ -43,15 +38,7 @@ def _sentence(box: str) -> str:
     lines = [line.strip("│").rstrip() for line in box.splitlines() if not line.startswith(("╭", "╰"))]
     if "╭" not in box:  # where there is no Unicode, the title and a rule come first
         lines = lines[2:]
-    first: list[str] = []
-    for line in lines:
-        if not line.strip(" ─-"):
-            break
-        if not line.startswith(" " * 9):
-            first.append(line.strip())
-    text = re.sub(r"^(Missing from [^:]*|Error parsing [A-Z]\w*): ", _shorter, " ".join(first)).rstrip(".")
+    end = next((number for number, line in enumerate(lines) if not line.strip(" ─-")), len(lines))
+    text = " ".join(line.strip() for line in lines[:end] if not line.startswith(" " * 9)).rstrip(".")
+    text = re.sub("^Missing from [^:]*: ", "missing: ", re.sub(r"^Error parsing [A-Z]\w*: ", "", text))
     return text or "the arguments do not fit"
-
-
-def _shorter(opening: re.Match[str]) -> str:
-    return "missing: " if opening[0].startswith("Missing") else ""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-from featurenerf.data.mesh_files import Axis
 from featurenerf.errors import InputError
+from featurenerf.synthesis.meshes.files import Axis
 
 
 def render(
@@ -56,23 +57,24 @@ def render(
         all_test: all objects are for testing.
         skip_broken: leave out what is broken or missing, name it and count it, instead of stopping there.
     """
-    from featurenerf.data import layout
-    from featurenerf.data.catalogue import find_meshes
-    from featurenerf.data.render import render_meshes
-    from featurenerf.data.split_lists import read_split_lists
+    from featurenerf.data.categories import category_name, synset_of
+    from featurenerf.data.splits import Split
+    from featurenerf.synthesis.annotations.split_lists import read_split_lists
+    from featurenerf.synthesis.meshes.catalogue import find_meshes
+    from featurenerf.synthesis.render import render_meshes
 
     if limit is not None and limit < 1:
         raise InputError(f"--limit {limit} leaves no mesh: give 1 or more")
     entries = find_meshes(meshes, category, up, front, only, without)[:limit]
     if any(entry.attribution.reserved for entry in entries):
         print(f"{meshes}: this catalogue is reserved for the last test: train on none of it, select nothing by it")
-    synset = layout.SYNSETS.get(category, category)
+    synset = synset_of(category)
     sources, broken = _sources(category, annotations, parts, keypoints, skip_broken)
     if splits is not None and all_test:
         raise InputError("--splits and --all-test contradict each other: give one of them")
     split = None if splits is None else read_split_lists(splits, synset)
     if all_test:
-        split = layout.Split((), (), tuple(entry.id for entry in entries))
+        split = Split((), (), tuple(entry.id for entry in entries))
     done = render_meshes(out, entries, category, views, seed, size, workers, sources, split, skip_broken)
     for object_id, names in done.missing.items():
         print(f"{object_id} lacks {', '.join(names)}: plain colours are shown instead")
@@ -82,7 +84,7 @@ def render(
         print(f"skipped {problem}")
     made, known = done.split, done.annotated
     print(
-        f"{out}: {layout.category_name(synset)}, {len(made.train)} objects for training, {len(made.val)} for "
+        f"{out}: {category_name(synset)}, {len(made.train)} objects for training, {len(made.val)} for "
         f"validation, {len(made.test)} for testing, {views} views each; {known['parts']} with parts, "
         f"{known['keypoints']} with keypoints; {len(done.skipped) + len(broken)} skipped; authors and licences in "
         f"{out / 'attribution' / synset}.json"
@@ -91,16 +93,16 @@ def render(
 
 def _sources(
     category: str, annotations: Path | None, parts: Path | None, keypoints: Path | None, skip_broken: bool
-) -> tuple[list, list[str]]:
+) -> tuple[list[Any], list[str]]:
     """The annotations asked for, and what is wrong with those of them that are left out."""
-    from featurenerf.data import layout
-    from featurenerf.data.annotations.keypointnet import KeypointNet
-    from featurenerf.data.annotations.partnet import PartNet
-    from featurenerf.data.annotations.shapenet_part import ShapeNetPart
-    from featurenerf.data.annotations.table import AnnotationTable, table_file
+    from featurenerf.data.categories import category_name
+    from featurenerf.synthesis.annotations.keypointnet import KeypointNet
+    from featurenerf.synthesis.annotations.partnet import PartNet
+    from featurenerf.synthesis.annotations.shapenet_part import ShapeNetPart
+    from featurenerf.synthesis.annotations.table import AnnotationTable, table_file
 
-    category = layout.category_name(category)
-    sources: list = []
+    category = category_name(category)
+    sources: list[Any] = []
     broken: list[str] = []
     if parts is not None:
         if not parts.is_dir():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass
@@ -13,19 +12,19 @@ from typing import Annotated, Any, Literal
 import torch
 import tyro
 
-from featurenerf.checkpoint import directory_of, load, read_config
 from featurenerf.cli.arguments import read
-from featurenerf.data import layout
+from featurenerf.data.formats.spair import SpairImage, read_pairs
+from featurenerf.data.objects import Dataset
+from featurenerf.data.open import open_dataset
 from featurenerf.data.pairs import drawn_pairs
-from featurenerf.data.readers.spair import SpairImage, read_pairs
-from featurenerf.data.synthesis import CATEGORIES
-from featurenerf.data.views import Dataset, open_dataset
-from featurenerf.devices import usable_device
+from featurenerf.data.splits import Pair
+from featurenerf.data.storage import parsing, read_json
 from featurenerf.errors import InputError
-from featurenerf.evaluation import TASKS, Evaluation, Method, Pair, evaluate, make_report, markdown_table, write_report
-from featurenerf.evaluation.methods import FIELD_METHODS
-from featurenerf.evaluation.protocols import TaskName, novel_view_pairs
-from featurenerf.evaluation.spair import evaluate_spair
+from featurenerf.evaluation import METHODS, TASKS, evaluate, make_report, markdown_table, write_report
+from featurenerf.evaluation.spair import evaluate_spair, spair_summary
+from featurenerf.evaluation.tasks import TaskName, novel_view_pairs
+from featurenerf.models.checkpoint import directory_of, load, read_config
+from featurenerf.runtime import usable_device
 
 _OBJECTS_KEPT = 16  # an object's annotations are 1 to 3 MB
 
@@ -43,10 +42,11 @@ class EvalConfig:
     task: TaskName = "2d"
     """2d: across objects, in pictures. view: across views of an object. 3d: across objects, at points in space. spair:
     the keypoints of SPair-71k, across photographs."""
-    method: Method = "descriptor"
-    """What is matched: of the field (descriptor, feature, coordinate), or a baseline without one."""
+    method: str = "descriptor"
+    """What is matched: of the field (descriptor, feature, coordinate, label), a baseline without one (teacher,
+    same-pixel, chance), or a method that another package brings."""
     checkpoint: str | None = None
-    """A checkpoint directory, or the name of a shipped one; the baselines teacher, same-pixel and chance need none."""
+    """A checkpoint directory, or the name of a shipped one; the baselines without a field need none."""
     teacher: str | None = None
     """The teacher of ``--method teacher``, as in training; by default the one that the checkpoint was trained with."""
     pairs: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
@@ -92,18 +92,13 @@ def run(config: EvalConfig) -> dict[str, Any]:
     """
     if config.pairs is not None and config.pairs < 1:
         raise InputError(f"--pairs {config.pairs} leaves nothing to evaluate: give 1 or more")
-    if config.method in FIELD_METHODS and config.checkpoint is None:
+    method = METHODS[config.method]
+    if method.channels and config.checkpoint is None:
         raise InputError(f"--method {config.method} needs --checkpoint: a directory, or the name of a shipped one")
     if config.source_views and config.task != "view":
         raise InputError("--source-views is of the task view: add --task view")
-    dataset = open_dataset(
-        config.data,
-        config.category,
-        config.split,
-        config.splits,
-        skip_broken=config.skip_broken,
-        progress=config.progress,
-    )
+    reading = {"skip_broken": config.skip_broken, "progress": config.progress}
+    dataset = open_dataset(config.data, config.category, config.split, config.splits, **reading)
     photographs = isinstance(dataset[0], SpairImage)
     if photographs != (config.task == "spair"):
         raise InputError(
@@ -114,13 +109,14 @@ def run(config: EvalConfig) -> dict[str, Any]:
     if config.checkpoint is not None:
         model = load(config.checkpoint, config.device, getattr(torch, config.dtype))
         checkpoint_config = read_config(directory_of(config.checkpoint))
-    if config.method == "teacher":
+        if "label" in method.channels:
+            _check_labels(config, tuple(checkpoint_config["model"].get("labels", ())), dataset.labels.parts)
+    if method.needs_teacher:
         from featurenerf.teachers import load_teacher, trained_with, with_prompt
 
         named = config.teacher and with_prompt(config.teacher, [dataset.category])
         network = load_teacher(named) if named else trained_with(checkpoint_config or {})
         teacher = on_device(network, usable_device(config.device))
-    used = model if config.method in FIELD_METHODS else None
     about: dict[str, Any] = {
         "category": dataset.category,
         "split": config.split,
@@ -132,21 +128,13 @@ def run(config: EvalConfig) -> dict[str, Any]:
     }
     if photographs:
         listed = read_pairs(Path(config.data), config.category, config.split)[: config.pairs]
-        pck = evaluate_spair(listed, dataset, config.method, used, teacher, config.progress)
-        return make_report(pck, **about, pck_per_keypoint=pck.pck_per_keypoint, masks=pck.masks)
+        evaluation = evaluate_spair(listed, dataset, method, model, teacher, progress=config.progress)
+        return make_report(evaluation, **about, **spair_summary(evaluation, dataset))
     background = config.background or dataset.background
     objects = functools.lru_cache(_OBJECTS_KEPT)(lambda name: copy(dataset[name]))  # the copies read
-    evaluation: Evaluation = evaluate(
-        config.task,
-        pairs,
-        objects,
-        config.method,
-        used,
-        teacher,
-        mirror_of(dataset),
-        config.progress,
-        background,
-    )
+    mirror = dict(enumerate(dataset.labels.mirror))
+    asked = (config.task, pairs, objects, method, model, teacher, mirror)
+    evaluation = evaluate(*asked, progress=config.progress, background=background)
     return make_report(evaluation, **about, background=background)
 
 
@@ -156,18 +144,13 @@ def on_device(network: torch.nn.Module, device: torch.device) -> Callable[[torch
     return lambda pictures: network(pictures.to(device))
 
 
-def mirror_of(dataset: Dataset) -> dict[int, int] | None:
-    """Left/right counterpart of each keypoint id, in data sets that ``featurenerf data make`` made.
-
-    Other data sets of the same category number their keypoints otherwise, and do not say which mirror each other.
-    """
-    made = layout.read_made(dataset.root, dataset.synset)
-    if not made or dataset.category not in CATEGORIES:
-        return None
-    known = CATEGORIES[dataset.category]
-    if "annotations" in made and made.get("keypoint_names") != list(known.keypoint_names):  # of rendered meshes
-        return None
-    return dict(enumerate(known.mirror))
+def _check_labels(config: EvalConfig, learnt: tuple[str, ...], present: tuple[str, ...]) -> None:
+    """Raises InputError where a checkpoint has learnt no labels, or others than those of the data set."""
+    if not learnt or (present and learnt != present):
+        raise InputError(
+            f"--method {config.method} needs a checkpoint that was trained with --labels on such data: "
+            f"{config.checkpoint} knows {', '.join(learnt) or 'none'}, {config.data} has {', '.join(present)}"
+        )
 
 
 def _pairs(config: EvalConfig, dataset: Dataset) -> tuple[list[Pair], str]:
@@ -189,10 +172,9 @@ def _pairs(config: EvalConfig, dataset: Dataset) -> tuple[list[Pair], str]:
         source = f"view {', '.join(map(str, sources))} to all others"
     else:
         source = "cross_pose_pairs" if config.different_views and not task.one_object else task.pairs
-        pairs = [Pair.from_record(vars(pair)) for pair in getattr(dataset, source)]
-        pairs = [pair for pair in pairs if pair.source_id in inside and pair.target_id in inside]
+        pairs = list(getattr(dataset.splits.only(inside), source))
         if not pairs and (config.split != "test" or not dataset.pairs_listed):  # split files pair up test objects only
-            pairs = [Pair.from_record(vars(pair)) for pair in getattr(drawn_pairs(dataset), source)]
+            pairs = list(getattr(drawn_pairs(dataset), source))
             source = "drawn, seed 0" if pairs else source  # there is none of a single object
     if not pairs:
         raise InputError(
@@ -203,13 +185,8 @@ def _pairs(config: EvalConfig, dataset: Dataset) -> tuple[list[Pair], str]:
 
 
 def _read_pairs(path: Path) -> list[Pair]:
-    try:
-        records = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read as a list of pairs ({error})") from error
-    if not isinstance(records, list) or not records:
-        raise InputError(f"{path} holds no list of pairs: it needs [{{src, trg, src_view, trg_view}}, ...]")
-    try:
-        return [Pair.from_record(record) for record in records]
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from error
+    with parsing(f"{path} holds no list of pairs", "it needs [{src, trg, src_view, trg_view}, ...]"):
+        pairs = [Pair.from_record(record) for record in read_json(path)]
+        if not pairs:
+            raise ValueError("it is empty")
+    return pairs

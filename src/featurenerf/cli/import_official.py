@@ -20,10 +20,9 @@ def import_official(file: Annotated[Path, tyro.conf.Positional], out: Path, coor
         out: directory to write.
         coordinate: whether the model was trained with the coordinate loss; say --no-coordinate if not.
     """
-    from featurenerf import checkpoint
-    from featurenerf.fields.official import import_official as read
+    from featurenerf.models import checkpoint, official
 
-    model = read(file, coordinate)
+    model = official.import_official(file, coordinate=coordinate)
     checkpoint.save(model, out, {"imported_from": file.name})
     config = model.config
     print(

@@ -10,7 +10,7 @@ import tyro
 from featurenerf.cli.arguments import postponed, read
 from featurenerf.cli.teachers_cache import cache
 from featurenerf.errors import InputError
-from featurenerf.teachers import Card, card, names
+from featurenerf.teachers import TEACHERS, Card
 
 COLUMNS = ("name", "source", "licence", "size", "patch", "layers", "facet", "dim", "mean/std", "sha256", "here")
 _NORMS = {(0.485, 0.456, 0.406): "ImageNet", (0.48145466, 0.4578275, 0.40821073): "CLIP"}
@@ -18,7 +18,7 @@ _NORMS = {(0.485, 0.456, 0.406): "ImageNet", (0.48145466, 0.4578275, 0.40821073)
 
 def list_() -> None:
     """Every teacher with its default settings."""
-    rows = [COLUMNS, *(_row(name) for name in names())]
+    rows = [COLUMNS, *(_row(name) for name in TEACHERS.names())]
     widths = [max(len(row[n]) for row in rows) for n in range(len(COLUMNS))]
     for row in rows:
         print("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
@@ -31,7 +31,7 @@ def show(name: Annotated[str, tyro.conf.Positional]) -> None:
     Args:
         name: as in the list.
     """
-    found = card(name)
+    found = TEACHERS[name]
     facts = {
         "name": found.name,
         "source": found.source,
@@ -57,7 +57,7 @@ def main(argv: list[str]) -> None:
 
 def _row(name: str) -> tuple[str, ...]:
     try:
-        found = card(name)
+        found = TEACHERS[name]
     except InputError:  # another package's, and broken
         return (name, *("-",) * (len(COLUMNS) - 2), "no: it cannot be imported")
     settings = found.settings

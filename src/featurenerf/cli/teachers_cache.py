@@ -35,9 +35,9 @@ def cache(
         splits: folder of the split files; by default ``splits`` of the data set.
         device: where the teacher runs: cpu, cuda, mps.
     """
-    from featurenerf.data.layout import category_name
-    from featurenerf.data.views import open_dataset
-    from featurenerf.devices import usable_device
+    from featurenerf.data.categories import category_name
+    from featurenerf.data.open import open_dataset
+    from featurenerf.runtime import usable_device
     from featurenerf.teachers import load_teacher, with_prompt
     from featurenerf.training.targets import TeacherTargets, fill_cache, open_cache
 
@@ -49,7 +49,7 @@ def cache(
     train, val = ([o for name in category for o in open_dataset(data, name, part, splits)] for part in ("train", "val"))
     network = load_teacher(with_prompt(teacher, [category_name(name) for name in category])).to(where)
     kept, projection = open_cache(out, network, train, components or network.dim, bf16=True, precision=precision)
-    targets = TeacherTargets(network, projection, where, bf16=True, cache=kept)
+    targets = TeacherTargets(network, projection, where, kept, bf16=True)
     filled = fill_cache(targets, [*train, *val], views)
     objects = len(train) + len(val)
     print(

@@ -13,11 +13,11 @@ from featurenerf.training.config import TrainConfig
 def main(argv: list[str]) -> None:
     import torch
 
+    from featurenerf.training.distributed import local_workers
     from featurenerf.training.loop import train
-    from featurenerf.training.processes import companions
 
     config = read(tyro.cli, TrainConfig, args=argv, prog="featurenerf train")
-    with companions(config.processes_on(torch.get_num_threads()), ["-m", "featurenerf", "train", *argv]):
+    with local_workers(config.processes_on(torch.get_num_threads()), ["-m", "featurenerf", "train", *argv]):
         checkpoint = train(config)
     if int(os.environ.get("RANK", 0)) == 0:  # of several processes, one speaks
         print(f"checkpoint: {checkpoint}")

@@ -1,1 +1,1 @@
-"""Data sets: reading, writing, checking and making them."""
+"""Data sets: opening, reading, checking and packing them."""

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import permutations
-from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Float
 
-from featurenerf.data import layout
-from featurenerf.data.layout import InstancePair, PosePair, Split, ViewPair
-from featurenerf.data.views import Dataset
-
-_A = TypeVar("_A")
-_B = TypeVar("_B")
+from featurenerf.data.objects import Dataset
+from featurenerf.data.splits import Pair, Split
 
 PAIRS = 1000
 """So many of each kind are drawn, where there are as many."""
@@ -28,7 +23,7 @@ def drawn_pairs(dataset: Dataset, seed: int = 0) -> Split:
 
     They are the same each time; where the families are known, they are as unlike as ``featurenerf data make`` has them.
     """
-    names, views = _names(dataset), min(len(views) for views in dataset)
+    names, views = tuple(sorted(views.id for views in dataset)), min(len(views) for views in dataset)
     return with_pairs(
         Split((), (), names), views, lambda stream: np.random.default_rng([seed, stream]), unlike_objects(dataset)
     )
@@ -36,15 +31,11 @@ def drawn_pairs(dataset: Dataset, seed: int = 0) -> Split:
 
 def unlike_objects(dataset: Dataset) -> list[tuple[int, int]] | None:
     """``unlike_pairs`` of the data set's objects in the order of their names; None if not all families are known."""
-    families, names = layout.read_made(dataset.root, dataset.synset).get("families"), _names(dataset)
-    if not isinstance(families, dict) or not families.keys() >= set(names):
+    names, families = sorted(views.id for views in dataset), dataset.families
+    if not families.keys() >= set(names):
         return None
     extents = np.stack([np.ptp(dataset[name].part_points()[0], axis=0) for name in names])
     return unlike_pairs(extents, [families[name] for name in names])
-
-
-def _names(dataset: Dataset) -> tuple[str, ...]:
-    return tuple(sorted(views.id for views in dataset))
 
 
 def unlike_pairs(extents: Float[np.ndarray, "n 3"], families: Sequence[str]) -> list[tuple[int, int]]:
@@ -81,24 +72,20 @@ def with_pairs(
         among: which test objects may be paired, source first; any two by default.
     """
     test = split.test
-    pairs = list(permutations(range(len(test)), 2)) if among is None else among
+    two_objects = list(permutations(range(len(test)), 2)) if among is None else among
     two_views = list(permutations(range(views), 2))
+
+    def drawn(stream: int, objects: Sequence[tuple[int, int]], places: Sequence[tuple[int, int]]) -> tuple[Pair, ...]:
+        total, pairs = len(objects) * len(places), []
+        for code in generator(stream).choice(total, min(PAIRS, total), replace=False):
+            (source, target), (one, two) = objects[code // len(places)], places[code % len(places)]
+            pairs.append(Pair(test[source], one, test[target], two))
+        return tuple(pairs)
+
     return replace(
         split,
-        cross_inst_pairs=tuple(
-            InstancePair(test[a], test[b], view) for (a, b), view in _distinct(generator(3), pairs, range(views))
-        ),
-        cross_view_pairs=tuple(ViewPair(name, *pair) for name, pair in _distinct(generator(4), test, two_views)),
-        cross_pose_pairs=tuple(
-            PosePair(test[a], test[b], *pair) for (a, b), pair in _distinct(generator(5), pairs, two_views)
-        ),
+        cross_inst_pairs=drawn(3, two_objects, [(view, view) for view in range(views)]),
+        cross_view_pairs=drawn(4, [(number, number) for number in range(len(test))], two_views),
+        cross_pose_pairs=drawn(5, two_objects, two_views),
         valid_flags_for_test=dict.fromkeys(test, True),
     )
-
-
-def _distinct(generator: np.random.Generator, first: Sequence[_A], second: Sequence[_B]) -> Iterator[tuple[_A, _B]]:
-    """Up to ``PAIRS`` different draws of one thing and another."""
-    total = len(first) * len(second)
-    for code in generator.choice(total, min(PAIRS, total), replace=False):
-        one, two = divmod(int(code), len(second))
-        yield first[one], second[two]

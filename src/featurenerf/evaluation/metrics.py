@@ -87,10 +87,10 @@ def psnr(
 
 def ssim(rendered: UInt8[np.ndarray, "h w 3"], truth: UInt8[np.ndarray, "h w 3"]) -> float | None:
     """Structural similarity (Wang et al. 2004; 7 x 7 uniform window, mean over colours); None below 7 pixels."""
-    from skimage.metrics import structural_similarity
-
     if min(truth.shape[:2]) < 7:
         return None
+    from skimage.metrics import structural_similarity
+
     return float(structural_similarity(rendered, truth, channel_axis=-1, data_range=255))
 
 

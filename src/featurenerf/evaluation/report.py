@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from featurenerf.errors import InputError
-from featurenerf.evaluation.protocols import Evaluation
-from featurenerf.outputs import write_atomically
+from featurenerf.evaluation.tasks import Evaluation
+from featurenerf.files import write_bytes
+from featurenerf.runtime import peak_memory_mib
 
 Report = dict[str, Any]
 
@@ -32,13 +30,14 @@ def make_report(
     ``left_right_confusion``; ``psnr``, ``psnr_foreground`` (dB), ``ssim`` of the picture rendered at the target view;
     ``privileged`` (the method sees the real target picture); ``seconds`` (all), ``seconds_per_picture`` (reading,
     encoding and rendering one), ``peak_memory_mib`` (of the process, or of the GPU where one is used), ``device``;
-    ``checkpoint``, ``config``. What a method or task has no value for is None.
+    ``checkpoint``, ``config``; ``pairs_scores`` (a list a score, and ``pair``, the records of the scored pairs).
+    What a method or task has no value for is None.
     """
     return {
         "task": evaluation.task.name,
         "category": category,
         "split": split,
-        "method": evaluation.method,
+        "method": evaluation.method.name,
         "pairs": len(evaluation.scores),
         "skipped": evaluation.skipped,
         "part_miou": evaluation.mean("part_iou"),
@@ -47,44 +46,38 @@ def make_report(
         "psnr": evaluation.mean("psnr"),
         "psnr_foreground": evaluation.mean("psnr_foreground"),
         "ssim": evaluation.mean("ssim"),
-        "privileged": evaluation.method == "teacher" and evaluation.task.name == "view",
+        "privileged": evaluation.method.privileged and evaluation.task.one_object,
         "seconds": round(evaluation.seconds, 3),
         "seconds_per_picture": evaluation.seconds_per_picture,
         "peak_memory_mib": peak_memory_mib(),
         "checkpoint": checkpoint,
         "config": dict(config) if config is not None else None,
+        "pairs_scores": _pairs_scores(evaluation),
         **extra,
     }
 
 
+def _pairs_scores(evaluation: Evaluation) -> dict[str, Any]:
+    scores, thresholds = evaluation.scores, evaluation.keypoint_accuracy() or {}
+    names = ("part_iou", "left_right", "psnr", "psnr_foreground", "ssim")
+    return {
+        "pair": [score.pair.record() for score in scores],
+        "keypoint_accuracy": {t: [(score.keypoint_accuracy or {}).get(t) for score in scores] for t in thresholds},
+        **{name: [getattr(score, name) for score in scores] for name in names},
+    }
+
+
 def write_report(report: Mapping[str, Any], path: Path | str) -> None:
-    """Write a report as JSON, all of it or nothing.
+    """Write a report as JSON, a key a line, all of it or nothing.
 
     Raises:
         InputError: if the file cannot be written.
     """
-    path = Path(path)
-    text = json.dumps(report, indent=2, allow_nan=False, default=str) + "\n"
+    lines = (json.dumps({key: value}, allow_nan=False, default=str)[1:-1] for key, value in report.items())
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, lambda partial: partial.write_text(text))
+        write_bytes(Path(path), ("{\n  " + ",\n  ".join(lines) + "\n}\n").encode())
     except OSError as error:
-        raise InputError(f"the report cannot be written to {path} ({error.strerror}): give another --out") from error
-
-
-def read_report(path: Path | str) -> Report:
-    """A report that ``write_report`` wrote.
-
-    Raises:
-        InputError: if the file is missing or is no report.
-    """
-    try:
-        report = json.loads(Path(path).read_text())
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read as a report ({error}): make it again with featurenerf eval") from error
-    if not isinstance(report, dict) or not {"task", "method", "keypoint_accuracy"} <= set(report):
-        raise InputError(f"{path} is no report of featurenerf eval: it lacks its task, method or keypoint_accuracy")
-    return report
+        raise InputError(f"the report cannot be written to {path} ({error.strerror}): give another file") from error
 
 
 def markdown_table(reports: Sequence[Mapping[str, Any]], names: Sequence[str] | None = None) -> str:
@@ -115,18 +108,6 @@ def markdown_table(reports: Sequence[Mapping[str, Any]], names: Sequence[str] | 
         rows.append(cells)
     lines = [heads, ["---"] * 3 + ["---:"] * (len(heads) - 3), *rows]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines) + "\n"
-
-
-def peak_memory_mib() -> float | None:
-    """The most memory that this process has held: of the GPU if it was used, else of the machine; None on Windows."""
-    if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
-        return round(torch.cuda.max_memory_allocated() / 2**20, 1)
-    try:
-        import resource
-    except ImportError:
-        return None
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak / (2**20 if sys.platform == "darwin" else 2**10), 1)
 
 
 def _row_name(report: Mapping[str, Any]) -> str:

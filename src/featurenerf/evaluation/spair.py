@@ -2,55 +2,36 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from tqdm import tqdm
 
-from featurenerf.data.readers.spair import KeypointPair, SpairImage
-from featurenerf.data.views import Dataset
+from featurenerf.data.formats.spair import KeypointPair, SpairImage
+from featurenerf.data.objects import Dataset
+from featurenerf.data.splits import Pair
 from featurenerf.errors import InputError
 from featurenerf.evaluation import metrics
-from featurenerf.evaluation.methods import Embedder, Encoder, End, FeatureMaps, Method
-from featurenerf.evaluation.protocols import Evaluation, Scores, Task
+from featurenerf.evaluation.methods import FeatureMaps, Inputs, Method, PairView, PictureModel
+from featurenerf.evaluation.tasks import Evaluation, Scores, Task, score_pairs
 
 ALPHAS = (0.05, 0.1, 0.15)
 TASK = Task("spair", "cross_inst_pairs", False, False, ALPHAS)
 """Its thresholds are in units of the longer side of the target's box."""
 
 
-@dataclass(frozen=True)
-class PckEvaluation(Evaluation):
-    """``keypoint_accuracy`` is the mean over pairs.
-
-    Attributes:
-        errors: of the keypoints of each pair, in units of the longer side of the target's box.
-        masks: how many of the photographs were masked how.
-    """
-
-    errors: Sequence[Float[Tensor, " k"]] = ()
-    masks: Mapping[str, int] = field(default_factory=dict)
-
-    @cached_property
-    def pck_per_keypoint(self) -> dict[str, float]:
-        """The share of all keypoints."""
-        return pck(torch.cat(list(self.errors)))
-
-
 def evaluate_spair(
     pairs: Sequence[KeypointPair],
     dataset: Dataset,
-    method: Method = "descriptor",
-    model: Encoder | None = None,
+    method: Method | str = "descriptor",
+    model: PictureModel | None = None,
     teacher: FeatureMaps | None = None,
+    *,
     progress: bool = True,
-) -> PckEvaluation:
+) -> Evaluation:
     """PCK of a method: each keypoint of the source goes to the pixel of the target object that is closest to it.
 
     Pixels are those of the pictures that ``SpairImage`` cuts out, candidates those with an alpha above a half, and
@@ -59,28 +40,23 @@ def evaluate_spair(
     Raises:
         InputError: if nothing is left, or a file of a photograph is missing or broken.
     """
-    embedder = Embedder(method, dataset.__getitem__, model, teacher)
-    scores, errors, used = [], [], set()
-    start = time.perf_counter()
-    with torch.no_grad():
-        for pair in tqdm(pairs, desc=f"spair {method}", unit="pair", disable=not progress):
-            if len(pair.source_keypoints) == 0 or {pair.source, pair.target} & set(dataset.broken):
-                continue
-            errors.append(_errors(pair, dataset, embedder))
-            used |= {pair.source, pair.target}
-            scores.append(Scores(keypoint_accuracy=pck(errors[-1])))
-    if not scores:
-        raise InputError(f"none of the {len(pairs)} pairs of {dataset.category} has a keypoint: unpack SPair-71k again")
-    return PckEvaluation(
-        task=TASK,
-        method=method,
-        scores=tuple(scores),
-        skipped=len(pairs) - len(scores),
-        seconds=time.perf_counter() - start,
-        seconds_per_picture=embedder.seconds_per_picture,
-        errors=tuple(errors),
-        masks=Counter(_photograph(dataset, name).mask for name in sorted(used)),
-    )
+
+    def score(pair: KeypointPair, ready: Method) -> Scores | None:
+        if len(pair.source_keypoints) == 0 or {pair.source, pair.target} & set(dataset.broken):
+            return None
+        errors = _errors(pair, dataset, ready)
+        sides = Pair(pair.source, 0, pair.target, 0)
+        return Scores(sides, keypoint_accuracy=pck(errors), keypoint_errors=tuple(errors.tolist()))
+
+    return score_pairs(TASK, pairs, method, Inputs(dataset.__getitem__, model, teacher), score, progress)
+
+
+def spair_summary(evaluation: Evaluation, dataset: Dataset) -> dict[str, Any]:
+    """What a report holds beside the means over pairs: PCK over all keypoints, and how the photographs were masked."""
+    errors = [error for scores in evaluation.scores for error in scores.keypoint_errors]
+    used = {name for scores in evaluation.scores for name in (scores.pair.source_id, scores.pair.target_id)}
+    masks = Counter(_photograph(dataset, name).mask for name in sorted(used))
+    return {"pck_per_keypoint": pck(torch.tensor(errors, dtype=torch.float64)), "masks": masks}
 
 
 def pck(errors: Float[Tensor, " k"]) -> dict[str, float]:
@@ -88,14 +64,13 @@ def pck(errors: Float[Tensor, " k"]) -> dict[str, float]:
     return {metrics.threshold_name(alpha): int((errors <= alpha).sum()) / len(errors) for alpha in ALPHAS}
 
 
-def _errors(pair: KeypointPair, dataset: Dataset, embedder: Embedder) -> Float[Tensor, " k"]:
+def _errors(pair: KeypointPair, dataset: Dataset, method: Method) -> Float[Tensor, " k"]:
     source, target = _photograph(dataset, pair.source), _photograph(dataset, pair.target)
     size = target.picture(0).shape[0]
     asked = torch.from_numpy(source.to_square(pair.source_keypoints)).floor().long().clamp(0, size - 1)
     candidates = (torch.from_numpy(target.picture(0))[..., 3] > 127).nonzero().flip(-1)
-    index = embedder.closest(
-        embedder.pixels(End(pair.source, 0, 0), asked), embedder.pixels(End(pair.target, 0, 0), candidates)
-    )
+    views = PairView(pair.source, 0, 0), PairView(pair.target, 0, 0)
+    index = method.closest(method.vectors(views[0], asked), method.vectors(views[1], candidates))
     landed = target.from_square(candidates[index].double().numpy() + 0.5)
     box = pair.target_box
     distance = metrics.distances(torch.from_numpy(landed), torch.from_numpy(pair.target_keypoints))

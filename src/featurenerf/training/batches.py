@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import functools
+import itertools
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,12 +16,14 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from featurenerf.cameras import Camera
-from featurenerf.data.views import ObjectViews
+from featurenerf.data.objects import ObjectViews
+from featurenerf.pictures import on_black
 from featurenerf.training.config import Budget
-from featurenerf.training.hull import visual_hull
+from featurenerf.training.hull import Hull, visual_hull
+from featurenerf.training.losses import Rays
 
 GOLDEN = (5**0.5 - 1) / 2
-"""Multiples of it, modulo 1, are spread evenly from the first on."""
+"""The golden ratio's fraction: its multiples, modulo 1, are spread evenly from the first on."""
 
 
 @dataclass(frozen=True)
@@ -26,17 +31,13 @@ class Batch:
     """Rays of several objects, with the pictures that each object's fields are encoded from.
 
     Attributes:
-        pictures: source pictures on black, (o, v, 3, h, w).
-        cameras: their cameras, (o, v).
-        xy: the rays' pixels in their own views, (o, r, 2), in the world's pixel convention.
-        origins, directions: the rays, (o, r, 3).
-        rgb: colours on black, (o, r, 3).
-        alpha: (o, r, 1).
-        places: where the rays enter their object's visual hull (``Hull.places``), (o, r, p); ``met``, (o, r, 1), is 1
-            where they do.
-        views: (object, view) of each target view, (o, t, 2); ``view_index`` (o, r) says which one a ray is of.
-        targets: the target pictures, (o, t, h, w, 4), in bytes.
-        hull_points: points of the scene, (o, n, 3); ``in_hull``, (o, n), is 1 where all silhouettes are.
+        pictures, cameras: source pictures on black, and their cameras, (o, v).
+        xy: the rays' pixels in their own views, in the world's pixel convention.
+        rgb: colours on black.
+        places: where the rays enter their object's visual hull (``Hull.places``); ``met`` is 1 where they do.
+        views: (object, view) of each target view; ``view_index`` says which one a ray is of.
+        hull_points: points of the scene; ``in_hull`` is 1 where all silhouettes are.
+        label: part labels of the rays' pixels, -1 where none is known; None where they were not asked for.
     """
 
     pictures: Float[Tensor, "o v 3 h w"]
@@ -53,51 +54,66 @@ class Batch:
     targets: UInt8[Tensor, "o t h w 4"]
     hull_points: Float[Tensor, "o n 3"]
     in_hull: Float[Tensor, "o n"]
+    label: Int[Tensor, "o r"] | None = None
+
+    def rays(self, feature: Float[Tensor, "o r k"], present: Float[Tensor, "o r 1"]) -> Rays:
+        """The rays with what is known of them; ``feature`` and where it is ``present`` come from the teacher."""
+        return Rays(self.origins, self.directions, self.rgb, self.alpha, feature, present, self.label)
+
+
+@dataclass(frozen=True, eq=False)
+class Drawing:
+    """How batches are drawn from objects.
+
+    Attributes:
+        pixel_offset: where in a pixel its ray starts.
+        labelled: read the part labels too.
+        hull_of: the visual hull of an object from its first views, kept as long as this is.
+    """
+
+    budget: Budget
+    pixel_offset: float = 0.5
+    labelled: bool = False
+    hull_of: Callable[[ObjectViews, int], Hull] = field(default_factory=lambda: functools.cache(visual_hull))
 
 
 def make_batch(
-    objects: Sequence[ObjectViews],
-    budget: Budget,
-    rng: np.random.Generator,
-    offset: float = 0.5,
-    synset: str | None = None,
+    objects: Sequence[ObjectViews], drawing: Drawing, rng: np.random.Generator, synset: str | None = None
 ) -> Batch:
     """Draw a batch: ``budget.source_views`` pictures to encode, rays from those and from further views.
 
     Half of the rays hit the object, two fifths fall in its bounding box, the rest anywhere.
 
     Args:
-        offset: where in a pixel its ray starts.
         synset: of the category that objects are drawn from; None is any.
     """
     among = [number for number, views in enumerate(objects) if synset is None or views.synset == synset]
-    drawn = rng.choice(among, budget.objects, replace=len(among) < budget.objects)
-    parts = [_draw(objects, int(number), budget, rng, offset) for number in drawn]
+    drawn = rng.choice(among, drawing.budget.objects, replace=len(among) < drawing.budget.objects)
+    parts = [_draw(objects, int(number), drawing, rng) for number in drawn]
     cameras = Camera.stack([part.pop("cameras") for part in parts])
     views = np.stack([part.pop("views") for part in parts])
     return Batch(cameras=cameras, views=views, **{name: torch.stack([p[name] for p in parts]) for name in parts[0]})
 
 
-def _draw(
-    objects: Sequence[ObjectViews], number: int, budget: Budget, rng: np.random.Generator, offset: float
-) -> dict[str, Any]:
+def _draw(objects: Sequence[ObjectViews], number: int, drawing: Drawing, rng: np.random.Generator) -> dict[str, Any]:
     """One object's share of a batch: the fields of ``Batch`` without their first axis."""
-    views = objects[number]
+    views, budget = objects[number], drawing.budget
     available = min(len(views), budget.views)
     chosen = rng.choice(available, budget.target_views, replace=available < budget.target_views)
     pictures = np.stack([views.picture(int(v)) for v in chosen])  # (t, h, w, 4)
     index, xy = _draw_pixels(pictures[..., 3], budget.rays, rng)
     values = torch.from_numpy(pictures[index, xy[:, 1], xy[:, 0]].astype(np.float32) / 255)
     cameras = views.cameras()[torch.as_tensor(chosen)]
-    pixels = torch.from_numpy(xy.astype(np.float32)) + offset
+    pixels = torch.from_numpy(xy.astype(np.float32)) + drawing.pixel_offset
     origins, directions = cameras[torch.as_tensor(index)].rays_through(pixels)
-    hull = visual_hull(views, available)
+    hull = drawing.hull_of(views, available)
     hull_points, in_hull = hull.draw(budget.hull_points, rng)
     surface, met = hull.first_hit(origins, directions, cameras.near, cameras.far)
     sources = slice(0, budget.source_views)
     shown = torch.from_numpy(pictures[sources]).permute(0, 3, 1, 2).float() / 255
     return {
-        "pictures": shown[:, :3] * shown[:, 3:],
+        **({"label": _labels(views, chosen, index, xy)} if drawing.labelled else {}),
+        "pictures": on_black(shown),
         "cameras": cameras[sources],
         "xy": pixels,
         "origins": origins,
@@ -115,13 +131,7 @@ def _draw(
 
 
 def batches(
-    objects: Sequence[ObjectViews],
-    budget: Budget,
-    seed: int,
-    start: int,
-    workers: int,
-    offset: float = 0.5,
-    process: int = 0,
+    objects: Sequence[ObjectViews], drawing: Drawing, seed: int, start: int, workers: int, process: int = 0
 ) -> Iterator[Batch]:
     """Batches from step ``start`` on, prepared ahead in threads; each depends on seed, step and process alone.
 
@@ -131,22 +141,25 @@ def batches(
 
     def prepare(step: int) -> Batch:
         synset = objects[int((step + process) * GOLDEN % 1 * len(objects))].synset
-        return make_batch(objects, budget, np.random.default_rng([seed, step, process]), offset, synset)
+        return make_batch(objects, drawing, np.random.default_rng([seed, step, process]), synset)
 
     with ThreadPoolExecutor(max(1, workers)) as pool:
-        ahead = [pool.submit(prepare, start + k) for k in range(workers + 1)]
-        step = start + len(ahead)
-        while True:
-            batch = ahead.pop(0).result()
+        ahead = deque(pool.submit(prepare, start + k) for k in range(workers + 1))
+        for step in itertools.count(start + len(ahead)):
+            batch = ahead.popleft().result()
             ahead.append(pool.submit(prepare, step))
-            step += 1
             yield batch
 
 
+def _labels(views: ObjectViews, chosen: np.ndarray, index: np.ndarray, xy: np.ndarray) -> Int[Tensor, " r"]:
+    """Part labels of pixels (x, y) of some of the chosen views; -1 where the object has none."""
+    if not views.has("part_2d"):
+        return torch.full((len(xy),), -1, dtype=torch.int64)
+    return torch.from_numpy(np.stack([views.parts(int(v)) for v in chosen])[index, xy[:, 1], xy[:, 0]].astype(np.int64))
+
+
 def to_device(batch: Batch, device: torch.device) -> Batch:
-    moved: dict[str, Any] = {
-        name: value.to(device) for name, value in vars(batch).items() if isinstance(value, (Tensor, Camera))
-    }
+    moved: dict[str, Any] = {k: v.to(device) for k, v in vars(batch).items() if isinstance(v, (Tensor, Camera))}
     return replace(batch, **moved)
 
 
@@ -162,13 +175,11 @@ def _draw_pixels(
         rng.shuffle(mine)
         ys, xs = np.nonzero(alpha[view] > 127)
         box = (0, w - 1, 0, h - 1)
-        on_object, in_box = len(mine) // 2, len(mine) * 2 // 5
+        on_object, in_box = len(mine) // 2 if len(xs) else 0, len(mine) * 2 // 5
         if len(xs):
             box = (max(xs.min() - 3, 0), min(xs.max() + 3, w - 1), max(ys.min() - 3, 0), min(ys.max() + 3, h - 1))
             hit = rng.integers(len(xs), size=on_object)
             xy[mine[:on_object]] = np.stack([xs[hit], ys[hit]], -1)
-        else:
-            on_object = 0
         near, anywhere = mine[on_object : on_object + in_box], mine[on_object + in_box :]
         xy[near, 0] = rng.integers(box[0], box[1] + 1, len(near))
         xy[near, 1] = rng.integers(box[2], box[3] + 1, len(near))

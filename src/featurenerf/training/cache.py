@@ -28,10 +28,11 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from featurenerf.errors import InputError
-from featurenerf.outputs import write_atomically
-from featurenerf.training.projection import Projection
+from featurenerf.files import write_atomically, write_json
+from featurenerf.teachers.projection import Projection
 
 FORMAT = 1
+_ABOUT, _PROJECTION = "cache.json", "projection.safetensors"
 SHARD_PICTURES = 512
 SHARD_SECONDS = 60.0
 """A shard is written when it holds so many pictures, or when its first one is so old."""
@@ -74,8 +75,8 @@ class FeatureCache:
             InputError: when there is none, or a file of it is damaged.
         """
         self.folder = folder
-        self.about = _read_about(folder)
-        self.projection = _read_projection(folder)
+        self.about = _read_about(folder / _ABOUT)
+        self.projection = Projection.read(folder / _PROJECTION)
         """Of the features that are kept."""
         self._steps = _steps(self.projection) if self.about["precision"] == "byte" else None
         self.bytes = 0
@@ -102,18 +103,17 @@ class FeatureCache:
         """
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            if any(path for path in folder.iterdir() if path.name != "projection.safetensors"):
+            if any(path for path in folder.iterdir() if path.name != _PROJECTION):
                 raise InputError(f"{folder} holds something that is no cache of features: give another folder")
-            write_atomically(folder / "projection.safetensors", projection.write)
-            facts = {"components": len(projection.basis.T), "variance_explained": projection.explained}
-            content = {"format": FORMAT, **about, "precision": precision, **facts}
-            write_atomically(folder / "cache.json", lambda path: path.write_text(json.dumps(content, indent=2) + "\n"))
+            write_atomically(folder / _PROJECTION, projection.write)
+            facts = {"components": projection.components, "variance_explained": projection.explained}
+            write_json(folder / _ABOUT, {"format": FORMAT, **about, "precision": precision, **facts}, indent=2)
         except OSError as error:
             raise InputError(f"{folder} cannot be written ({error.strerror}): give another folder") from error
 
     @staticmethod
     def exists(folder: Path) -> bool:
-        return (folder / "cache.json").is_file()
+        return (folder / _ABOUT).is_file()
 
     def expect(self, wanted: Mapping[str, Any]) -> None:
         """
@@ -162,7 +162,7 @@ class FeatureCache:
         """A map as it comes back from this cache."""
         if self._steps is None:
             return features
-        values = _bytes(features[:-1].movedim(0, -1), self._steps) * self._steps
+        values = _quantised(features[:-1].movedim(0, -1), self._steps) * self._steps
         return torch.cat([values.movedim(-1, 0).half(), features[-1:]])
 
     def flush(self) -> None:
@@ -177,7 +177,7 @@ class FeatureCache:
             "keys": torch.from_numpy(keys),
             "masks": torch.from_numpy(np.stack([np.packbits(some.mask.numpy()) for some in cells])),
             "starts": counts.cumsum(0),
-            "values": values if self._steps is None else _bytes(values, self._steps),
+            "values": values if self._steps is None else _quantised(values, self._steps),
             "grid": torch.tensor(next(iter(self._pending.values())).shape[1:]),
         }
         path = self.folder / f"shard-{hashlib.sha256(keys.tobytes()).hexdigest()[:16]}.safetensors"
@@ -185,15 +185,12 @@ class FeatureCache:
         self._pending = {}
         self._open(path)
 
-    @property
-    def _dtype(self) -> torch.dtype:
-        return torch.float16 if self._steps is None else torch.int8
-
     def _open(self, path: Path) -> None:
+        dtype = torch.float16 if self._steps is None else torch.int8
         try:
             with safe_open(path, "pt") as file:  # maps the file: only what is looked at is read
                 shard = {name: file.get_tensor(name) for name in ("keys", "masks", "starts", "values", "grid")}
-            if len(shard["starts"]) != len(shard["keys"]) + 1 or shard["values"].dtype != self._dtype:
+            if len(shard["starts"]) != len(shard["keys"]) + 1 or shard["values"].dtype != dtype:
                 raise ValueError("its tensors do not fit together")
         except (OSError, SafetensorError, ValueError) as error:
             raise InputError(f"{path} is damaged ({error}): delete it, its pictures will be made again") from error
@@ -204,31 +201,19 @@ class FeatureCache:
             self._places.setdefault(key.tobytes().hex(), (number, row))
 
 
-def _read_about(folder: Path) -> dict[str, Any]:
-    path = folder / "cache.json"
+def _read_about(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise InputError(f"there is no cache of features in {path.parent}: make one with `featurenerf teachers cache`")
     try:
         about = json.loads(path.read_text())
         if not isinstance(about, dict):
             raise ValueError("not an object")
-    except FileNotFoundError:
-        raise InputError(
-            f"there is no cache of features in {folder}: make one with `featurenerf teachers cache`"
-        ) from None
     except (OSError, ValueError) as error:
         raise InputError(f"{path} is damaged ({error}): delete the folder and make it again") from error
-    if about.get("format") != FORMAT:
-        raise InputError(
-            f"{path} is of format {about.get('format')}, not {FORMAT}: delete the folder and make it again"
-        )
+    version = about.get("format")
+    if version != FORMAT:
+        raise InputError(f"{path} is of format {version}, not {FORMAT}: delete the folder and make it again")
     return about
-
-
-def _read_projection(folder: Path) -> Projection:
-    path = folder / "projection.safetensors"
-    try:
-        return Projection.read(path)
-    except (OSError, SafetensorError, KeyError) as error:
-        raise InputError(f"{path} is damaged ({error}): delete {folder} and make it again") from error
 
 
 def _steps(projection: Projection) -> Float[Tensor, " k"]:
@@ -238,5 +223,5 @@ def _steps(projection: Projection) -> Float[Tensor, " k"]:
     return (deviation * 6 / 127).clamp(min=1e-6)
 
 
-def _bytes(values: Float16[Tensor, "*n k"], steps: Float[Tensor, " k"]) -> Int8[Tensor, "*n k"]:
+def _quantised(values: Float16[Tensor, "*n k"], steps: Float[Tensor, " k"]) -> Int8[Tensor, "*n k"]:
     return (values.float() / steps).round().clamp(-127, 127).to(torch.int8)

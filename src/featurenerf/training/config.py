@@ -30,17 +30,19 @@ class LossWeights:
     """Cross-entropy of descriptor similarities with what place, shape and teacher say corresponds."""
     semantics: float | None = None
     """The same with whole descriptors; it trains the semantics in them, and those alone."""
+    label: float | None = None
+    """Cross-entropy of composited logits with the part label of the pixel."""
 
 
 LOSS_WEIGHTS: dict[str, dict[str, float]] = {
     "fast": {
         "rgb": 6.0, "alpha": 0.5, "hull": 0.3, "feature": 0.25, "coordinate": 0.5, "place": 0.25, "correspondence": 1.0,
-        "semantics": 1.0,
+        "semantics": 1.0, "label": 0.25,
     },
     # the paper's three (its coordinates count in world units, ours in quarters of the diagonal)
     "paper": {
         "rgb": 1.0, "alpha": 0.0, "hull": 0.0, "feature": 0.25, "coordinate": 0.25 / 16, "place": 0.0,
-        "correspondence": 0.0, "semantics": 0.0,
+        "correspondence": 0.0, "semantics": 0.0, "label": 0.04,  # (SemanticNeRF, section 3.2)
     },
 }  # fmt: skip
 """What each term of the loss counts, by field."""
@@ -70,7 +72,7 @@ class Budget:
     """How many views of each object are used (the first); each one's teacher features are computed once."""
     learning_rate: float = 2e-3
     optimizer: Literal["muon", "adamw"] = "muon"
-    """Muon takes fewer steps (``training/muon.py``); the paper's field keeps to AdamW."""
+    """Muon takes fewer steps (``training/optimizer.py``); the paper's field keeps to AdamW."""
     bf16: bool = True
     """Run the networks in bfloat16 where the device has it (weights stay float32)."""
     validate_every: int = 200
@@ -84,12 +86,12 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     },
     "paper": {
         "quick": {
-            "steps": 1500, "minutes": 10.0, "objects": 4, "source_views": 1, "target_views": 4, "rays": 128,
-            "hull_points": 0, "learning_rate": 1e-4, "optimizer": "adamw", "validate_every": 100,
+            "steps": 1500, "minutes": 10.0, "source_views": 1, "rays": 128, "hull_points": 0,
+            "learning_rate": 1e-4, "optimizer": "adamw", "validate_every": 100,
         },
         "full": {
-            "steps": 400_000, "objects": 4, "source_views": 1, "target_views": 8, "rays": 128, "views": 50,
-            "hull_points": 0, "learning_rate": 1e-4, "optimizer": "adamw", "validate_every": 2000,
+            "steps": 400_000, "source_views": 1, "target_views": 8, "rays": 128, "views": 50, "hull_points": 0,
+            "learning_rate": 1e-4, "optimizer": "adamw", "validate_every": 2000,
         },
     },
 }  # fmt: skip
@@ -123,11 +125,15 @@ class TrainConfig:
     seed: int = 0
     device: str = "cpu"
     resume: bool = False
-    """Go on from the last checkpoint in --out."""
+    """Go on from the last checkpoint in the folder of the run."""
     symmetric: bool = True
     """Objects are mirror images of themselves in the plane y = 0 of the data's world, about (fast field)."""
     feature_dim: int = 64
-    """Principal components of the teacher's feature that are distilled."""
+    """Principal components of the teacher's feature that are distilled; 0 for none, and then no teacher is needed."""
+    coordinate: bool = True
+    """Predict the coordinates of points (paper field). With neither these nor a feature it is pixelNeRF."""
+    labels: bool = False
+    """Learn part labels too, from those of the training pictures: a channel "label" (one category)."""
     cache: Path | None = None
     """Folder of teacher features that outlive the run (see featurenerf teachers cache); filled where it lacks any."""
     steps: int | None = None
@@ -149,14 +155,12 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         if not self.category:
-            raise InputError("name at least one category to train on: --category chair")
+            raise InputError("name at least one category to train on, such as chair")
         for name in OVERRIDES:
-            value = getattr(self, name)
-            if value is not None and value <= 0:
+            if (value := getattr(self, name)) is not None and value <= 0:
                 raise InputError(f"--{name.replace('_', '-')} is {value}: it must be positive")
-        for name, least in (("feature_dim", 1), ("workers", 1), ("processes", 1), ("seed", 0)):
-            value = getattr(self, name)
-            if value is not None and value < least:
+        for name, least in (("feature_dim", 0), ("workers", 1), ("processes", 1), ("seed", 0)):
+            if (value := getattr(self, name)) is not None and value < least:
                 raise InputError(f"--{name.replace('_', '-')} is {value}: it must be at least {least}")
 
     @property
@@ -177,8 +181,5 @@ class TrainConfig:
         settings = dict(PRESETS[self.field][self.preset])
         if self.steps is not None:
             settings["minutes"] = None
-        for name in OVERRIDES:
-            value = getattr(self, name)
-            if value is not None:
-                settings[name] = value
+        settings.update({name: getattr(self, name) for name in OVERRIDES if getattr(self, name) is not None})
         return Budget(**settings)

@@ -1,4 +1,4 @@
-"""Which places of two objects correspond, told without labels, and the loss that asks descriptors to be alike there."""
+"""Which places of two objects correspond, found without labels, and the loss for descriptors to be alike there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The visual hull of an object, and the shape around each of its places: what silhouettes tell without labels."""
+"""The visual hull of an object, and the shape around each of its places: what silhouettes show without labels."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from featurenerf.data.views import ObjectViews
-from featurenerf.fields.fast import multilinear
+from featurenerf.data.objects import ObjectViews
+from featurenerf.fields.lookup import multilinear
 
 CELLS = 48
 """Cells of the hull along each axis of the cube around the scene's sphere."""
@@ -86,14 +86,13 @@ def _grid() -> Float[Tensor, "n 3"]:
     return torch.stack(torch.meshgrid(steps, steps, steps, indexing="ij"), -1).reshape(-1, 3)
 
 
-@cache
 def visual_hull(views: ObjectViews, count: int, pictures: int = 20) -> Hull:
     """The hull from up to ``pictures`` of the first ``count`` views."""
     grid = _grid()
     sphere = grid.norm(dim=-1) < 0.5
     inside, shown = sphere.clone(), False
-    for view in np.linspace(0, count - 1, min(pictures, count)).round().astype(int):
-        camera, alpha = views.camera(int(view)), torch.from_numpy(views.picture(int(view))[..., 3])
+    for view in np.linspace(0, count - 1, min(pictures, count)).round().astype(int).tolist():
+        camera, alpha = views.camera(view), torch.from_numpy(views.picture(view)[..., 3])
         if not alpha.any():  # a blank picture says nothing of where the object is
             continue
         shown = True

@@ -1,4 +1,4 @@
-"""The losses: the paper's three (sections 3.2 and 3.3), opacity, shape from silhouettes, and place.
+"""The losses of rays: the paper's three (sections 3.2 and 3.3), opacity, labels, and shape from silhouettes.
 
 That of descriptors is in ``correspondence.py``.
 """
@@ -6,44 +6,62 @@ That of descriptors is in ``correspondence.py``.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from featurenerf.rendering import RayValues
 
 COORDINATE_UNIT = 0.25
-"""Errors of coordinates and places are counted in this share of the object's diagonal or box, about their spread."""
+"""Errors of coordinates are counted in this share of the object's diagonal, about their spread."""
 
 
-def ray_losses(
-    seen: RayValues,
-    origins: Float[Tensor, "b r 3"],
-    directions: Float[Tensor, "b r 3"],
-    rgb: Float[Tensor, "b r 3"],
-    alpha: Float[Tensor, "b r 1"],
-    feature: Float[Tensor, "b r k"],
-    present: Float[Tensor, "b r 1"],
-) -> dict[str, Tensor]:
-    """Unweighted losses of one bundle of rays, by name; of coarse and fine pass together where there are two.
+@dataclass(frozen=True)
+class Rays:
+    """Rays and what is known of them.
 
-    Args:
+    Attributes:
+        origins, directions: in the world; directions are unit.
         rgb, alpha: of the pictures.
-        feature: the teacher's, and where it is ``present``.
+        feature: the teacher's, and where it is ``present`` (1, else 0); empty where nothing is distilled.
+        label: part label of the pixel, 0 for the background, -1 where it is not known; None where nobody asks.
     """
-    points = origins.unsqueeze(2) + directions.unsqueeze(2) * seen.depths.unsqueeze(-1)  # (b, r, s, 3)
-    off = ((seen.samples["coordinate"] - points) / COORDINATE_UNIT).square().sum(-1)  # (b, r, s)
+
+    origins: Float[Tensor, "b r 3"]
+    directions: Float[Tensor, "b r 3"]
+    rgb: Float[Tensor, "b r 3"]
+    alpha: Float[Tensor, "b r 1"]
+    feature: Float[Tensor, "b r k"]
+    present: Float[Tensor, "b r 1"]
+    label: Int[Tensor, "b r"] | None = None
+
+    def repeated(self, times: int) -> Rays:
+        """Each object's rays so many times, one after the other."""
+        known = {name: value for name, value in vars(self).items() if value is not None}
+        return replace(self, **{name: value.repeat_interleave(times, 0) for name, value in known.items()})
+
+
+def ray_losses(seen: RayValues, rays: Rays) -> dict[str, Tensor]:
+    """Unweighted losses of rays, by name, of the channels that were rendered; of both passes where there are two."""
     losses = {
-        "rgb": F.mse_loss(seen.channels["rgb"], rgb),
-        "alpha": F.binary_cross_entropy(seen.channels["alpha"].float().clamp(1e-4, 1 - 1e-4), alpha),
-        "feature": ((seen.channels["feature"] - feature).square().mean(-1, keepdim=True) * present).sum()
-        / present.sum().clamp(min=1),
-        "coordinate": ((seen.weights.detach() * off).sum(-1, keepdim=True) * alpha).sum() / alpha.sum().clamp(min=1),
+        "rgb": F.mse_loss(seen.channels["rgb"], rays.rgb),
+        "alpha": F.binary_cross_entropy(seen.channels["alpha"].float().clamp(1e-4, 1 - 1e-4), rays.alpha),
     }
+    if "feature" in seen.channels:
+        error = (seen.channels["feature"] - rays.feature).square().mean(-1, keepdim=True)
+        losses["feature"] = (error * rays.present).sum() / rays.present.sum().clamp(min=1)
+    if "coordinate" in seen.samples:
+        points = rays.origins.unsqueeze(2) + rays.directions.unsqueeze(2) * seen.depths.unsqueeze(-1)  # (b, r, s, 3)
+        off = ((seen.samples["coordinate"] - points) / COORDINATE_UNIT).square().sum(-1)  # (b, r, s)
+        error = (seen.weights.detach() * off).sum(-1, keepdim=True)
+        losses["coordinate"] = (error * rays.alpha).sum() / rays.alpha.sum().clamp(min=1)
+    if "label" in seen.channels and rays.label is not None and (rays.label >= 0).any():  # (SemanticNeRF, equation 5)
+        losses["label"] = F.cross_entropy(seen.channels["label"].flatten(0, 1), rays.label.flatten(), ignore_index=-1)
     if seen.coarse is not None:
-        coarse = ray_losses(seen.coarse, origins, directions, rgb, alpha, feature, present)
+        coarse = ray_losses(seen.coarse, rays)
         losses = {name: value + coarse[name] for name, value in losses.items()}
     return losses
 
@@ -60,19 +78,6 @@ def hull_loss(density: Float[Tensor, "b n"], inside: Float[Tensor, "b n"]) -> Fl
     optical = (density * HULL_STEP).float()
     filled = -torch.log(-torch.expm1(-optical.clamp(min=1e-4)))
     return (inside * filled * 0.5 + (1 - inside) * optical).mean()
-
-
-def place_loss(
-    told: Float[Tensor, "o v r p"], places: Float[Tensor, "o r p"], present: Float[Tensor, "o r 1"]
-) -> Float[Tensor, ""]:
-    """A linear layer should tell from the head's part of a descriptor what place of its object it is of.
-
-    Args:
-        told: what it tells, of the rays seen in each of an object's fields.
-        places, present: as in ``correspondence.correspondences``.
-    """
-    off = ((told.float() - places.unsqueeze(1)) / COORDINATE_UNIT).square().sum(-1, keepdim=True)
-    return (off * present.unsqueeze(1)).sum() / (present.sum() * told.shape[1]).clamp(min=1)
 
 
 def weighted(losses: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:

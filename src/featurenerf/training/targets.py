@@ -1,4 +1,4 @@
-"""What the teacher says of the rays: features computed when a view is first drawn, kept as principal components.
+"""The features that rays should have: the teacher's, computed when a view is first drawn, as principal components.
 
 They are kept in memory, or in a cache on disk that later runs read (``open_cache``, ``featurenerf.training.cache``).
 """
@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Literal
+from types import MappingProxyType
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -20,18 +22,58 @@ from jaxtyping import Float, Float16, UInt8
 from torch import Tensor
 from tqdm import tqdm
 
-from featurenerf.data.views import ObjectViews
-from featurenerf.devices import has_bfloat16
+from featurenerf.data.categories import category_name
+from featurenerf.data.objects import ObjectViews
 from featurenerf.errors import InputError
-from featurenerf.fields.fast import PictureNet
-from featurenerf.teachers import Teacher
+from featurenerf.models import checkpoint
+from featurenerf.runtime import has_bfloat16
+from featurenerf.teachers import Teacher, canonical, load_teacher, with_prompt
+from featurenerf.teachers.projection import Projection, fit_projection
 from featurenerf.training.batches import Batch
 from featurenerf.training.cache import Cells, FeatureCache, picture_key
-from featurenerf.training.projection import Projection
+from featurenerf.training.config import TrainConfig
 
 FIT_SEED, FIT_PICTURES = 0, 192
 """Which and how many views the projection is fitted to: the same ones whatever a run's own seed."""
 _GPU_BATCH, _READ_AT_ONCE = 32, 64
+
+
+@runtime_checkable
+class Targets(Protocol):
+    """What the rays of a batch should have for a feature."""
+
+    @property
+    def projection(self) -> Projection | None:
+        """From the teacher's features to those of the field; None where nothing is distilled."""
+
+    @property
+    def about(self) -> Mapping[str, Any]:
+        """What configurations say of it."""
+
+    def of(self, batch: Batch) -> tuple[Float[Tensor, "o r k"], Float[Tensor, "o r 1"]]:
+        """Features of the batch's rays, and 1 where there is one (0 on the background)."""
+
+    def of_other_objects(self) -> Targets:
+        """The same for batches of another list of objects."""
+
+    def close(self) -> None:
+        """At the end of a run."""
+
+
+class NoTargets:
+    """Of a field without a feature: nothing is distilled."""
+
+    projection: Projection | None = None
+    about: Mapping[str, Any] = MappingProxyType({})
+
+    def of(self, batch: Batch) -> tuple[Float[Tensor, "o r k"], Float[Tensor, "o r 1"]]:
+        return batch.rgb[..., :0], (batch.alpha > 0.5).float()
+
+    def of_other_objects(self) -> NoTargets:
+        return self
+
+    def close(self) -> None:
+        pass
 
 
 class TeacherTargets:
@@ -42,14 +84,24 @@ class TeacherTargets:
         teacher: Teacher,
         projection: Projection,
         device: torch.device,
-        bf16: bool,
         cache: FeatureCache | None = None,
+        about: Mapping[str, Any] | None = None,
+        *,
+        bf16: bool,
     ) -> None:
         self.teacher, self.projection = teacher, projection.to(device)
         self.device, self.bf16, self.cache = device, bf16 and has_bfloat16(device), cache
         self.kept = self.projection if cache is None else cache.projection.to(device)
+        self.about = about or {}
         self._maps: dict[tuple[int, int], Cells] = {}
         self._keys: dict[tuple[int, int], str] = {}
+
+    def of_other_objects(self) -> TeacherTargets:
+        return TeacherTargets(self.teacher, self.projection, self.device, self.cache, self.about, bf16=self.bf16)
+
+    def close(self) -> None:
+        if self.cache is not None:
+            self.cache.flush()
 
     def of(self, batch: Batch) -> tuple[Float[Tensor, "o r k"], Float[Tensor, "o r 1"]]:
         """Features of the batch's rays, and 1 where there is one (0 on the background)."""
@@ -72,10 +124,13 @@ class TeacherTargets:
 
         On a CPU a picture at a time, which is faster there, and what a picture gives does not depend on its batch.
         """
-        return torch.cat([self._projected(self._features(some)) for some in self._portions(pictures)])
+        return torch.stack([projected for _, projected in self.both_maps(pictures)])
 
-    def _portions(self, pictures: Float[Tensor, "n 4 h w"]) -> Sequence[Tensor]:
-        return pictures.to(self.device).split(1 if self.device.type == "cpu" else _GPU_BATCH)
+    def both_maps(self, pictures: Float[Tensor, "n 4 h w"]) -> Iterator[tuple[Tensor, Tensor]]:
+        """Of each picture the teacher's map (C, H, W), and the projected one (K + 1, H, W) as ``maps`` returns it."""
+        for some in pictures.to(self.device).split(1 if self.device.type == "cpu" else _GPU_BATCH):
+            full = self._features(some)
+            yield from zip(full, self._projected(full), strict=True)
 
     @torch.no_grad()
     def _features(self, pictures: Float[Tensor, "n 4 h w"]) -> Float[Tensor, "n c hf wf"]:
@@ -87,15 +142,15 @@ class TeacherTargets:
         projected = self.kept(maps.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
         return torch.cat([torch.where(on_object, projected, 0.0), on_object], 1).half()
 
-    def _made(self, batch: Batch, numbers: Sequence[int]) -> Float16[Tensor, "n k1 hf wf"]:
-        """The maps of some of the batch's target pictures."""
-        return self.maps(_in_floats(batch.targets.flatten(0, 1)[list(numbers)]))
+    def _made(self, batch: Batch, numbers: Mapping[Any, int]) -> Iterator[tuple[Any, Float16[Tensor, "k1 hf wf"]]]:
+        """The maps of the batch's target pictures of these numbers, by key."""
+        if numbers:
+            pictures = batch.targets.flatten(0, 1)[list(numbers.values())]
+            yield from zip(numbers, self.maps(_in_floats(pictures)), strict=True)
 
     def _from_memory(self, batch: Batch, views: Sequence[tuple[int, int]]) -> list[Tensor]:
         missing = {view: number for number, view in enumerate(views) if view not in self._maps}
-        if missing:
-            made = self._made(batch, list(missing.values()))
-            self._maps.update((view, Cells.of(features)) for view, features in zip(missing, made, strict=True))
+        self._maps.update((view, Cells.of(features)) for view, features in self._made(batch, missing))
         return [self._maps[view].map() for view in views]
 
     def _from_cache(self, batch: Batch, views: Sequence[tuple[int, int]], cache: FeatureCache) -> list[Tensor]:
@@ -103,12 +158,10 @@ class TeacherTargets:
             if view not in self._keys:
                 self._keys[view] = picture_key(picture.cpu().numpy())
         missing = {self._keys[view]: number for number, view in enumerate(views) if self._keys[view] not in cache}
-        if missing:
-            made = self._made(batch, list(missing.values()))
-            for key, features in zip(missing, made, strict=True):
-                cache.add(key, features)
+        for key, features in self._made(batch, missing):
+            cache.add(key, features)
         found = [cache[self._keys[view]] for view in views]
-        count = len(self.projection.basis.T)
+        count = self.projection.components
         if count == len(found[0]) - 1:
             return found
         ratio = float(self.kept.scale / self.projection.scale)  # the first of the cache's components, scaled anew
@@ -127,7 +180,7 @@ class Filled:
 
 
 def fill_cache(
-    targets: TeacherTargets, objects: Sequence[ObjectViews], views: int | None = None, progress: bool = True
+    targets: TeacherTargets, objects: Sequence[ObjectViews], views: int | None = None, *, progress: bool = True
 ) -> Filled:
     """Put the maps of the objects' (first) views into the cache of ``targets``, those that are not there yet."""
     cache = targets.cache
@@ -144,21 +197,54 @@ def fill_cache(
             new = [key for key in pictures if key not in cache]
             if new:
                 given = _in_floats(torch.from_numpy(np.stack([pictures[key] for key in new])))
-                number = 0
-                for portion in targets._portions(given):
-                    full = targets._features(portion)
-                    for features, kept in zip(full, targets._projected(full), strict=True):
-                        cache.add(new[number], kept)
-                        number += 1
-                        there = kept[-1] > 0
-                        stored = cache.rounded(kept.cpu()).to(kept.device)
-                        decoded = targets.kept.back(stored[:-1, there].float().T)
-                        similarity += float(F.cosine_similarity(decoded, features[:, there].T).sum())
-                        cells += int(there.sum())
+                for key, (features, projected) in zip(new, targets.both_maps(given), strict=True):
+                    cache.add(key, projected)
+                    on_object = projected[-1] > 0
+                    stored = cache.rounded(projected.cpu()).to(projected.device)
+                    decoded = targets.kept.back(stored[:-1, on_object].float().T)
+                    similarity += float(F.cosine_similarity(decoded, features[:, on_object].T).sum())
+                    cells += int(on_object.sum())
             made += len(new)
             bar.update(len(some))
     cache.flush()
     return Filled(made, time.monotonic() - started, similarity / cells if cells else None)
+
+
+def open_targets(
+    config: TrainConfig, objects: Sequence[ObjectViews], device: torch.device, fitted: Projection | None = None
+) -> Targets:
+    """The targets of a run.
+
+    Args:
+        objects: the training objects.
+        fitted: the projection of a run that is resumed.
+    Raises:
+        InputError: when the teacher or the cache does not fit the configuration.
+        MissingExtraError: when the teacher's package is not installed.
+    """
+    if config.feature_dim == 0:
+        return NoTargets()
+    text = with_prompt(config.teacher, [category_name(name) for name in config.category])
+    name, teacher = canonical(text), load_teacher(text).to(device)
+    if fitted is None and config.start_from is not None:
+        fitted = _projection_of(config.start_from, name, teacher)
+    bf16, cache = config.budget.bf16, None
+    if config.cache is not None:
+        cache, fitted = open_cache(config.cache, teacher, objects, config.feature_dim, fitted, bf16=bf16)
+    if fitted is None:
+        fitted = fit_projection(teacher, training_pictures(objects), config.feature_dim)
+    recorded = {"name": name, "weights": teacher.fingerprint()}
+    about = {"teacher": recorded, "teacher_variance_explained": round(fitted.explained, 4)}
+    return TeacherTargets(teacher, fitted, device, cache, about, bf16=bf16)
+
+
+def _projection_of(checkpoint_name: str, name: str, teacher: Teacher) -> Projection | None:
+    """A checkpoint's, so that features go on to mean the same; None if the checkpoint is of another teacher."""
+    folder = checkpoint.directory_of(checkpoint_name)
+    recorded = checkpoint.read_config(folder).get("teacher")
+    if not isinstance(recorded, Mapping) or recorded.get("name") != name:
+        return None
+    return Projection.read(folder / checkpoint.TEACHER) if teacher.has_weights(str(recorded.get("weights"))) else None
 
 
 def open_cache(
@@ -166,26 +252,26 @@ def open_cache(
     teacher: Teacher,
     objects: Sequence[ObjectViews],
     components: int,
-    bf16: bool,
     fitted: Projection | None = None,
     precision: Literal["half", "byte"] | None = None,
+    *,
+    bf16: bool,
 ) -> tuple[FeatureCache, Projection]:
     """The cache in a folder, and the projection to so many components; both are made if the folder is not there yet.
 
-    With a cache of just these components in half precision, training ends with the same weights as without one (on a
-    CPU; on a GPU a map depends in its last bits on what else was in the teacher's batch). With a cache of more
-    components or in bytes, targets are rounded otherwise.
+    On a CPU, training with a cache of just these components in half precision ends with the same weights as without
+    one. With a cache of more components or in bytes, targets are rounded otherwise.
 
     Args:
         objects: the training objects, which the projection is fitted to.
         components: the cache may hold more: the first of them are then taken.
         fitted: the projection of a run that is resumed, which the cache must have.
-        precision: of a new cache (half, unless said); an old one must have it, if it is said.
+        precision: of a new cache (half, unless given); an old one must have it, if it is given.
     Raises:
         InputError: when the cache is of another teacher, or other settings, objects or pictures; or damaged.
     """
     pictures = hashlib.sha256()
-    for picture in _drawn(objects, FIT_SEED, FIT_PICTURES):
+    for picture in _drawn(objects):
         pictures.update(picture_key(picture).encode())
     recipe = {
         "teacher": teacher.about or teacher.name,
@@ -194,71 +280,32 @@ def open_cache(
         "pictures": pictures.hexdigest(),
     }
     if not FeatureCache.exists(folder):
-        projection = fitted or fit_projection(teacher, objects, components)
+        projection = fitted or fit_projection(teacher, training_pictures(objects), components)
         FeatureCache.create(folder, recipe, projection, precision or "half")
     cache = FeatureCache(folder)
+    if teacher.has_weights(recorded := str(cache.about.get("weights"))):
+        recipe["weights"] = recorded
     cache.expect(recipe if precision is None else {**recipe, "precision": precision})
-    held = len(cache.projection.basis.T)
+    held = cache.projection.components
     if held < components:
         raise InputError(f"{folder} holds {held} components of a feature, not {components}: give another folder")
     projection = cache.projection.shortened(components)
     if fitted is not None and not torch.equal(fitted.basis, projection.basis):
         raise InputError(
-            f"{folder} has another projection than the run, or the checkpoint that it starts from: leave --cache "
-            "out, or give another folder"
+            f"{folder} has another projection than the run, or the checkpoint that it starts from: take no cache, or "
+            "give another folder"
         )
     return cache, projection
 
 
-def fit_projection(
-    teacher: Teacher,
-    objects: Sequence[ObjectViews],
-    components: int,
-    seed: int = FIT_SEED,
-    pictures: int = FIT_PICTURES,
-) -> Projection:
-    """Principal components of the teacher's features on the objects of random training views.
-
-    Raises:
-        InputError: when the feature has fewer numbers than ``components``, or no picture shows anything.
-    """
-    if teacher.dim < components:
-        raise InputError(
-            f"--feature-dim is {components}, more than the {teacher.dim} numbers of a feature of {teacher.name}: "
-            "lower it"
-        )
-    device = next((p.device for p in teacher.parameters()), torch.device("cpu"))
-    found = []
-    for picture in _drawn(objects, seed, pictures):
-        maps = teacher(_in_floats(torch.from_numpy(picture[None]).to(device)))
-        cells = maps.permute(0, 2, 3, 1).flatten(0, 2)
-        found.append(cells[cells.abs().sum(1) > 0])
-    features = torch.cat(found)
-    if len(features) == 0:
-        raise InputError(f"the pictures under {objects[0].source} show no objects: their alpha is 0, make them again")
-    return Projection.fit(features, components)
+def training_pictures(objects: Sequence[ObjectViews], count: int | None = None) -> Iterator[Float[Tensor, "1 4 h w"]]:
+    """Random views, the same ones each time: what a model is initialised on and a projection is fitted to."""
+    return (_in_floats(torch.from_numpy(picture[None])) for picture in islice(_drawn(objects), count))
 
 
-@torch.no_grad()
-def fit_semantics(net: PictureNet, objects: Sequence[ObjectViews]) -> None:
-    """Let a fast field's semantics start as principal components of its backbone's features on training views."""
-    if net.config.semantic_dim == 0:
-        return
-    device = net.to_semantics.weight.device
-    found = []
-    for picture in _drawn(objects, FIT_SEED, FIT_PICTURES):
-        rgba = _in_floats(torch.from_numpy(picture[None]).to(device))
-        maps = net.semantic_features(rgba[:, :3] * rgba[:, 3:])
-        on_object = F.adaptive_max_pool2d(rgba[:, 3], maps.shape[-2:]) > 0
-        found.append(maps.permute(0, 2, 3, 1)[on_object])
-    projection = Projection.fit(torch.cat(found), net.config.semantic_dim)
-    net.set_semantics(projection.mean, projection.basis / projection.scale)
-
-
-def _drawn(objects: Sequence[ObjectViews], seed: int, pictures: int) -> Iterator[UInt8[np.ndarray, "h w 4"]]:
-    """Random views."""
-    rng = np.random.default_rng([seed, 1])
-    for _ in range(pictures):
+def _drawn(objects: Sequence[ObjectViews]) -> Iterator[UInt8[np.ndarray, "h w 4"]]:
+    rng = np.random.default_rng([FIT_SEED, 1])
+    for _ in range(FIT_PICTURES):
         views = objects[int(rng.integers(len(objects)))]
         yield views.picture(int(rng.integers(len(views))))
 

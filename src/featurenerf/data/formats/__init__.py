@@ -1,0 +1,1 @@
+"""The formats that data sets come in, one a module; ``featurenerf.data.open.FORMATS`` lists them."""

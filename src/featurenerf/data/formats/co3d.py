@@ -1,0 +1,328 @@
+"""CO3D, version 2 (Reizenstein et al., 2021): frames of videos around real objects, with cameras, masks and depth.
+
+    <category>/frame_annotations.jgz          gzipped JSON: image, mask, depth and viewpoint of every frame
+    <category>/set_lists/set_lists_*.json     train, val, test: lists of [sequence, frame number, path of the picture]
+    <category>/<sequence>/                    images/*.jpg, masks/*.png, depths/*.png, depth_masks/*.png
+
+An object is a sequence; its world is that of structure from motion. Reading finds from cameras and masks alone where
+the object is, how large it is and which way is up, and turns every frame into the picture of a camera that stands in
+the same place, looks at the object's centre with z up, and holds a sphere of diameter 1. The heading is not known: +x
+points to where the first camera stands.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import math
+from dataclasses import replace
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from PIL import Image
+from torch import Tensor
+
+from featurenerf.cameras import DISTANCE, PICTURE_SIZE, Camera
+from featurenerf.data.categories import category_name, synset_of
+from featurenerf.data.formats.files import read_image
+from featurenerf.data.objects import Dataset, Format, ObjectViews
+from featurenerf.data.splits import SPLITS, Split
+from featurenerf.data.storage import AGAIN, parsing, read_file, read_json
+from featurenerf.errors import InputError
+from featurenerf.models.warp import Canonical, canonical_cameras, canonicalise
+
+SET_LIST = "set_lists_fewview_dev.json"
+"""The set list that is read unless another one is given."""
+OUTLINE = 0.95
+"""Diagonal of the box around an object's outline, in units of its bounding box's: a mean over our own objects."""
+MASKS = 20
+"""How many of a sequence's masks are looked at for its centre and size."""
+
+_PYTORCH3D_TO_OPENGL = np.diag([-1.0, 1.0, -1.0])  # +x left, +y up, +z ahead: half a turn about y
+
+Frame = dict[str, Any]
+
+
+def recognises(root: Path) -> bool:
+    return any(root.glob("*/frame_annotations.jgz"))
+
+
+def categories(root: Path) -> list[str]:
+    return sorted(path.parent.name for path in root.glob("*/frame_annotations.jgz"))
+
+
+def open_split(root: Path, category: str, split: str, splits: Path | None) -> Dataset:
+    """The sequences with frames in a split of a set list, each with those frames.
+
+    Args:
+        splits: a file of ``set_lists``, or a folder that holds ``SET_LIST``; None is the category's own.
+    """
+    name = category_name(category)
+    path = root / name / "frame_annotations.jgz"
+    if not path.is_file():
+        raise InputError(f"{root} is a CO3D data set without {category!r}: it has {', '.join(categories(root))}")
+    listed = splits or root / name / "set_lists"
+    listed = listed / SET_LIST if listed.is_dir() else listed
+    numbers = {part: _frame_numbers(listed, part) for part in SPLITS}
+    ids: dict[str, Any] = {part: tuple(numbers[part]) for part in SPLITS}
+    every = Split(**ids)
+    if not every.ids(split):
+        raise InputError(f"the {split} list of {listed} is empty: give another file of set_lists")
+    frames = _frames(path, path.stat().st_mtime_ns)
+    objects = tuple(
+        Co3dObject(root, synset_of(name), sequence, chosen, frames.get(sequence, {}), path)
+        for sequence, chosen in numbers[split].items()
+    )
+    return Dataset(root, synset_of(name), split, objects, every, pairs_listed=False)
+
+
+FORMAT = Format("co3d", recognises, categories, open_split)
+
+
+class Co3dObject(ObjectViews):
+    """One sequence; its views are the chosen frames, in order, less those without a camera or with an empty mask."""
+
+    def __init__(
+        self, root: Path, synset: str, sequence: str, chosen: list[int], frames: dict[int, Frame], annotations: Path
+    ) -> None:
+        super().__init__(synset, sequence, annotations)
+        self.root, self.chosen, self.frames = root, chosen, frames
+
+    def __len__(self) -> int:
+        return len(self._chosen)
+
+    def cameras(self) -> Camera:
+        """One focal length a view: the closer the camera, the shorter."""
+        return self._cameras
+
+    def picture(self, view: int) -> UInt8[np.ndarray, "h w 4"]:
+        """The frame as its camera sees it, in colour, and its mask as alpha."""
+        frame, canonical = self._chosen[view], self._canonical(view)
+        shrink = float(self._original[view].focal.amax()) / canonical.focal
+        picture = _read_picture(self._file(frame, "image"), 2 / shrink)
+        size = (picture.shape[2], picture.shape[1])
+        mask = _read_mask(self._file(frame, "mask"), size)
+        camera = self._original[view].resize(*size).reshape(1)
+        color, _, _ = canonicalise((picture * mask)[None], camera, canonical)
+        alpha, _, _ = canonicalise(mask.expand(3, -1, -1)[None], camera, canonical)
+        rgb = (color[0] / alpha[0].clamp(min=1e-4)).clamp(0, 1) * (alpha[0] > 0.5 / 255)
+        rgba = torch.cat([rgb, alpha[0, :1].clamp(0, 1)])
+        return (rgba * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
+
+    def depth(self, view: int) -> Float[np.ndarray, "h w"]:
+        """Depth along the ray of each pixel of ``picture``, in world units; 0 where it was not measured.
+
+        Raises:
+            InputError: the frame has none, or its file is missing or broken.
+        """
+        frame, camera, original = self._chosen[view], self._cameras[view], self._original[view]
+        path = self._file(frame, "depth")
+        ahead = _read_depth(path) * float(frame["depth"]["scale_adjustment"])
+        if frame["depth"].get("mask_path"):
+            valid = _read_mask(self.root / frame["depth"]["mask_path"], (ahead.shape[1], ahead.shape[0]))
+            ahead = ahead * (valid[0].numpy() > 0)
+        original = original.resize(ahead.shape[1], ahead.shape[0])
+        origins, directions = camera.rays()
+        xy, _ = original.project(origins + directions)
+        column, row = xy.floor().long().unbind(-1)
+        inside = (column >= 0) & (column < original.width) & (row >= 0) & (row < original.height)
+        values = torch.from_numpy(ahead)[row.clamp(0, original.height - 1), column.clamp(0, original.width - 1)]
+        cosine = -original.rotate_to_camera(directions)[..., 2]  # with the axis that the file's depth is along
+        return (values * inside / cosine.clamp(min=1e-6) * self._world[2]).float().numpy()
+
+    # ------------------------------------------------------------------ frames
+
+    @cached_property
+    def _chosen(self) -> list[Frame]:
+        found = []
+        for number in self.chosen:
+            if number not in self.frames:
+                raise InputError(
+                    f"{self.source} lacks frame {number} of sequence {self.id}, which the set list names: {AGAIN}, or "
+                    "give another set list"
+                )
+            with parsing(f"{self.source}: frame {number} of sequence {self.id} is broken"):
+                if _is_usable(self.frames[number]):
+                    found.append(self.frames[number])
+        if not found:
+            raise InputError(f"{self.source} has no camera for sequence {self.id}: take another set list")
+        return found
+
+    def _frame_name(self, frame: Frame) -> str:
+        return f"{self.source}: frame {frame.get('frame_number')} of sequence {self.id}"
+
+    def _file(self, frame: Frame, kind: str) -> Path:
+        with parsing(f"{self._frame_name(frame)} has no {kind}"):
+            return self.root / frame[kind]["path"]
+
+    @cached_property
+    def _structure(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Of every view what ``_camera`` says, in the world of the file."""
+        rows = []
+        for frame in self._chosen:
+            with parsing(f"{self._frame_name(frame)} has no usable camera"):
+                rows.append(_camera(frame))
+        rotations, centres, focals, principals, sizes = (np.stack(column) for column in zip(*rows, strict=True))
+        return rotations, centres, focals, principals, sizes
+
+    # ------------------------------------------------------------------ the world
+
+    @cached_property
+    def _world(self) -> tuple[np.ndarray, np.ndarray, float]:
+        """Axes (rows), origin and scale of our world in that of the file."""
+        rotations, centres, focals, principals, sizes = self._structure
+        boxes = {}
+        for view in np.unique(np.linspace(0, len(self) - 1, min(MASKS, len(self))).round().astype(int)):
+            size = (int(sizes[view, 0]), int(sizes[view, 1]))
+            box = _box(_read_mask(self._file(self._chosen[view], "mask"), size)[0].numpy())
+            if box is not None:
+                boxes[int(view)] = box
+        whole = {v: b for v, b in boxes.items() if (b[:2] > 0).all() and (b[2:] < sizes[v]).all()} or boxes
+        used, box = np.array(list(whole), int), np.array(list(whole.values())).reshape(-1, 4)
+        flat = ((box[:, :2] + box[:, 2:]) / 2 - principals[used]) / focals[used]
+        local = np.stack([flat[:, 0], -flat[:, 1], -np.ones(len(flat))], -1)
+        rays = np.einsum("nij,nj->ni", rotations[used], local / np.linalg.norm(local, axis=1, keepdims=True))
+        across = np.eye(3) - rays[:, :, None] * rays[:, None, :]  # the point closest to all rays, by least squares
+        if len(used) < 2 or np.linalg.eigvalsh(across.mean(0))[0] < 1e-4:
+            raise InputError(
+                f"sequence {self.id} of {self.source} cannot be centred: fewer than two of its {len(self)} frames "
+                "show the object in their masks, or they show it from one side; take another set list"
+            )
+        origin = np.linalg.solve(across.sum(0), np.einsum("nij,nj->i", across, centres[used]))
+        ahead = -np.einsum("nij,nj->ni", rotations[used].transpose(0, 2, 1), origin - centres[used])[:, 2]
+        sides = (box[:, 2:] - box[:, :2]) / focals[used]
+        diagonal = float(np.median(np.linalg.norm(sides, axis=1) * ahead)) / OUTLINE
+        up = _up(centres, rotations[:, :, 1])
+        front = centres[0] - origin
+        front = front - up * (front @ up)
+        if diagonal <= 0 or np.linalg.norm(front) < 1e-6:
+            raise InputError(f"sequence {self.id} of {self.source} cannot be centred: its cameras are degenerate")
+        front /= np.linalg.norm(front)
+        return np.stack([front, np.cross(up, front), up]), origin, 1 / diagonal
+
+    @cached_property
+    def _original(self) -> Camera:
+        """The cameras of the files' pictures, in our world, for pictures of the first one's size."""
+        rotations, centres, focals, principals, sizes = self._structure
+        axes, origin, scale = self._world
+        poses = np.tile(np.eye(4), (len(rotations), 1, 1))
+        poses[:, :3, :3], poses[:, :3, 3] = axes @ rotations, (centres - origin) @ axes.T * scale
+        width, height = int(sizes[0, 0]), int(sizes[0, 1])
+        ratio = sizes[0] / sizes  # 1, since the frames of a video have one size
+        pose, focal, principal = (torch.from_numpy(a) for a in (poses, focals * ratio, principals * ratio))
+        with parsing(f"{self.source}: sequence {self.id} has no usable cameras"):
+            return Camera.from_pose(pose, focal, width, height, principal=principal)
+
+    def _canonical(self, view: int) -> Canonical:
+        """The canonical camera moved to where the view's own stands, its picture as large as there."""
+        distance = float(self._original[view].centre.norm())
+        half = Canonical().focal / PICTURE_SIZE * distance / DISTANCE
+        return Canonical(PICTURE_SIZE, 2 * math.degrees(math.atan(0.5 / half)), distance)
+
+    @cached_property
+    def _cameras(self) -> Camera:
+        original = self._original
+        cameras = [
+            canonical_cameras(original[view].reshape(1), self._canonical(view))[0][0] for view in range(len(self))
+        ]
+        distance = self._original.centre.norm(dim=-1)
+        near, far = max(0.05, float(distance.min()) - 0.5), float(distance.max()) + 0.5
+        return replace(Camera.stack(cameras), near=near, far=far)
+
+
+def _is_usable(frame: Frame) -> bool:
+    """Whether a frame has a camera, and a mask that holds more than a thousandth of the picture."""
+    mass = (frame.get("mask") or {}).get("mass")
+    least = 1e-3 * float(np.prod(frame["image"]["size"])) if mass is not None else 0.0
+    return frame.get("viewpoint") is not None and (mass is None or mass > least)
+
+
+# ---------------------------------------------------------------------- geometry
+
+
+def _camera(frame: Frame) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Rotation (camera-to-world, OpenGL axes), centre, focal length, principal point and size (x, y) in pixels."""
+    viewpoint = frame["viewpoint"]
+    height, width = (int(n) for n in frame["image"]["size"])
+    rotation, translation = np.array(viewpoint["R"], float), np.array(viewpoint["T"], float)
+    size = np.array([width, height], float)
+    formats = {"ndc_norm_image_bounds": size / 2, "ndc_isotropic": np.full(2, size.min() / 2)}
+    form = viewpoint.get("intrinsics_format", "ndc_norm_image_bounds")
+    if form not in formats:
+        raise ValueError(f"its intrinsics_format is {form!r}")
+    focal = np.array(viewpoint["focal_length"], float) * formats[form]
+    principal = size / 2 - np.array(viewpoint["principal_point"], float) * formats[form]
+    if rotation.shape != (3, 3) or translation.shape != (3,) or focal.shape != (2,) or principal.shape != (2,):
+        raise ValueError("an array of it has another shape")
+    # rows: x_camera = x_world R + T, so that the columns of R are the camera's axes in the world
+    return rotation @ _PYTORCH3D_TO_OPENGL, -rotation @ translation, focal, principal, size
+
+
+def _up(centres: Float[np.ndarray, "n 3"], ups: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, " 3"]:
+    """The normal of the plane that the cameras lie in, on the side that they call up; or the mean of their ups."""
+    mean = ups.mean(0)
+    if len(centres) >= 3:
+        _, spread, axes = np.linalg.svd(centres - centres.mean(0))
+        if spread[1] > 0.05 * spread[0]:
+            return axes[2] * (1.0 if axes[2] @ mean >= 0 else -1.0)
+    return mean / np.linalg.norm(mean)
+
+
+def _box(mask: Float[np.ndarray, "h w"]) -> Float[np.ndarray, " 4"] | None:
+    """Left, top, right and bottom of what a mask holds."""
+    rows, columns = (np.flatnonzero((mask > 0.5).any(axis)) for axis in (1, 0))
+    return np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], float) if len(rows) else None
+
+
+# ---------------------------------------------------------------------- files
+
+
+@lru_cache(maxsize=4)
+def _frames(path: Path, changed: int) -> dict[str, dict[int, Frame]]:
+    """Sequence -> frame number -> annotation."""
+    packed = read_file(path)
+    with parsing(f"{path} cannot be read"):
+        content = json.loads(gzip.decompress(packed))
+    found: dict[str, dict[int, Frame]] = {}
+    with parsing(f"{path} is no list of frame annotations"):
+        for frame in content:
+            found.setdefault(str(frame["sequence_name"]), {})[int(frame["frame_number"])] = frame
+    return found
+
+
+def _frame_numbers(path: Path, split: str) -> dict[str, list[int]]:
+    """Sequence -> numbers of its frames in a split; in order."""
+    if not path.is_file():
+        present = ", ".join(sorted(found.name for found in path.parent.glob("*.json"))) or "none"
+        raise InputError(f"{path} is missing: give a file of set_lists (beside it are: {present})")
+    content = read_json(path)
+    found: dict[str, list[int]] = {}
+    with parsing(f"{path} is not a set list of CO3D"):
+        for sequence, number, *_ in content.get(split, ()):
+            found.setdefault(str(sequence), []).append(int(number))
+    return {sequence: sorted(numbers) for sequence, numbers in sorted(found.items())}
+
+
+def _read_picture(path: Path, scale: float) -> Float[Tensor, "3 h w"]:
+    """In [0, 1]; a JPEG may come smaller, but not below ``scale`` of its size."""
+    image = read_image(path, "RGB", scale)
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1).float() / 255
+
+
+def _read_mask(path: Path, size: tuple[int, int]) -> Float[Tensor, "1 h w"]:
+    """In [0, 1], as (width, height) large."""
+    image = read_image(path, "L")
+    image = image if image.size == size else image.resize(size, Image.Resampling.BOX)
+    return torch.from_numpy(np.array(image))[None].float() / 255
+
+
+def _read_depth(path: Path) -> Float[np.ndarray, "h w"]:
+    """The 16 bits of each pixel are those of a half-precision number."""
+    values = np.array(read_image(path, None))
+    if values.ndim != 2 or values.dtype.kind not in "iu" or values.dtype.itemsize < 2:
+        raise InputError(f"{path} is not a depth map: it needs one channel of 16 bits; {AGAIN}")
+    return np.nan_to_num(values.astype(np.uint16).view(np.float16).astype(np.float32), nan=0, posinf=0, neginf=0)

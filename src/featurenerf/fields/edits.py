@@ -1,0 +1,294 @@
+"""Edits: functions from fields to a field, which is queried and rendered as any other.
+
+Where a field is edited is a ``Region``, and what colour it takes there is a ``Paint``; both may look at what the field
+knows of the points. Part texture swapping (paper, section 4.4) is ``recolored(b, part, texture_of(a))``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from featurenerf.errors import InputError
+from featurenerf.fields.volume import VolumeField
+from featurenerf.matching import match, normalise
+from featurenerf.rendering import Channels, PerRay, Vectors
+
+PointValues = Mapping[str, Float[Tensor, "n _"]]
+"""Channels of points, by name."""
+
+
+class PointFunction(Protocol):
+    """A function of points and of some of their channels."""
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """What it must know of points, beside where they are."""
+
+
+@runtime_checkable
+class Region(PointFunction, Protocol):
+    """Where something is."""
+
+    def __call__(self, points: Float[Tensor, "n 3"], values: PointValues) -> Bool[Tensor, " n"]:
+        """Whether world points lie in it."""
+
+
+@runtime_checkable
+class Paint(PointFunction, Protocol):
+    """What colour points take."""
+
+    def __call__(self, points: Float[Tensor, "n 3"], values: PointValues) -> Float[Tensor, "n 3"]:
+        """Colours of world points, in [0, 1]."""
+
+
+@dataclass(frozen=True, eq=False)
+class Ball:
+    """The points that are no further than a radius from a centre, in world units."""
+
+    centre: tuple[float, float, float]
+    radius: float
+    channels: tuple[str, ...] = ()
+
+    def __call__(self, points: Float[Tensor, "n 3"], values: PointValues) -> Bool[Tensor, " n"]:
+        return (points - points.new_tensor(self.centre)).norm(dim=-1) <= self.radius
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """The points whose descriptor is most like one with a given label.
+
+    Attributes:
+        descriptors: that are labelled, of this field's object or of any other.
+        labels: of each.
+        label: the part's.
+    """
+
+    descriptors: Float[Tensor, "m d"]
+    labels: Int[Tensor, " m"]
+    label: int
+    channels: tuple[str, ...] = ("descriptor",)
+
+    def __call__(self, points: Float[Tensor, "n 3"], values: PointValues) -> Bool[Tensor, " n"]:
+        index, _ = match(values["descriptor"], self.descriptors)
+        return self.labels.to(index.device)[index] == self.label
+
+
+@dataclass(frozen=True, eq=False)
+class Alike:
+    """The points whose descriptor is at least so similar (cosine) to a given one."""
+
+    descriptor: Float[Tensor, " d"]
+    least: float
+    channels: tuple[str, ...] = ("descriptor",)
+
+    def __call__(self, points: Float[Tensor, "n 3"], values: PointValues) -> Bool[Tensor, " n"]:
+        found = normalise(values["descriptor"].float())
+        return found @ normalise(self.descriptor.to(found)) >= self.least
+
+
+@dataclass(frozen=True, eq=False)
+class Plain:
+    """One colour."""
+
+    rgb: tuple[float, float, float]
+    channels: tuple[str, ...] = ()
+
+    def __call__(self, points: Float[Tensor, "n 3"], values: PointValues) -> Float[Tensor, "n 3"]:
+        return points.new_tensor(self.rgb).expand(len(points), 3)
+
+
+@dataclass(frozen=True, eq=False)
+class Texture:
+    """To each point the colour of the most similar descriptor (paper, section 4.4)."""
+
+    descriptors: Float[Tensor, "m d"]
+    rgb: Float[Tensor, "m 3"]
+    channels: tuple[str, ...] = ("descriptor",)
+
+    def __call__(self, points: Float[Tensor, "n 3"], values: PointValues) -> Float[Tensor, "n 3"]:
+        index, _ = match(values["descriptor"], self.descriptors)
+        return self.rgb.to(index.device)[index]
+
+
+def recolored(field: VolumeField, region: Region, paint: Paint) -> VolumeField:
+    """The field with another colour in a region; everything else stays."""
+    return edited(Recolored, field, region=region, paint=paint)
+
+
+def removed(field: VolumeField, region: Region) -> VolumeField:
+    """The field without a region: it is empty there."""
+    return edited(Cut, field, region=region, kept=False)
+
+
+def isolated(field: VolumeField, region: Region) -> VolumeField:
+    """A region of the field alone: it is empty elsewhere."""
+    return edited(Cut, field, region=region, kept=True)
+
+
+def transformed(
+    field: VolumeField,
+    rotation: Float[Tensor, "3 3"] | None = None,
+    translation: Float[Tensor, " 3"] | None = None,
+    scale: float = 1.0,
+) -> VolumeField:
+    """The field moved: its point p goes to ``scale * rotation @ p + translation``.
+
+    Raises:
+        InputError: for a scale that is not positive, or a matrix that is no rotation.
+    """
+    rotation = torch.eye(3) if rotation is None else rotation.float()
+    if not (scale > 0 and torch.allclose(rotation @ rotation.T, torch.eye(3), atol=1e-4) and rotation.det() > 0):
+        raise InputError(f"a field is moved by a rotation and a positive scale, not by {rotation.tolist()} and {scale}")
+    translation = torch.zeros(3) if translation is None else translation.float()
+    pose = field.source.pose.clone()
+    pose[..., :3, :3] = rotation.to(pose) @ pose[..., :3, :3]
+    pose[..., :3, 3] = scale * field.source.centre @ rotation.T.to(pose) + translation.to(pose)
+    source = replace(field.source, pose=pose)
+    return edited(Transformed, field, rotation=rotation, translation=translation, scale=float(scale), source=source)
+
+
+def composed(fields: Sequence[VolumeField]) -> VolumeField:
+    """Several fields in one world, seen by the first one's cameras.
+
+    Densities add, other channels are means by density: those that all fields have, and "instance", the share of each.
+
+    Raises:
+        InputError: for no field, batches, or channels that have different lengths.
+    """
+    if not fields or any(field.batched for field in fields):
+        raise InputError("a scene is composed of single fields, at least one")
+    shared = {name: size for name, size in fields[0].channels.items() if all(name in f.channels for f in fields)}
+    odd = [name for name, size in shared.items() if any(field.channels[name] != size for field in fields)]
+    if odd:
+        raise InputError(f"fields of different models cannot be composed: they differ in the length of {odd[0]}")
+    coarse = max(field.sampling.coarse for field in fields)
+    return Scene(
+        source=fields[0].source,
+        pixel_offset=fields[0].pixel_offset,
+        sampling=replace(fields[0].sampling, coarse=coarse, skip_below=0.0),
+        rays_per_chunk=min(field.rays_per_chunk for field in fields),
+        fields=tuple(fields),
+        shared=shared,
+    )
+
+
+# ---------------------------------------------------------------------- the fields that edits make
+
+
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
+class EditedField(VolumeField):
+    """A field made of another one, whose channels and bounds it has."""
+
+    base: VolumeField
+
+    @property
+    def channels(self) -> Mapping[str, int]:
+        return self.base.channels
+
+    def bounds(self, origins: Vectors, directions: Vectors, near: float, far: float) -> tuple[PerRay, PerRay]:
+        return self.base.bounds(origins, directions, near, far)
+
+
+def edited(kind: type[EditedField], field: VolumeField, **settings: object) -> EditedField:
+    """A field of a kind made of another one, sampled as that is unless ``settings`` say otherwise.
+
+    Raises:
+        InputError: for a batch of fields.
+    """
+    if field.batched:
+        raise InputError("a batch of fields cannot be edited: edit one field at a time")
+    common = {name: getattr(field, name) for name in ("source", "pixel_offset", "sampling", "rays_per_chunk")}
+    return kind(base=field, **{**common, **settings})
+
+
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
+class Recolored(EditedField):
+    region: Region
+    paint: Paint
+
+    def sample(self, points: Vectors, directions: Vectors, channels: tuple[str, ...]) -> Channels:
+        if "rgb" not in channels:
+            return self.base.sample(points, directions, channels)
+        wanted = tuple(dict.fromkeys((*channels, *self.region.channels, *self.paint.channels)))
+        values = self.base.sample(points, directions, wanted)
+        flat, known = points[0], {name: value[0] for name, value in values.items()}
+        inside = self.region(flat, known)
+        if inside.any():
+            some = self.paint(flat[inside], {name: value[inside] for name, value in known.items()})
+            rgb = values["rgb"].clone()
+            rgb[0, inside] = some.to(rgb)
+            values["rgb"] = rgb
+        return {name: values[name] for name in channels}
+
+
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
+class Cut(EditedField):
+    region: Region
+    kept: bool
+    """Whether the region is what stays, or what goes."""
+
+    def sample(self, points: Vectors, directions: Vectors, channels: tuple[str, ...]) -> Channels:
+        values = self.base.sample(points, directions, channels)
+        if "density" not in channels:
+            return values
+        density = values["density"].clone()
+        there = (density[0, :, 0] > 0).nonzero()[:, 0]
+        known = self.base.sample(points[:, there], directions[:, there], self.region.channels) if len(there) else {}
+        inside = self.region(points[0, there], {name: value[0] for name, value in known.items()})
+        density[0, there[inside != self.kept]] = 0.0
+        return {**values, "density": density}
+
+
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
+class Transformed(EditedField):
+    rotation: Float[Tensor, "3 3"]
+    translation: Float[Tensor, " 3"]
+    scale: float
+
+    def sample(self, points: Vectors, directions: Vectors, channels: tuple[str, ...]) -> Channels:
+        values = self.base.sample(self._back(points), directions @ self.rotation.to(directions), channels)
+        if "density" in values:  # per unit of the world
+            values["density"] = values["density"] / self.scale
+        return values
+
+    def bounds(self, origins: Vectors, directions: Vectors, near: float, far: float) -> tuple[PerRay, PerRay]:
+        turned = directions @ self.rotation.to(directions)
+        start, end = self.base.bounds(self._back(origins), turned, near / self.scale, far / self.scale)
+        return start * self.scale, end * self.scale
+
+    def _back(self, points: Float[Tensor, "b n 3"]) -> Float[Tensor, "b n 3"]:
+        """World points in the world of the field itself."""
+        return (points - self.translation.to(points)) @ self.rotation.to(points) / self.scale
+
+
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
+class Scene(VolumeField):
+    fields: tuple[VolumeField, ...]
+    shared: Mapping[str, int]
+
+    @property
+    def channels(self) -> Mapping[str, int]:
+        return {**self.shared, "instance": len(self.fields)}
+
+    def sample(self, points: Vectors, directions: Vectors, channels: tuple[str, ...]) -> Channels:
+        wanted = tuple(dict.fromkeys(("density", *(name for name in channels if name != "instance"))))
+        found = [field.sample(points, directions, wanted) for field in self.fields]
+        densities = torch.stack([values["density"] for values in found])  # (f, b, n, 1)
+        total = densities.sum(0)
+        shares = densities / total.clamp(min=1e-8)
+        values = {name: (shares * torch.stack([v[name] for v in found])).sum(0) for name in wanted if name != "density"}
+        values.update(density=total, instance=shares[..., 0].movedim(0, -1))
+        return {name: values[name] for name in channels}
+
+    def bounds(self, origins: Vectors, directions: Vectors, near: float, far: float) -> tuple[PerRay, PerRay]:
+        starts, ends = zip(*(field.bounds(origins, directions, near, far) for field in self.fields), strict=True)
+        start, end = torch.stack(starts), torch.stack(ends)
+        missed = end <= start
+        first, last = torch.where(missed, torch.inf, start).amin(0), torch.where(missed, -torch.inf, end).amax(0)
+        return torch.where(missed.all(0), near, first), torch.where(missed.all(0), near, last)

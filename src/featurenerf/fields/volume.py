@@ -1,0 +1,102 @@
+"""Fields that are rendered by sampling them along rays."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+
+from featurenerf.cameras import Camera
+from featurenerf.errors import InputError
+from featurenerf.fields.base import Field, Points, Rendered, Samples, check_points, chosen
+from featurenerf.rendering import Channels, PerRay, RayValues, Sampling, Vectors, render_rays
+
+_POINTS_PER_CHUNK = 32768  # of a query; memory grows with it
+
+
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
+class VolumeField(Field):
+    """A field that ``sample`` defines. Subclasses implement ``channels`` and ``sample``, and may narrow ``bounds``.
+
+    Attributes:
+        sampling: where the renderer evaluates the field.
+        rays_per_chunk: how many rays are rendered at a time; memory grows with it.
+    """
+
+    sampling: Sampling = field(default_factory=Sampling)
+    rays_per_chunk: int = 16384
+
+    @abstractmethod
+    def sample(self, points: Vectors, directions: Vectors, channels: tuple[str, ...]) -> Channels:
+        """Values of channels at world points; ``directions`` are unit and point away from the viewer."""
+
+    def bounds(self, origins: Vectors, directions: Vectors, near: float, far: float) -> tuple[PerRay, PerRay]:
+        """Depths between which rays are sampled; a field that knows where it is empty narrows them."""
+        return torch.full_like(origins[..., :1], near), torch.full_like(origins[..., :1], far)
+
+    def query(self, points: Points, directions: Points | None = None, channels: Sequence[str] | None = None) -> Samples:
+        wanted = chosen(channels, self.channels, self.channels)
+        check_points(points, directions)
+        batch = points.shape[0] if self.batched else 1
+        flat = points.reshape(batch, -1, 3)
+        if directions is None:
+            away = flat - self.source.centre[..., 0, :].reshape(batch, 1, 3).to(flat.dtype)
+            outward = away / away.norm(dim=-1, keepdim=True).clamp(min=1e-8)
+        else:
+            outward = directions.reshape(batch, -1, 3)
+        size = max(1, _POINTS_PER_CHUNK // batch)
+        parts = zip(flat.split(size, 1), outward.to(flat.dtype).split(size, 1), strict=True)
+        chunks = [self.sample(some, along, wanted) for some, along in parts]
+        values = {name: torch.cat([chunk[name] for chunk in chunks], 1) for name in wanted}
+        shaped = {name: value.reshape(*points.shape[:-1], value.shape[-1]) for name, value in values.items()}
+        if "density" in shaped:
+            shaped["density"] = shaped["density"][..., 0]
+        return Samples(shaped)
+
+    def render(self, camera: Camera, channels: Sequence[str] | None = None) -> Rendered:
+        shown = [name for name in self.channels if name != "density"]
+        default = ["rgb", "depth", "alpha", *(n for n in shown if n not in ("rgb", "coordinate"))]
+        wanted = chosen(channels, default if "rgb" in shown else default[1:], ("alpha", "depth", *shown))
+        if camera.batch_shape != self.source.batch_shape[:-1]:
+            wanted_shape, given = tuple(self.source.batch_shape[:-1]), tuple(camera.batch_shape)
+            raise InputError(f"this field takes a camera of batch shape {wanted_shape}, not {given}")
+        batch = self.source.batch_shape[0] if self.batched else 1
+        rays = camera.to(self.source.pose.device).rays(self.pixel_offset)
+        origins, directions = (vectors.reshape(batch, -1, 3) for vectors in rays)
+        near, far = self.bounds(origins, directions, camera.near, camera.far)
+        flat = self._render_flat(origins, directions, near, far, wanted)
+        shape = (*camera.batch_shape, camera.height, camera.width)
+        return Rendered({name: flat[name].reshape(*shape, -1) for name in wanted})
+
+    def _render_flat(
+        self, origins: Vectors, directions: Vectors, near: PerRay, far: PerRay, channels: tuple[str, ...]
+    ) -> Channels:
+        """Composited channels of rays, in chunks; of a single field, only the rays that meet its bound."""
+        batch, count = origins.shape[:2]
+        hit = (far > near)[0, :, 0] if batch == 1 else torch.ones(count, dtype=torch.bool, device=origins.device)
+        index = hit.nonzero()[:, 0]
+        if len(index) == 0:  # the camera sees nothing of where the field is
+            return {name: origins.new_zeros(batch, count, self.channels.get(name, 1)) for name in channels}
+        parts = []
+        for chunk in index.split(max(1, self.rays_per_chunk // batch)):
+            o, d, start, end = (whole[:, chunk] for whole in (origins, directions, near, far))
+            parts.append(render_rays(self.sample, o, d, start, end, channels, self.sampling).channels)
+        joined = {name: torch.cat([part[name] for part in parts], 1) for name in channels}
+        return {k: v.new_zeros(batch, count, v.shape[-1]).index_copy(1, index, v) for k, v in joined.items()}
+
+    def render_rays(
+        self,
+        origins: Vectors,
+        directions: Vectors,
+        near: float,
+        far: float,
+        channels: tuple[str, ...],
+        *,
+        jitter: bool = False,
+        generator: torch.Generator | None = None,
+    ) -> RayValues:
+        """Render some rays of a batch of fields, samples and all: what training uses."""
+        rays = (origins, directions, *self.bounds(origins, directions, near, far))
+        return render_rays(self.sample, *rays, channels, self.sampling, jitter=jitter, generator=generator)

@@ -1,0 +1,179 @@
+"""What every model can do: turn pictures into fields, and say how it is initialised and trained."""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from featurenerf.cameras import DISTANCE, FAR, FOV, NEAR, PICTURE_SIZE, Camera
+from featurenerf.errors import InputError
+from featurenerf.fields.volume import VolumeField
+from featurenerf.models.warp import Canonical, canonicalise
+from featurenerf.pictures import Picture, on_black, to_tensor
+from featurenerf.rendering import Sampling
+
+Compare = Callable[[Float[Tensor, "o v r d"], int | None], Float[Tensor, ""]]
+"""A loss of descriptors: how unlike they are where places of the batch's objects correspond (of the first rays only,
+where a number is given)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """Settings that every model of this package has."""
+
+    feature_dim: int = 64
+    """Numbers in the distilled feature; 0 is a field without one."""
+    labels: tuple[str, ...] = ()
+    """Names of the classes of a channel "label" (their logits); none is a field without it."""
+    size: int | None = PICTURE_SIZE
+    """Side of the pictures that the model sees, in pixels; None takes pictures of any size, focal length and pose."""
+    fov: float = FOV
+    """Their horizontal field of view, in degrees."""
+    distance: float = DISTANCE
+    """Of their camera from the origin, in world units."""
+    near: float = NEAR
+    far: float = FAR
+    """The depths between which there is a field, in world units."""
+    categories: dict[str, str] = dataclasses.field(default_factory=dict)
+    """What the model was trained on: the symmetry of each category's objects, "mirror" or "none", by its name."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.near < self.far:
+            raise InputError(f"near is {self.near} and far {self.far}: they must satisfy 0 <= near < far")
+        if self.feature_dim < 0:
+            raise InputError(f"feature_dim is {self.feature_dim}: it cannot be negative")
+
+    @property
+    def canonical(self) -> Canonical | None:
+        """The camera that every picture is warped to before it is encoded."""
+        return None if self.size is None else Canonical(self.size, self.fov, self.distance, self.near, self.far)
+
+
+class Model(nn.Module, ABC):
+    """A network that turns pictures into fields. ``config`` rebuilds it.
+
+    Attributes:
+        name: of this kind of model, in configurations.
+        config_type: the dataclass of its settings.
+        canonical: the camera that every picture is warped to before it is encoded; None takes pictures as they are.
+        sampling: where the renderer evaluates its fields.
+        pixel_offset: where in a pixel its ray starts.
+    """
+
+    name: ClassVar[str]
+    config_type: ClassVar[type]
+    config: Any
+    canonical: Canonical | None
+    sampling: Sampling
+    pixel_offset: float = 0.5
+    memory_format: torch.memory_format = torch.contiguous_format
+    """How the weights of a new model lie in memory."""
+
+    @property
+    @abstractmethod
+    def channels(self) -> dict[str, int]:
+        """How many numbers each channel of its fields has, by name."""
+
+    @abstractmethod
+    def _encode(
+        self, pictures: Float[Tensor, "b v 3 h w"], cameras: Camera, scale: Float[Tensor, "b v"], assumed: bool = False
+    ) -> VolumeField:
+        """A batched field. ``cameras`` are those of the pictures in a world scaled by ``scale`` about the origin; where
+        they are ``assumed``, the world says nothing of the object's heading."""
+
+    # ------------------------------------------------------------------ what training asks of a model
+
+    def initialise(self, pictures: Iterable[Float[Tensor, "1 4 h w"]]) -> None:
+        """Start from more than random weights; called once, before the first step of a new run.
+
+        Args:
+            pictures: RGBA training views, in [0, 1].
+        """
+
+    def training_sampling(self, shaded: int) -> Sampling:
+        """Where training evaluates the fields: all rays, and ``shaded`` samples of each where not all are decoded."""
+        return replace(self.sampling, shaded=self.sampling.shaded and shaded, skip_below=0.0)
+
+    def descriptor_losses(
+        self,
+        descriptors: Float[Tensor, "o v r d"],
+        compare: Compare,
+        places: Float[Tensor, "o r p"],
+        met: Float[Tensor, "o r 1"],
+    ) -> dict[str, Float[Tensor, ""]]:
+        """Losses of the descriptors that several fields of a batch give to the same rays, by name.
+
+        Args:
+            places: where the rays meet their object, and its shape there; ``met`` is 1 where they do.
+        """
+        return {"correspondence": compare(descriptors, None)}
+
+    # ------------------------------------------------------------------ pictures to fields
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.parameters()).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return next(self.parameters()).dtype
+
+    def encode(
+        self, picture: Picture | Sequence[Picture], camera: Camera | Sequence[Camera] | None = None
+    ) -> VolumeField:
+        """One picture of an object, or several of the same object, to a field.
+
+        Args:
+            picture: path, PIL image or (3|4, H, W) float tensor in [0, 1], or a list of those. Alpha goes on black;
+                nothing is cropped or masked (``featurenerf.prepare`` does that).
+            camera: of each picture; None is ``Camera.look_at(azimuth=0, elevation=20)``, and the world is then
+                that assumed camera's. A camera that is given should be in the object's own frame (+x front, z up) as
+                far as that is known. The picture is warped to the model's intrinsics.
+        Raises:
+            InputError: for an unreadable picture, or cameras that do not fit the pictures.
+        """
+        pictures: list[Any] = list(picture) if isinstance(picture, (list, tuple)) else [picture]
+        if not pictures:
+            raise InputError("encode needs at least one picture")
+        tensors = [on_black(to_tensor(p)).to(self.device, self.dtype) for p in pictures]
+        assumed = camera is None
+        if camera is None and len(tensors) > 1:
+            raise InputError("several pictures need a list of cameras: one view's camera can be assumed, two cannot")
+        if camera is None:
+            camera = Camera.look_at(width=tensors[0].shape[2], height=tensors[0].shape[1])
+        cameras = [c.to(self.device) for c in ([camera] if isinstance(camera, Camera) else camera)]
+        if len(cameras) != len(tensors):
+            raise InputError(f"{len(tensors)} pictures came with {len(cameras)} cameras")
+        for tensor, cam in zip(tensors, cameras, strict=True):
+            if tuple(tensor.shape[1:]) != (cam.height, cam.width):
+                raise InputError(
+                    f"a picture of {tensor.shape[2]} x {tensor.shape[1]} pixels came with a camera of "
+                    f"{cam.width} x {cam.height}: resize one of them (Camera.resize)"
+                )
+        ready = [self._canonicalise(t[None], c.reshape(1)) for t, c in zip(tensors, cameras, strict=True)]
+        warped, canonical, scales = zip(*ready, strict=True)
+        if len({each.shape for each in warped}) > 1:
+            raise InputError("this model takes several pictures only if they have one size")
+        field = self._encode(torch.stack(warped, 1), Camera.stack(canonical, 1), torch.stack(scales, 1), assumed)
+        return replace(field, source=Camera.stack([c.resize(cameras[0].width, cameras[0].height) for c in cameras]))
+
+    def encode_batch(self, pictures: Float[Tensor, "b v 3 h w"], cameras: Camera) -> VolumeField:
+        """B objects with V views each to a batched field; ``cameras`` has batch shape (B, V)."""
+        b, v = pictures.shape[:2]
+        if tuple(cameras.batch_shape) != (b, v):
+            raise InputError(f"pictures of batch shape {(b, v)} came with cameras of {tuple(cameras.batch_shape)}")
+        flat, canonical, scale = self._canonicalise(pictures.flatten(0, 1), cameras.reshape(b * v))
+        field = self._encode(flat.unflatten(0, (b, v)), canonical.reshape(b, v), scale.reshape(b, v))
+        return replace(field, source=cameras)
+
+    def _canonicalise(self, pictures: Float[Tensor, "n 3 h w"], cameras: Camera) -> tuple[Tensor, Camera, Tensor]:
+        if self.canonical is None:
+            return pictures, cameras, torch.ones(len(pictures), device=pictures.device)
+        return canonicalise(pictures, cameras, self.canonical)

@@ -1,0 +1,64 @@
+"""The plane in which an object is its own mirror image: chairs, cars, airplanes, most tables, animals.
+
+What one picture hides of such an object it often shows of the other side. While training, the plane is y = 0 of the
+data's world (+x is the front); otherwise it is read off the coordinates that a field predicts along its source rays,
+so that nothing need be known of the object's heading; what is known of it makes it exact.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+LARGEST_RESIDUAL = 0.08
+"""Root mean square, in diagonals of the object, by which coordinates may miss a rigid motion; past it is no plane."""
+WORLD_PLANE_COSINE = math.cos(math.radians(30))
+"""A plane that is found is some degrees wrong: one whose normal is so near to y is taken to be y = 0 itself."""
+
+
+def world_plane(count: int, device: torch.device) -> Float[Tensor, "b 4"]:
+    """The plane y = 0, so many times."""
+    return torch.tensor([0.0, 1.0, 0.0, 0.0], device=device).expand(count, 4)
+
+
+def reflect(points: Float[Tensor, "b n 3"], planes: Float[Tensor, "b 4"]) -> Float[Tensor, "b n 3"]:
+    """Mirror images of points. A plane is its unit normal n and offset d, n x + d = 0; with n = 0 nothing moves."""
+    normal, offset = planes.to(points.dtype).unsqueeze(1).split([3, 1], -1)
+    return points - 2 * ((points * normal).sum(-1, keepdim=True) + offset) * normal
+
+
+@torch.no_grad()
+def fit_planes(
+    points: Float[Tensor, "b n 3"],
+    coordinates: Float[Tensor, "b n 3"],
+    weights: Float[Tensor, "b n"],
+    *,
+    in_world: bool,
+) -> Float[Tensor, "b 4"]:
+    """Symmetry planes, in the world, of objects whose frames' coordinates are estimated at world points.
+
+    The rigid motion from points to coordinates (Kabsch, 1976; weighted) takes the plane to y = 0. World units are the
+    object's diagonal, about. Where no rigid motion fits there is no plane: its normal is 0.
+
+    Args:
+        in_world: the world should be the object's own: its plane y = 0 is taken, unless what is found is far from it.
+    """
+    share = (weights / weights.sum(-1, keepdim=True).clamp(min=1e-6)).float().unsqueeze(-1)
+    p, q = points.float(), coordinates.float()
+    p_mean, q_mean = (share * p).sum(1, keepdim=True), (share * q).sum(1, keepdim=True)
+    u, _, vh = torch.linalg.svd((share * (p - p_mean)).mT @ (q - q_mean))
+    turn = torch.ones_like(p_mean[:, 0])
+    turn[:, 2] = torch.linalg.det(u @ vh).sign()  # a rotation, not a reflection
+    rotation = u * turn.unsqueeze(1) @ vh  # (b, 3, 3), for rows: q = p @ rotation + shift
+    shift = q_mean - p_mean @ rotation
+    missed = (share * (p @ rotation + shift - q).square()).sum((1, 2)).sqrt()
+    planes = torch.cat([rotation[..., 1], shift[..., 1]], -1)
+    known = (weights.sum(-1) > 0) & (missed < LARGEST_RESIDUAL)
+    planes = torch.where(known.unsqueeze(-1), planes, 0.0).to(points.dtype)
+    if not in_world:
+        return planes
+    of_world = planes[:, 1:2].abs() > WORLD_PLANE_COSINE
+    return torch.where(of_world, world_plane(len(planes), planes.device).to(planes.dtype), planes)

@@ -1,0 +1,1 @@
+"""What people make of a field: pictures, turntables, point clouds, meshes, pages."""

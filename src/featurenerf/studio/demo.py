@@ -1,0 +1,238 @@
+"""The pictures that ship with the package, lifted, and keypoints and parts carried between them."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Int64
+from PIL import Image
+from torch import Tensor
+from tqdm import tqdm
+
+from featurenerf.cameras import Camera
+from featurenerf.data.labels import generated_labels
+from featurenerf.errors import InputError
+from featurenerf.fields.base import Field, Rendered, Samples
+from featurenerf.files import ASSETS, REPORT, fresh_directory, write_json
+from featurenerf.matching import transfer_keypoints, transfer_parts
+from featurenerf.models.base import Model
+from featurenerf.pictures import open_picture, to_tensor
+from featurenerf.studio import demo_page, figures
+from featurenerf.studio.lift import Lifted, LiftSettings, lift
+
+PICTURES = ASSETS / "pictures"
+NOVEL_TURN = 40.0
+"""How far, in degrees, the novel view to which labels are carried is turned from the picture's own."""
+
+
+@dataclass(frozen=True)
+class DemoPicture:
+    """A picture of the demo and what is known of it, as ``pictures.json`` says it.
+
+    Attributes:
+        folder: where its files are.
+        keypoints: name -> (x, y) in pixels of the file; empty where nobody marked any.
+        parts_file: labels of the picture's pixels; None where nobody marked any.
+    """
+
+    name: str
+    folder: Path
+    file: str
+    category: str
+    azimuth: float | int
+    elevation: float | int
+    author: str
+    licence: str
+    licence_url: str
+    keypoints: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    parts_file: str | None = None
+
+    @property
+    def path(self) -> Path:
+        return self.folder / self.file
+
+    @property
+    def title(self) -> str:
+        return self.name.replace("_", " ")
+
+    @cached_property
+    def parts(self) -> Int64[np.ndarray, "h w"] | None:
+        """Part labels of the picture's pixels."""
+        return None if self.parts_file is None else np.array(Image.open(self.folder / self.parts_file), np.int64)
+
+    def camera(self, width: int, height: int, turn: float = 0.0) -> Camera:
+        """The camera that took it, or one turned around the object, with a picture of some size."""
+        return Camera.look_at(float(self.azimuth) + turn, self.elevation, width, height)
+
+    def on_paper(self, size: int) -> Image.Image:
+        return figures.picture_on_paper(to_tensor(self.path)).resize((size, size), Image.Resampling.LANCZOS)
+
+
+def read_pictures(folder: Path = PICTURES) -> list[DemoPicture]:
+    """The pictures that ``pictures.json`` of a folder names.
+
+    Raises:
+        InputError: where it is missing or damaged.
+    """
+    path = folder / "pictures.json"
+    try:
+        return [DemoPicture(name, folder, **record) for name, record in json.loads(path.read_text()).items()]
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise InputError(f"{path} is missing or damaged ({error!r}): install featurenerf again") from error
+
+
+def make_demo(
+    out: Path, model: Model, settings: LiftSettings, pictures: Sequence[DemoPicture], *, progress: bool = True
+) -> Path:
+    """Lift all pictures, transfer the annotations, and write ``index.html``, ``sheet.png`` and a folder a picture.
+
+    Returns:
+        the page.
+    Raises:
+        InputError: where ``out`` holds something that the demo did not make.
+    """
+    start = time.perf_counter()
+    categories = list(dict.fromkeys(p.category for p in pictures))
+    with (
+        fresh_directory(out, "demo") as folder,
+        tqdm(total=len(pictures) + len(categories), desc="demo", unit="picture", disable=not progress) as bar,
+        torch.no_grad(),
+    ):
+        sections: list[str] = []
+        pages: list[Image.Image] = []
+        encoding: list[float] = []
+        for category in categories:
+            own = [p for p in pictures if p.category == category]
+            colors = _common_colors(model, own)
+            lifted = []
+            for picture in own:
+                bar.set_description(f"lift {picture.title}")
+                known = replace(settings, azimuth=float(picture.azimuth), elevation=picture.elevation)
+                place = folder / picture.name
+                lifted.append(
+                    lift(picture.path, place, model, mask="none", settings=known, colors=colors, progress=progress)
+                )
+                bar.update()
+            encoding += [made.report["seconds"]["encode"] for made in lifted]
+            bar.set_description(f"transfer between {category}s")
+            transfers = _transfers(own, [made.field for made in lifted], settings.size)
+            bar.update()
+            for number, figure in enumerate(transfers):
+                figure.save(folder / f"transfer_{category}_{number}.png")
+            overview = _overview(category, own, lifted)
+            overview.save(folder / f"overview_{category}.png")
+            pages += [overview, *transfers]
+            shown = [
+                demo_page.figure(p.name, p.title, f"{p.author}, {p.licence}", [*made.report["files"]])
+                for p, made in zip(own, lifted, strict=True)
+            ]
+            sections.append(demo_page.section(category, shown, len(transfers)))
+        bar.set_description("demo")
+        figures.stacked(pages).save(folder / "sheet.png")
+        seconds, size = time.perf_counter() - start, sum(p.numel() for p in model.parameters())
+        page = demo_page.page(sections, size, float(np.median(encoding)), seconds)
+        (folder / "index.html").write_text(page, encoding="utf-8")
+        report = {"made_by": "demo", "pictures": [p.name for p in pictures], "seconds": round(seconds, 1)}
+        write_json(folder / REPORT, report, indent=2)
+    return Path(out) / "index.html"
+
+
+def _common_colors(model: Model, pictures: Sequence[DemoPicture]) -> figures.DescriptorColors:
+    """One meaning of the colours for all objects of a category."""
+    views: list[Rendered] = []
+    for picture in pictures:
+        field = model.encode(picture.path, picture.camera(*open_picture(picture.path).size))
+        views += figures.render_views(field, figures.around(picture.azimuth, picture.elevation, 3, 64))
+    return figures.DescriptorColors.fit(views)
+
+
+def _overview(category: str, pictures: Sequence[DemoPicture], lifted: Sequence[Lifted]) -> Image.Image:
+    """A row an object: the picture, then novel views in colour, depth and descriptors."""
+    rows: dict[str, list[Image.Image | None]] = {}
+    count = len(lifted[0].views)
+    chosen = sorted({round(turn * count) % count for turn in (1 / 8, 1 / 2, 7 / 8)})
+    for picture, made in zip(pictures, lifted, strict=True):
+        assert made.colors is not None
+        near, far = figures.depth_range(made.views)
+        turned = [made.views[i] for i in chosen]
+        rows[picture.title] = [
+            figures.picture_on_paper(made.prepared),
+            *(figures.color_picture(v) for v in turned),
+            *(figures.depth_picture(v, near, far) for v in turned[:2]),
+            *(figures.descriptor_picture(v, made.colors) for v in (made.views[0], *turned)),
+        ]
+    turns = [f"{i * 360 / count:+.0f}\N{DEGREE SIGN}" for i in chosen]
+    columns = ["picture", *turns, *(f"depth {t}" for t in turns[:2]), "descriptor", *(f"descriptor {t}" for t in turns)]
+    return figures.sheet(rows, columns, f"{category.capitalize()}: one picture in, a field out")
+
+
+# ---------------------------------------------------------------------- transfer
+
+
+@dataclass(frozen=True, eq=False)
+class _RenderedField:
+    """A field that is known from one camera: what matching asks of that view was rendered beforehand, once."""
+
+    source: Camera
+    view: Rendered
+
+    def render(self, camera: Camera, channels: Sequence[str] = ()) -> Rendered:
+        return self.view
+
+    def query(self, points: Tensor, directions: Tensor | None = None, channels: Sequence[str] = ()) -> Samples:
+        raise NotImplementedError
+
+
+def _rendered(field: Field, camera: Camera) -> _RenderedField:
+    return _RenderedField(camera, figures.render_views(field, [camera])[0])
+
+
+def _transfers(pictures: Sequence[DemoPicture], fields: Sequence[Field], size: int) -> list[Image.Image]:
+    """A figure for each annotated picture: its keypoints and parts, carried to all others and to novel views."""
+    found = []
+    for source, own in zip(pictures, fields, strict=True):
+        if source.parts is None:
+            continue
+        marked, source_view = _marked(source, size), _rendered(own, source.camera(size, size))
+        others = [(p, f) for p, f in zip(pictures, fields, strict=True) if p is not source]
+        panels = [_carried(marked, source_view, target, other) for target, other in others]
+        panels += [_carried(marked, source_view, p, f, NOVEL_TURN) for p, f in [(source, own), *others][:3]]
+        title = f"What the {source.title}'s marks mean elsewhere"
+        names = generated_labels(source.category).parts
+        found.append(figures.transfer_figure(marked, panels, list(source.keypoints), names, title))
+    return found
+
+
+def _marked(picture: DemoPicture, size: int) -> figures.Panel:
+    """A picture with what was marked on it by hand, at a size."""
+    assert picture.parts is not None
+    rows, columns = (((np.arange(size) + 0.5) * n / size).astype(int) for n in picture.parts.shape)
+    points = np.array(list(picture.keypoints.values())).reshape(-1, 2) * (
+        size / np.array(open_picture(picture.path).size)
+    )
+    parts = picture.parts[rows][:, columns]
+    return figures.Panel(f"{picture.title} (marked by hand)", picture.on_paper(size), points.astype(np.float32), parts)
+
+
+def _carried(
+    marked: figures.Panel, source_view: _RenderedField, target: DemoPicture, field: Field, turn: float = 0.0
+) -> figures.Panel:
+    """Marks carried to a target's own picture; with ``turn``, to a view of it that was never taken."""
+    assert marked.keypoints is not None
+    assert marked.parts is not None
+    size = marked.picture.width
+    target_view = _rendered(field, target.camera(size, size, turn))
+    xy, _ = transfer_keypoints(source_view, target_view, marked.keypoints)
+    alpha = Image.open(target.path).convert("RGBA").getchannel("A").resize((size, size))
+    mask = None if turn else np.array(alpha) > 127  # a picture that was taken says itself where its object is
+    labels = transfer_parts(source_view, target_view, marked.parts, target_mask=mask)
+    picture = figures.color_picture(target_view.view) if turn else target.on_paper(size)
+    title = f"{target.title} {turn:+.0f}\N{DEGREE SIGN}" if turn else target.title
+    return figures.Panel(title, picture, xy.numpy(), labels.numpy())

@@ -1,0 +1,1 @@
+"""Making data: generated objects and real meshes, rendered and annotated. Nothing else imports this wing."""

@@ -1,0 +1,1 @@
+"""Meshes: reading files and catalogues of them, rendering them."""

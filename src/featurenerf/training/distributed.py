@@ -1,0 +1,188 @@
+"""Training by several processes that average their gradients: a core each on a laptop, a GPU each on a cluster.
+
+Each draws from a share of the objects that is its own, and alone keeps what it computes of them, so N processes take
+steps of N times as many objects and together keep no more than one does. ``featurenerf train --processes N``
+starts them on one machine, ``torchrun --nnodes M --nproc-per-node N -m featurenerf train ...`` on several.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from featurenerf.errors import InputError, MissingExtraError
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Processes:
+    """The processes of a run, and which of them this is."""
+
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the one that writes files and shows progress."""
+        return self.rank == 0
+
+    def share(self, things: Sequence[_T]) -> Sequence[_T]:
+        """Every ``size``-th of them, from this process's rank on; all of them where there are too few to share."""
+        return things[self.rank :: self.size] if len(things) >= self.size else things
+
+    def average_gradients(self, parameters: Sequence[nn.Parameter]) -> None:
+        """Give every process the mean of their gradients."""
+        if self.size == 1:
+            return
+        for parameter in parameters:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        together = torch.cat([in_memory_order(gradient).flatten() for gradient in gradients])
+        dist.all_reduce(together)
+        together /= self.size
+        for gradient, mean in zip(gradients, together.split([g.numel() for g in gradients]), strict=True):
+            ordered = in_memory_order(gradient)
+            ordered.copy_(mean.view_as(ordered))
+
+    def each(self, work: Callable[[Tensor], Tensor], things: Sequence[Tensor]) -> list[Tensor]:
+        """What ``work``, which keeps shape and type, makes of each of them: every process does a share, all get all."""
+        if self.size == 1:
+            return [work(thing) for thing in things]
+        order = sorted(range(len(things)), key=lambda index: -things[index].numel())
+        shares = [order[rank :: self.size] for rank in range(self.size)]
+        lengths = [sum(things[index].numel() for index in share) for share in shares]
+        everyone = list(things[0].new_empty(self.size, max(lengths)))
+        own = torch.zeros_like(everyone[0])
+        if shares[self.rank]:
+            torch.cat([work(things[i]).flatten() for i in shares[self.rank]], out=own[: lengths[self.rank]])
+        dist.all_gather(everyone, own)
+        found = list(things)
+        for share, length, sent in zip(shares, lengths, everyone, strict=True):
+            parts = sent[:length].split([things[index].numel() for index in share])
+            for index, part in zip(share, parts, strict=True):
+                found[index] = part.view_as(things[index])
+        return found
+
+    def broadcast(self, value: float, device: torch.device) -> float:
+        """The first process's value."""
+        if self.size == 1:
+            return value
+        shared = torch.tensor(value, dtype=torch.float64, device=device)
+        dist.broadcast(shared, 0)
+        return float(shared)
+
+    def wait(self) -> None:
+        """Until all processes are here."""
+        if self.size > 1:
+            dist.barrier()
+
+    def shutdown(self) -> None:
+        """At the end of the run."""
+        if self.size > 1:
+            dist.destroy_process_group()
+
+    def mean(self, values: dict[str, Tensor]) -> dict[str, float]:
+        """The mean of each value over the processes."""
+        together = torch.stack([value.detach().float() for value in values.values()])
+        if self.size > 1:
+            dist.all_reduce(together)
+        return dict(zip(values, (together / self.size).tolist(), strict=True))
+
+
+def in_memory_order(tensor: Tensor, like: Tensor | None = None, start: int = 0) -> Tensor:
+    """A view whose axes from ``start`` on are ordered as those of ``like``, or its own, lie in memory.
+
+    Nothing is moved when it is made flat, where channels come last either.
+    """
+    strides = (tensor if like is None else like).stride()
+    return tensor.permute(*range(start), *sorted(range(start, tensor.ndim), key=lambda axis: -strides[axis]))
+
+
+ALONE = Processes()
+"""The one process of a run that has no others."""
+
+_RENDEZVOUS = "FEATURENERF_RENDEZVOUS"
+"""Environment variable: the file through which processes of one machine find each other."""
+
+
+@contextmanager
+def local_workers(count: int, arguments: Sequence[str]) -> Iterator[None]:
+    """While this process works, ``count - 1`` others do too: ``python ARGUMENTS``, silent, sharing the cores with it.
+
+    They meet through a file and talk over the loopback interface: nothing listens to the network. A process that
+    torchrun started, or this, starts none.
+
+    Raises:
+        InputError: when one of them met something wrong in what the user gave, such as a broken file of its share.
+        RuntimeError: when one of them ends early otherwise; its last lines are in the message.
+    """
+    if count == 1 or "WORLD_SIZE" in os.environ:
+        yield
+        return
+    threads, before = torch.get_num_threads(), dict(os.environ)
+    with tempfile.TemporaryDirectory() as folder:
+        share = str(max(1, threads // count))
+        shared = {"WORLD_SIZE": str(count), "OMP_NUM_THREADS": share, _RENDEZVOUS: str(Path(folder) / "rendezvous")}
+        shared["GLOO_SOCKET_IFNAME"] = "lo" if sys.platform == "linux" else "lo0"
+        os.environ.update(shared, RANK="0", LOCAL_RANK="0")
+        torch.set_num_threads(int(share))
+        others, logs = [], [Path(folder) / f"{rank}.log" for rank in range(1, count)]
+        for rank, log in enumerate(logs, 1):
+            with log.open("w") as file:
+                own = {**os.environ, "RANK": str(rank), "LOCAL_RANK": str(rank)}
+                command = [sys.executable, *arguments]
+                others.append(subprocess.Popen(command, env=own, stdout=subprocess.DEVNULL, stderr=file))
+        try:
+            yield
+        except (InputError, MissingExtraError):  # which they met too
+            raise
+        except Exception as error:
+            for log, other in zip(logs, others, strict=True):
+                with suppress(subprocess.TimeoutExpired):  # it goes on: the error is this process's own
+                    other.wait(5)
+                message = log.read_text().strip()
+                if other.returncode == 2:
+                    raise InputError(message.rpartition("featurenerf train: ")[2]) from error
+                if other.returncode:
+                    raise RuntimeError(f"another process of this run ended: {message[-1000:]}") from error
+            raise
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
+            torch.set_num_threads(threads)
+            for other in others:
+                other.terminate()
+                other.wait()
+            if dist.is_initialized():  # an error kept the run from leaving it
+                dist.destroy_process_group()
+
+
+def join_processes(device: torch.device) -> tuple[Processes, torch.device]:
+    """The processes that torchrun or ``local_workers`` made of this run, and this one's device; else it is alone."""
+    if "WORLD_SIZE" not in os.environ:
+        return ALONE, device
+    if device.type == "cuda":
+        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
+        torch.cuda.set_device(device)
+    if not dist.is_initialized():
+        rendezvous = os.environ.get(_RENDEZVOUS)
+        dist.init_process_group(
+            "nccl" if device.type == "cuda" else "gloo",
+            init_method=f"file://{rendezvous}" if rendezvous else "env://",
+            rank=int(os.environ["RANK"]),
+            world_size=int(os.environ["WORLD_SIZE"]),
+        )
+    return Processes(dist.get_rank(), dist.get_world_size()), device

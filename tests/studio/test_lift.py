@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+
+from analytic_field import EllipsoidField, EllipsoidModel, ellipsoid
+from box_picture import box_picture
+from featurenerf.cameras import Camera
+from featurenerf.errors import InputError
+from featurenerf.pictures import to_tensor
+from featurenerf.studio.export import read_ply
+from featurenerf.studio.lift import LiftSettings, lift
+
+QUICK = LiftSettings(views=3, frames=6, size=32, grid=24, points=200)
+
+
+def test_lift_writes_everything(tmp_path: Path) -> None:
+    out = tmp_path / "made" / "here"
+    made = lift(box_picture(60, 80, (20, 50, 10, 60)), out, EllipsoidModel(), settings=QUICK, progress=False)
+    report = json.loads((out / "report.json").read_text())
+    assert {p.name for p in out.iterdir()} == {*report["files"], "report.json"}
+    assert report == made.report
+    assert made.folder == out
+    assert to_tensor(out / "prepared.png").shape == (4, 128, 128)
+    assert to_tensor(out / "sheet.png").shape[2] > 4 * 128
+    cloud, mesh = read_ply(out / "points.ply"), read_ply(out / "mesh.ply")
+    assert cloud.descriptor.shape == (200, 8) == (len(cloud.points), len(report["descriptors"]["names"]))
+    assert mesh.descriptor.shape == (len(mesh.points), 8)
+    assert mesh.faces.max() == len(mesh.points) - 1
+    assert set(report["seconds"]) == {"prepare", "encode", "views", "turntable", "points", "mesh"}
+    assert len(list((tmp_path / "made").iterdir())) == 1  # no temporary folder is left
+
+
+def test_lift_honours_the_camera_and_takes_pictures_as_they_are(tmp_path: Path) -> None:
+    picture = torch.rand(3, 40, 40)
+    settings = LiftSettings(azimuth=90, elevation=35, views=2, frames=2, size=32, grid=24, points=50)
+    made = lift(picture, tmp_path / "a", EllipsoidModel(), mask="none", settings=settings, progress=False)
+    assert torch.equal(made.prepared, picture)
+    assert torch.allclose(made.field.source.pose[0], Camera.look_at(90.0, 35.0).pose)
+    assert made.report["camera"]["azimuth"] == 90
+
+
+def test_lift_leaves_nothing_half_written(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    black = torch.zeros(4, 40, 40)
+    black[3, 5:35, 5:35] = 1
+    with pytest.raises(InputError, match="the model does not know"):
+        lift(black, out, EllipsoidModel(), settings=QUICK, progress=False)
+    with pytest.raises(InputError, match="there is no picture"):
+        lift(tmp_path / "absent.png", out, EllipsoidModel(), settings=QUICK, progress=False)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_lift_replaces_its_own_folder_and_no_other(tmp_path: Path) -> None:
+    picture = box_picture(60, 80, (20, 50, 10, 60))
+    out = tmp_path / "out"
+    for _ in range(2):
+        lift(picture, out, EllipsoidModel(), settings=QUICK, progress=False)
+        assert not (out / "stale").exists()
+        (out / "stale").touch()
+    other = tmp_path / "thesis"
+    other.mkdir()
+    (other / "chapter.tex").write_text("years of work")
+    with pytest.raises(InputError, match="did not make"):
+        lift(picture, other, EllipsoidModel(), settings=QUICK, progress=False)
+    assert [p.name for p in other.iterdir()] == ["chapter.tex"]
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_settings_out_of_range_get_a_sentence() -> None:
+    with pytest.raises(InputError, match="frames is 0"):
+        LiftSettings(frames=0)
+    with pytest.raises(InputError, match="multiple of views"):
+        LiftSettings(views=7, frames=24)
+
+
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
+class PlainField(EllipsoidField):
+    """Knows density and colour only."""
+
+    @property
+    def channels(self) -> dict[str, int]:
+        return {"density": 1, "rgb": 3}
+
+
+class PlainModel(EllipsoidModel):
+    def _encode(self, pictures: torch.Tensor, cameras: Camera, *_: object, **__: object) -> PlainField:
+        return PlainField(source=cameras, sampling=ellipsoid().sampling)
+
+
+def test_a_field_without_descriptors_is_lifted_without_them(tmp_path: Path) -> None:
+    made = lift(box_picture(60, 80, (20, 50, 10, 60)), tmp_path / "a", PlainModel(), settings=QUICK, progress=False)
+    assert made.colors is None
+    assert made.report["descriptors"]["names"] == []
+    cloud, mesh = read_ply(tmp_path / "a" / "points.ply"), read_ply(tmp_path / "a" / "mesh.ply")
+    assert cloud.descriptor is None
+    assert mesh.descriptor is None
+    assert len(cloud.points) == 200
+    with_descriptors = lift(
+        box_picture(60, 80, (20, 50, 10, 60)), tmp_path / "b", EllipsoidModel(), settings=QUICK, progress=False
+    )
+    heights = [to_tensor(made.folder / "sheet.png").shape[1] for made in (made, with_descriptors)]
+    assert heights[1] - heights[0] == 184  # a row of pictures of 176 pixels and a gap of 8

@@ -1,0 +1,155 @@
+"""Meshes of a category are found wherever they come from, turned the right way, with author and licence."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from featurenerf.errors import InputError
+from featurenerf.synthesis.meshes.catalogue import RESERVED, find_meshes, parse_properties, read_catalogue
+from featurenerf.synthesis.meshes.files import axes_rotation
+from mesh_formats import write_obj
+
+PROPERTIES = """# a comment
+id=Free#Models
+name=Free catalog
+version=1.8
+license=Creative Commons Attribution 3.0 Unported license  \xa9 Somebody
+id#1=Free#chair1
+name#1=Dining \\
+  chair
+tags#1=
+category#1=Living room
+model#1=/free/chair1/chair1.obj
+creator#1=A. Author
+modelRotation#1=0 0 1 0 1 0 -1 0 0
+id#2=Free#desk lamp
+name#2=Desk lamp
+category#2=Lights
+model#2=/free/lamp/lamp.obj
+id#3=Free#coupe
+name#3=Concept \\u00e9lan
+tags#3=Car
+category#3=Vehicles
+model#3=/free/coupe/coupe.obj
+license#3=Public domain
+id#4=Free#seat
+name#4=Table and chairs
+category#4=Living room
+model#4=/free/set/set.obj
+"""
+
+
+def unpacked(folder: Path, text: str = PROPERTIES) -> Path:
+    for name in ("chair1", "lamp", "coupe", "set"):
+        write_obj(folder / "free" / name / f"{name}.obj")
+    (folder / "PluginFurnitureCatalog.properties").write_bytes(text.encode("latin-1"))
+    return folder
+
+
+def packed(folder: Path, archive: Path) -> Path:
+    with zipfile.ZipFile(archive, "w") as content:
+        for path in sorted(folder.rglob("*")):
+            content.write(path, path.relative_to(folder))
+    return archive
+
+
+def test_properties() -> None:
+    header, records = parse_properties(PROPERTIES)
+    assert header["license"].endswith("\xa9 Somebody")
+    assert records[1]["name"] == "Dining chair"
+    assert records[1]["tags"] == ""
+    assert records[3]["name"] == "Concept élan"
+
+
+def test_catalogue_by_category(tmp_path: Path) -> None:
+    folder = unpacked(tmp_path / "catalogue")
+    (chair,) = find_meshes(folder, "chair")
+    assert chair.id == "Free-chair1"
+    assert chair.attribution.author == "A. Author"
+    assert chair.attribution.licence_url == "https://creativecommons.org/licenses/by/3.0/"
+    assert not chair.attribution.reserved
+    # modelRotation turns the file's x to the catalogue's -z, its back; ours is z up, +x front
+    np.testing.assert_allclose(chair.turn @ [1, 0, 0], [-1, 0, 0], atol=1e-12)
+    np.testing.assert_allclose(chair.turn @ [0, 1, 0], [0, 0, 1], atol=1e-12)
+    np.testing.assert_allclose(chair.turn, axes_rotation("y", "-x"), atol=1e-12)
+    (car,) = find_meshes(folder, "02958343")
+    assert car.attribution.licence == "Public domain"
+    assert car.attribution.licence_url.endswith("/zero/1.0/")
+    np.testing.assert_allclose(find_meshes(folder, "chair", "z", "x")[0].turn, np.eye(3))
+    with pytest.raises(InputError, match="no mesh of category 'boat'"):
+        find_meshes(folder, "boat")
+    with pytest.raises(InputError, match="is left of 1 by the patterns"):
+        find_meshes(folder, "chair", without=("Free-*",))
+
+
+def test_archives_are_read_in_place(tmp_path: Path) -> None:
+    folder = unpacked(tmp_path / "catalogue")
+    (folder / "free" / "chair1" / "icon.png").write_bytes(b"of the catalogue, not of the mesh")
+    archive = packed(folder, tmp_path / "a.sh3f")
+    (entry,) = find_meshes(archive, "chair")
+    with entry.opened() as path:
+        assert path.read_bytes() == (folder / "free/chair1/chair1.obj").read_bytes()
+        assert sorted(p.name for p in path.parent.iterdir()) == ["a.png", "chair1.mtl", "chair1.obj"]
+        assert not (path.parent.parent / "lamp").exists()
+    assert not path.exists()
+    archive.write_bytes(archive.read_bytes()[:200])
+    with pytest.raises(InputError, match=r"a\.sh3f"), entry.opened():
+        pass
+    with pytest.raises(InputError, match="is not a furniture catalogue"):
+        read_catalogue(archive, "chair")
+
+
+def test_reserved_catalogues_are_taken_by_name_only(tmp_path: Path) -> None:
+    folder = unpacked(tmp_path / "reserved", PROPERTIES.replace("Free#Models", RESERVED[0]).replace("Free#", "R#"))
+    (tmp_path / "share" / "furniture").mkdir(parents=True)
+    packed(folder, tmp_path / "share" / "furniture" / "r.sh3f")
+    packed(unpacked(tmp_path / "free"), tmp_path / "share" / "sweethome3d.jar")
+    assert [entry.id for entry in find_meshes(tmp_path, "chair")] == ["Free-chair1"]
+    assert [entry.id for entry in find_meshes(tmp_path / "share", "chair")] == ["Free-chair1"]
+    (entry,) = find_meshes(tmp_path / "share" / "furniture" / "r.sh3f", "chair")
+    assert entry.attribution.reserved
+
+
+@pytest.mark.parametrize(
+    ("model", "front"), [("model.obj", "x"), ("models/model_normalized.obj", "-z")], ids=["v1", "v2"]
+)
+def test_shapenet(tmp_path: Path, model: str, front: str) -> None:
+    for name in ("b2", "a1"):
+        write_obj(tmp_path / "03001627" / name / model)
+    (tmp_path / "03001627" / "empty").mkdir()
+    entries = find_meshes(tmp_path, "chair")
+    assert [entry.id for entry in entries] == ["a1", "b2"]
+    np.testing.assert_array_equal(entries[0].turn, axes_rotation("y", front))  # type: ignore[arg-type]
+    assert "shapenet.org" in entries[0].attribution.licence_url
+    assert len(find_meshes(tmp_path / "03001627", "03001627")) == 2
+
+
+def test_folders_and_lists(tmp_path: Path) -> None:
+    write_obj(tmp_path / "meshes" / "one" / "a.obj")
+    write_obj(tmp_path / "meshes" / "two" / "a.obj")
+    (tmp_path / "meshes" / "LICENSE.txt").write_text("free")
+    entries = find_meshes(tmp_path / "meshes", "boat", front="-x")
+    assert [entry.id for entry in entries] == ["one-a", "two-a"]
+    assert "LICENSE.txt" in entries[0].attribution.licence
+    np.testing.assert_array_equal(entries[0].turn, axes_rotation("y", "-x"))
+    assert [entry.id for entry in find_meshes(tmp_path / "meshes", "boat", only=("two*",))] == ["two-a"]
+    record = {"name": "My boat", "path": "meshes/one/a.obj", "up": "z", "front": "-y", "author": "Me", "licence": "CC0"}
+    (tmp_path / "list.json").write_text(json.dumps({"objects": [record]}))
+    (entry,) = find_meshes(tmp_path / "list.json", "boat")
+    assert entry.id == "My_boat"
+    assert (entry.attribution.author, entry.attribution.licence) == ("Me", "CC0")
+    np.testing.assert_array_equal(entry.turn, axes_rotation("z", "-y"))
+    for axes, said in (({"up": "q"}, "'q' is no axis"), ({"front": "-y"}, "must be different axes")):
+        (tmp_path / "list.json").write_text(json.dumps({"objects": [{"name": "x", "path": "a.obj", **axes}]}))
+        with pytest.raises(InputError, match=rf"list\.json: .*{said}"):
+            find_meshes(tmp_path / "list.json", "boat")
+    (tmp_path / "list.json").write_text('{"objects": [{"name": "x"}]}')
+    with pytest.raises(InputError, match=r"list\.json is not a list of meshes"):
+        find_meshes(tmp_path / "list.json", "boat")
+    with pytest.raises(InputError, match="there is no"):
+        find_meshes(tmp_path / "nowhere", "boat")
