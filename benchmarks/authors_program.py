@@ -1,7 +1,7 @@
 """Time the authors' FeatureNeRF program and this package side by side, on the CPU, in one run.
 
     git clone https://github.com/jianglongye/featurenerf /tmp/authors
-    python benchmarks/authors_program.py --clone /tmp/authors --out benchmarks/results.json
+    python benchmarks/authors_program.py --clone /tmp/authors --group authors
 
 Two jobs are timed: a training step (4 objects x 128 rays: forward, backward, Adam), and one 128 x 128 picture with
 descriptors (encode the source picture, render). Every measurement is a process of its own, so that its peak memory is
@@ -14,10 +14,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import resource
 import runpy
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -42,7 +40,7 @@ NAMES = {"authors": "authors' program", "paper": "ours, paper field", "fast": "o
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clone", type=Path, required=True, help="a clone of github.com/jianglongye/featurenerf")
-    parser.add_argument("--out", type=Path, help="write every measurement to this JSON file")
+    parser.add_argument("--group", help="add every measurement to benchmarks/results.jsonl, under this name")
     parser.add_argument("--threads", type=int, default=2, help="CPU threads of each program (default: 2)")
     parser.add_argument("--rounds", type=int, default=3, help="how often the programs take turns (default: 3)")
     parser.add_argument(
@@ -58,27 +56,22 @@ def main() -> None:
         print(json.dumps(measure(program, job, args.clone.resolve(), args.threads, args.rows)))
         return
 
+    import results  # not in the workers, whose memory is measured
+    import tables
+
     jobs = [(p, job) for _ in range(args.rounds) for p in args.only for job in ("step", *["recipe"] * (p == "fast"))]
     jobs += [(p, "picture") for turn in range(args.rounds) for p in args.only if p != "authors" or turn == 0]
-    results = []
+    found = []
     for number, (program, job) in enumerate(jobs, 1):
         print(f"[{number}/{len(jobs)}] {NAMES[program]}: {job}", file=sys.stderr, flush=True)
-        results.append({"program": program, "job": job, **spawn(program, job, args)})
-    report = {
-        "machine": {
-            "cpu": cpu_name(),
-            "cores": os.cpu_count(),
-            "threads": args.threads,
-            "python": platform.python_version(),
-        },
-        "authors_picture_rows": args.rows,
-        "results": results,
-    }
-    if args.out:
-        partial = args.out.with_suffix(".partial")
-        partial.write_text(json.dumps(report, indent=1) + "\n")
-        partial.replace(args.out)
-    print(table(report))
+        origin = results.origin(args.group or "now", ["python", *sys.argv])
+        rows = args.rows if (program, job) == ("authors", "picture") else None
+        found.append({**origin, "label": program, "job": job, "rows": rows, **spawn(program, job, args)})
+    if args.group:
+        results.add_records(found)
+    print(tables.side_by_side(found, found[0]["group"]))
+    if args.rows < SIZE:
+        print(f"\nThe authors' picture is an estimate from {args.rows} of its {SIZE} rows.")
 
 
 def spawn(program: str, job: str, args: argparse.Namespace) -> dict[str, Any]:
@@ -90,57 +83,6 @@ def spawn(program: str, job: str, args: argparse.Namespace) -> dict[str, Any]:
     if done.returncode:
         sys.exit(f"{NAMES[program]}, {job}: failed\n{done.stderr}")
     return json.loads(done.stdout.splitlines()[-1])
-
-
-def table(report: dict[str, Any]) -> str:
-    """The report as Markdown: medians over all repetitions, and how many times cheaper than the authors' program."""
-    seconds: dict[tuple[str, str], list[float]] = {}
-    memory: dict[tuple[str, str], list[float]] = {}
-    rays: dict[tuple[str, str], int] = {}
-    for r in report["results"]:
-        key = (r["program"], r["job"])
-        seconds.setdefault(key, []).extend(r["seconds"])
-        memory.setdefault(key, []).append(r["peak_mib"])
-        rays[key] = r["rays"]
-
-    def digits(value: float) -> str:
-        return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
-
-    def cell(of: dict[tuple[str, str], list[float]], program: str, job: str) -> str:
-        value = statistics.median(of[program, job])
-        text = digits(value)
-        if program == "authors" or ("authors", job) not in of:
-            return text
-        return f"{text} ({digits(statistics.median(of['authors', job]) / value)}x)"
-
-    def speed(program: str, job: str) -> str:
-        return (
-            f"{rays[program, job] / statistics.median(seconds[program, job]):,.0f}" if (program, job) in rays else "-"
-        )
-
-    machine = report["machine"]
-    lines = [
-        f"{machine['cpu']}, {machine['threads']} threads; medians; in brackets, how many times less than the authors'.",
-        "",
-        f"| program | s / step of {OBJECTS} x {RAYS} rays | rays/s | rays/s, own batch | MiB | s / picture | MiB |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for p in dict.fromkeys(r["program"] for r in report["results"]):
-        step = f"{cell(seconds, p, 'step')} | {speed(p, 'step')} | {speed(p, 'recipe')} | {cell(memory, p, 'step')}"
-        lines.append(f"| {NAMES[p]} | {step} | {cell(seconds, p, 'picture')} | {cell(memory, p, 'picture')} |")
-    if report["authors_picture_rows"] < SIZE:
-        lines.append(f"\nThe authors' picture is an estimate from {report['authors_picture_rows']} of its {SIZE} rows.")
-    return "\n".join(lines)
-
-
-def cpu_name() -> str:
-    info = Path("/proc/cpuinfo")
-    names = (
-        [line.split(":")[1].strip() for line in info.read_text().splitlines() if "model name" in line]
-        if info.exists()
-        else []
-    )
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 # ---------------------------------------------------------------------- a worker process
@@ -160,7 +102,7 @@ def measure(program: str, job: str, clone: Path, threads: int, rows: int) -> dic
         else:
             times, rays = ours(program, job)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
-    return {"seconds": [round(t, 5) for t in times], "rays": rays, "peak_mib": round(peak, 1)}
+    return {"seconds": [round(t, 5) for t in times], "rays": rays, "peak_memory_mib": round(peak, 1)}
 
 
 def timed(action: Callable[[], Any], warmup: int, repeat: int) -> list[float]:
@@ -198,9 +140,9 @@ def ours(name: str, job: str) -> tuple[list[float], int | None]:
     import numpy as np
     import torch
 
-    from featurenerf.fields import MODELS
-    from featurenerf.memory import keep_freed_memory
-    from featurenerf.training.batches import Batch, make_batch
+    from featurenerf.models import MODELS
+    from featurenerf.runtime import keep_freed_memory
+    from featurenerf.training.batches import Batch, Drawing, make_batch
     from featurenerf.training.config import LOSS_WEIGHTS, PRESETS, Budget
     from featurenerf.training.loop import step_losses
     from featurenerf.training.losses import weighted
@@ -222,7 +164,7 @@ def ours(name: str, job: str) -> tuple[list[float], int | None]:
     budget = Budget(**PRESETS[name]["quick"])
     if job == "step":
         budget = replace(budget, objects=OBJECTS, source_views=1, rays=RAYS)
-    rng = np.random.default_rng(0)
+    drawing, rng = Drawing(budget), np.random.default_rng(0)
     objects = [InMemory(rng) for _ in range(OBJECTS)]
     adam = torch.optim.Adam(model.parameters(), lr=budget.learning_rate)
 
@@ -233,7 +175,7 @@ def ours(name: str, job: str) -> tuple[list[float], int | None]:
             return torch.randn(*batch.xy.shape[:2], model.config.feature_dim), (batch.alpha > 0.5).float()
 
     def step() -> None:
-        batch = make_batch(objects, budget, rng)
+        batch = make_batch(objects, drawing, rng)
         weighted(step_losses(model, batch, Targets(), budget, seed=0), LOSS_WEIGHTS[name]).backward()
         adam.step()
         adam.zero_grad()

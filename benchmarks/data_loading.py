@@ -21,10 +21,13 @@ import numpy as np
 import torch
 import tyro
 
-from featurenerf.data.pack import category_bytes, pack_dataset
-from featurenerf.data.sources import data_root
-from featurenerf.data.views import Dataset, open_dataset
+from featurenerf.data.formats.pack import pack_dataset
+from featurenerf.data.formats.release import category_bytes
+from featurenerf.data.objects import Dataset
+from featurenerf.data.open import open_dataset
+from featurenerf.data.storage import data_root
 from featurenerf.training import loop
+from featurenerf.training.batches import Drawing
 from featurenerf.training.config import TrainConfig
 
 
@@ -48,7 +51,7 @@ def pictures_per_second(dataset: Dataset, threads: int, seconds: float) -> float
 
 def batches_per_second(dataset: Dataset, config: TrainConfig, count: int = 20) -> float:
     """Prepared without training beside it; the first ones, for which each object's visual hull is found too."""
-    stream = loop.batches(dataset, config.budget, 0, 0, config.workers)
+    stream = loop.batches(dataset, Drawing(config.budget), 0, 0, config.workers)
     started = time.monotonic()
     for _ in range(count):
         next(stream)
@@ -117,9 +120,8 @@ def main(
             size = category_bytes(data_root(source), dataset.synset) / count / 1e3
             speeds = [pictures_per_second(dataset, n, seconds) for n in (1, 2)]
             row = [source, str(count), f"{size:.0f}", *(f"{speed:.0f}" for speed in speeds)]
-            config = TrainConfig(
-                source, (category,), Path(folder) / f"run{number}", steps=max(steps, 1), workers=workers
-            )
+            run = Path(folder) / f"run{number}"
+            config = TrainConfig(source, (category,), run, steps=max(steps, 1), workers=workers, processes=1)
             row.append(f"{batches_per_second(dataset, config):.1f}")
             if steps:
                 share, longest, rate = waiting(config)

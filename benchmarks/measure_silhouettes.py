@@ -1,4 +1,4 @@
-"""How large, and where, an object's outline lies in its canonical picture: the constants of ``featurenerf.photo``.
+"""How large, and where, an object's outline lies in its canonical picture: the constants of ``featurenerf.pictures``.
 
     python benchmarks/measure_silhouettes.py chair car
 
@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from featurenerf.cameras import PICTURE_SIZE, Camera
-from featurenerf.data.synthesis import generate
+from featurenerf.synthesis.objects import generate
 
 ASPECTS = (0, 0.6, 0.8, 1, 1.2, 1.5, 2, 2.5, 4)
 OBJECTS, VIEWS, SEED = 300, 8, 1000

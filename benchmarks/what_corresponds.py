@@ -1,18 +1,18 @@
 """How far each unlabelled cue carries labels between objects in 3D, without any network of ours: what the
 correspondence loss can teach at best.
 
-    python benchmarks/what_corresponds.py DATA --category chair --out benchmarks/results/what_corresponds.json
+    python benchmarks/what_corresponds.py DATA --group cues
 
 Every labelled point of the target takes the part of the closest point of the source, and every keypoint goes to the
 closest candidate, by: position; position in the visual hull's box; that and the shape code of training/hull.py;
 and with the teacher's features, averaged over the views that see a point. Pairs are drawn among validation objects by
 the rule of `featurenerf data make`: they differ in family and proportion. Of labelled points and candidates, every
-third is taken.
+third is taken. ``--group`` adds the figures to benchmarks/results.jsonl.
 """
 
 from __future__ import annotations
 
-import json
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -20,14 +20,16 @@ from pathlib import Path
 from random import Random
 from typing import Annotated
 
+import results
 import torch
 import torch.nn.functional as F
 import tyro
 from torch import Tensor
 from tqdm import tqdm
 
+from featurenerf.data.objects import Dataset
+from featurenerf.data.open import open_dataset
 from featurenerf.data.pairs import unlike_objects
-from featurenerf.data.views import Dataset, open_dataset
 from featurenerf.evaluation import metrics
 from featurenerf.teachers import load_teacher
 from featurenerf.training.correspondence import LIKENESS, squared_distances
@@ -40,7 +42,7 @@ NEAR_CELLS = 48
 @dataclass(frozen=True)
 class Config:
     data: Annotated[Path, tyro.conf.Positional]
-    out: Path
+    group: str | None = None
     category: tuple[str, ...] = ("chair", "car")
     pairs: int = 60
     teacher: str = "efficientnet-lite0"
@@ -58,7 +60,7 @@ class Points:
 
 def main(config: Config) -> None:
     teacher = load_teacher(config.teacher)
-    found: dict[str, dict[str, dict[str, float]]] = {}
+    found = []
     for category in config.category:
         dataset = open_dataset(config.data, category, "val")
         pairs = unlike(dataset, config.pairs)
@@ -68,17 +70,15 @@ def main(config: Config) -> None:
         for source, target in tqdm(pairs, category):
             for name, distance in distances(mean).items():
                 scores[name].append(carry(known(source), known(target), distance))
-        found[category] = {
-            name: {
-                "part_miou": metrics.mean([iou for iou, _ in pairs_ if iou is not None]),
-                "keypoint_accuracy_0.1": metrics.mean([share for _, share in pairs_ if share is not None]),
-            }
-            for name, pairs_ in scores.items()
-        }
-    config.out.write_text(json.dumps(found, indent=2) + "\n")
-    for category, rows in found.items():
-        for name, row in rows.items():
-            print(f"{category:10s} {name:28s} " + "  ".join(f"{key} {value:.3f}" for key, value in row.items()))
+        for name, pairs_ in scores.items():
+            iou = metrics.mean([iou for iou, _ in pairs_ if iou is not None])
+            share = metrics.mean([share for _, share in pairs_ if share is not None])
+            print(f"{category:10s} {name:28s} part mIoU {iou:.3f}  keypoints within 0.1 {share:.3f}")
+            about = {"label": name, "job": "cues", "category": category, "split": "val", "pairs": config.pairs}
+            origin = results.origin(config.group or "now", ["python", *sys.argv])
+            found.append({**origin, **about, "part_miou": iou, "keypoint_accuracy": {"0.1": share}})
+    if config.group:
+        results.add_records(found)
 
 
 def unlike(dataset: Dataset, number: int) -> list[tuple[str, str]]:

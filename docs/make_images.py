@@ -18,9 +18,9 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 
 from featurenerf.cameras import DISTANCE, FAR, FOV, NEAR, Camera
-from featurenerf.data.mesh_renderer import Scene, render_view
-from featurenerf.data.synthesis import CATEGORIES, LabelledMesh, generate
-from featurenerf.figures import FAINT, INK, PAPER, draw_parts, sheet
+from featurenerf.studio.figures import FAINT, INK, PAPER, draw_parts, sheet
+from featurenerf.synthesis.meshes.renderer import RenderScene, render_view
+from featurenerf.synthesis.objects import CATEGORIES, LabelledMesh, generate
 
 IMAGES = Path(__file__).parent / "images"
 FINE = 3
@@ -101,7 +101,7 @@ def _world(board: Board, side: int) -> None:
         board.line([at(*p) for p in points], colour, 2)
 
     chair = _of_family("chair", "side")
-    view = render_view(Scene(chair), watcher)
+    view = render_view(RenderScene(chair), watcher)
     board.paste(Image.fromarray(view.picture), -70, 70)
     for axis, colour, name in (
         ((0.95, 0, 0), RED, "+x  front"),
@@ -219,7 +219,7 @@ def contact_sheet(category: str, columns: int, cell: int, seed: int = 0) -> Imag
     shown, dotted = [], []
     for family in CATEGORIES[category].families:
         mesh = _of_family(category, family, seed)
-        view = render_view(Scene(mesh), Camera.look_at(35, 22, 2 * cell, 2 * cell, fov=46))
+        view = render_view(RenderScene(mesh), Camera.look_at(35, 22, 2 * cell, 2 * cell, fov=46))
         picture = Image.new("RGB", (2 * cell, 2 * cell), PAPER)
         colours = Image.fromarray(view.picture)
         picture.paste(colours, (0, 0), colours)
