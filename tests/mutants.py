@@ -21,7 +21,11 @@ from tqdm.contrib.concurrent import thread_map
 TESTS = Path(__file__).resolve().parent
 PACKAGE = TESTS.parent / "src" / "featurenerf"
 CORE = r"[^/]*|(fields|models|training|evaluation|studio|data/formats)/.*|data/pairs.py"
-EXTRA = {"training/loop.py": ["training/test_training.py"]}
+MODELS, FIELDS = ["models/test_fast.py", "models/test_paper.py"], ["fields/test_fields.py", "fields/test_base.py"]
+EXTRA = {"models/" + name: MODELS for name in ("fast_net.py", "occupancy.py", "encoders.py")}
+EXTRA |= {"fields/lookup.py": MODELS, "fields/base.py": FIELDS, "models/base.py": FIELDS}
+EXTRA |= {"training/" + name: ["training/test_training.py"] for name in ("loop.py", "run.py")}
+EXTRA |= {"fields/edits.py": ["test_extending.py"], "pca.py": ["teachers/test_projection.py"]}
 RUN = f"PYTHONDONTWRITEBYTECODE=1 PYTHONHASHSEED=0 OMP_NUM_THREADS=1 prlimit --data={8 << 30} timeout -s9 300".split()
 PYTEST = [*RUN, sys.executable, "-m", "pytest", "-xqp", "no:cacheprovider", "-c", f"{TESTS.parent}/pyproject.toml"]
 SWAPS = "+:-, *:/, +=:-=, *=:/=, |:&, <:>, :=, ==:!=, and:or, is:is not, in:not in, True:False, min:max, amin:amax, "
