@@ -1,8 +1,8 @@
 """Mutation testing, `make mutants`: change one place of a module by RULES, and see whether the module's tests notice.
 
 The tests of FOLDER/MODULE.py are tests/FOLDER/test_MODULE.py and those in EXTRA; they run on a copy of the package. The
-seed picks mutants by their text: an edit elsewhere does not change the choice. One that means the same as the original
-goes into mutants_accepted.txt as it is printed, the reason in place of the line's number, and does not run or count.
+seed picks mutants by their text. One that means the same as the original goes into mutants_accepted.txt as it is
+printed, the reason in place of the line's number, and does not run or count.
 """
 
 import ast
@@ -21,11 +21,8 @@ from tqdm.contrib.concurrent import thread_map
 TESTS = Path(__file__).resolve().parent
 PACKAGE = TESTS.parent / "src" / "featurenerf"
 CORE = r"[^/]*|(fields|models|training|evaluation|studio|data/formats)/.*|data/pairs.py"
-MODELS, FIELDS = ["models/test_fast.py", "models/test_paper.py"], ["fields/test_fields.py", "fields/test_base.py"]
-EXTRA = {"models/" + name: MODELS for name in ("fast_net.py", "occupancy.py", "encoders.py")}
-EXTRA |= {"fields/lookup.py": MODELS, "fields/base.py": FIELDS, "models/base.py": FIELDS}
-EXTRA |= {"training/" + name: ["training/test_training.py"] for name in ("loop.py", "run.py")}
-EXTRA |= {"fields/edits.py": ["test_extending.py"], "pca.py": ["teachers/test_projection.py"]}
+EXTRA = {"models/[efo]|fields/l": "models/test_fast models/test_paper", "training/[lr]": "training/test_training"}
+EXTRA |= {"(fields|models)/b": "fields/test_fields", "fields/e|pca": "test_extending teachers/test_projection"}
 RUN = f"PYTHONDONTWRITEBYTECODE=1 PYTHONHASHSEED=0 OMP_NUM_THREADS=1 prlimit --data={8 << 30} timeout -s9 300".split()
 PYTEST = [*RUN, sys.executable, "-m", "pytest", "-xqp", "no:cacheprovider", "-c", f"{TESTS.parent}/pyproject.toml"]
 SWAPS = "+:-, *:/, +=:-=, *=:/=, |:&, <:>, :=, ==:!=, and:or, is:is not, in:not in, True:False, min:max, amin:amax, "
@@ -67,8 +64,8 @@ def mutants(module: str) -> list[tuple[str, int, str, str, str]]:
 
 
 def tests_of(module: str) -> list[Path]:
-    names = [re.sub(r"(\w+\.py)$", r"test_\1", module), *EXTRA.get(module, [])]
-    return [TESTS / name for name in names if (TESTS / name).exists()]
+    names = re.sub(r"(\w+)\.py$", r"test_\1", module) + "".join(f" {EXTRA[k]}" for k in EXTRA if re.match(k, module))
+    return [TESTS / f"{name}.py" for name in names.split() if (TESTS / f"{name}.py").exists()]
 
 
 def passes(module: str, text: str) -> bool:
