@@ -29,8 +29,6 @@ PAGES = [*(path for folder in (".", "docs", "benchmarks") for path in sorted((RO
 BENCHMARKS = sorted((ROOT / "benchmarks").glob("*.py"))
 EXAMPLES = sorted((ROOT / "examples").glob("0*.py"))
 PICTURES = ROOT / "src" / "featurenerf" / "assets" / "pictures"
-PENDING = {"docs/data.md#add-a-format"}
-"""Links to headings that are written later. Take an entry out when it is there."""
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -64,16 +62,8 @@ def test_relative_links_lead_somewhere(page: Path) -> None:
             continue
         name, _, anchor = link.partition("#")
         target = (page.parent / name).resolve() if name else page
-        if f"{target.relative_to(ROOT).as_posix()}#{anchor}" in PENDING:
-            continue
         assert target.exists(), f"{page.name} links to {link}"
         assert not anchor or anchor in anchors(target), link
-
-
-def test_what_is_pending_is_not_there_yet() -> None:
-    for link in PENDING:
-        name, _, anchor = link.partition("#")
-        assert not (ROOT / name).is_file() or anchor not in anchors(ROOT / name), f"take {link} out of PENDING"
 
 
 def test_pictures_are_small() -> None:

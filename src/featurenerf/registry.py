@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.metadata import entry_points
 from types import MappingProxyType
 from typing import Generic, TypeVar
@@ -33,6 +33,12 @@ class Registry(Generic[T]):
     def names(self) -> list[str]:
         """Every name that can be asked for."""
         return [*self.own, *sorted({point.name for point in entry_points(group=self.group)} - {*self.own})]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names())
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.names()
 
     def __getitem__(self, name: str) -> T:
         if name in self.own:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from analytic_field import ellipsoid
 from featurenerf import Camera, InputError, match, transfer_keypoints
-from featurenerf.fields import Field, Rendered, Samples
+from featurenerf.fields import CHANNELS, Field, Rendered, Samples
 from featurenerf.models import FastModel, Model, PaperConfig, PaperModel
 from small_fast_model import SMALL, picture, small_fast_model
 
@@ -79,6 +79,23 @@ def test_values_are_read_by_key_and_by_attribute() -> None:
     assert repr(values) == "Samples(density (4,), height (4, 1))"
     with pytest.raises(AttributeError, match="there is no channel 'width' here; there are: density, height"):
         values.width  # noqa: B018
+
+
+def test_values_are_not_assigned_by_attribute() -> None:
+    with pytest.raises(AttributeError):
+        Samples(density=torch.zeros(1)).density = torch.ones(1)  # type: ignore[misc]
+
+
+@torch.no_grad()
+def test_asking_for_all_known_channels_gives_those_that_the_field_has() -> None:
+    torch.manual_seed(0)
+    field = PaperModel(replace(PAPER, coordinate=False)).eval().encode(picture(), Camera.look_at(0, 20))
+    assert list(field.query(torch.zeros(2, 3), channels=CHANNELS)) == list(field.channels)
+
+
+def test_density_is_not_rendered() -> None:
+    with pytest.raises(InputError, match=r"no channel 'density'; it has: alpha, depth, rgb"):
+        ellipsoid().render(AHEAD, ["density"])
 
 
 def test_a_camera_that_sees_nothing_gives_an_empty_picture() -> None:

@@ -350,7 +350,19 @@ def test_what_a_model_needs_stands_in_its_configuration(tmp_path: Path) -> None:
     assert all(torch.equal(one[name], two[name]) for name in one)
 
 
-@pytest.mark.parametrize("settings", [{"near": 2.0}, {"encoder": "abacus"}, {"encoder_blocks": [1, 2]}])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"near": 2.0},
+        {"far": float("inf")},
+        {"encoder": "abacus"},
+        {"encoder_blocks": [1, 2]},
+        {"labels": None},
+        {"categories": None},
+        {"categories": ["chair"]},
+        {"categories": {"chair": "nonsense"}},
+    ],
+)
 def test_settings_that_contradict_each_other(copy: Path, settings: dict[str, object]) -> None:
     config = json.loads((copy / "config.json").read_text())
     rewrite(copy, model={**config["model"], **settings})

@@ -146,6 +146,30 @@ def test_a_run_is_not_overwritten_nor_resumed_with_other_settings(
             train(tiny(steps=2, resume=True))
 
 
+def test_a_run_of_a_version_that_knew_fewer_settings_goes_on(tiny: Callable[..., TrainConfig]) -> None:
+    config = tiny(steps=2)
+    train(config)
+    path = config.out / "config.json"
+    before = json.loads(path.read_text())
+    for name in ("coordinate", "labels"):
+        del before[name]
+    del before["weights"]["label"]
+    path.write_text(json.dumps(before))
+    train(tiny(steps=2, resume=True))
+    path.write_text(json.dumps(before))
+    with pytest.raises(InputError, match=r"other settings than this command \(labels\)"):
+        train(tiny(steps=2, resume=True, labels=True))
+
+
+def test_the_fast_field_always_predicts_coordinates(
+    tiny: Callable[..., TrainConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tiny(coordinate=False)
+    monkeypatch.undo()  # of the tiny model
+    with pytest.raises(InputError, match="the fast field always predicts coordinates"):
+        new_model(config, [])
+
+
 def test_what_a_run_leaves(tiny: Callable[..., TrainConfig]) -> None:
     config = tiny(steps=4)
     checkpoint = train(config)

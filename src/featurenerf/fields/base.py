@@ -28,6 +28,8 @@ class Values(dict[str, Tensor]):
     A known channel that was not asked for is None as an attribute and missing as a key.
     """
 
+    __slots__ = ()
+
     density: Float[Tensor, "*n"] | None
     rgb: Float[Tensor, "*n 3"] | None
     feature: Float[Tensor, "*n f"] | None
@@ -58,9 +60,13 @@ class Samples(Values):
     Further channels are (..., C).
     """
 
+    __slots__ = ()
+
 
 class Rendered(Values):
     """Rendered channels, each (H, W, C), or (B, H, W, C) from a batch of fields; "alpha" and "depth" have C = 1."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
@@ -125,7 +131,7 @@ def chosen(channels: Sequence[str] | None, default: Iterable[str], known: Iterab
     known = tuple(known)
     for name in channels:
         if name not in known:
-            without = ": the model was made without it" if name in CHANNELS else ""
+            without = ": the model was made without it" if name in CHANNELS and name != "density" else ""
             raise InputError(f"this field has no channel {name!r}{without}; it has: {', '.join(known)}")
     return tuple(channels)
 

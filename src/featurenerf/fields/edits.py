@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from featurenerf.errors import InputError
+from featurenerf.fields.base import chosen
 from featurenerf.fields.volume import VolumeField
 from featurenerf.matching import match, normalise
 from featurenerf.rendering import Channels, PerRay, Vectors
@@ -140,16 +141,20 @@ def transformed(
     """The field moved: its point p goes to ``scale * rotation @ p + translation``.
 
     Raises:
-        InputError: for a scale that is not positive, or a matrix that is no rotation.
+        InputError: for a scale that is not positive, a matrix that is no rotation, or a translation that is no vector.
     """
-    rotation = torch.eye(3) if rotation is None else rotation.float()
-    if not (scale > 0 and torch.allclose(rotation @ rotation.T, torch.eye(3), atol=1e-4) and rotation.det() > 0):
-        raise InputError(f"a field is moved by a rotation and a positive scale, not by {rotation.tolist()} and {scale}")
-    translation = torch.zeros(3) if translation is None else translation.float()
+    rotation = torch.eye(3) if rotation is None else torch.as_tensor(rotation, dtype=torch.float32).cpu()
+    translation = torch.zeros(3) if translation is None else torch.as_tensor(translation, dtype=torch.float32).cpu()
+    fits = rotation.shape == (3, 3) and translation.shape == (3,) and scale > 0
+    if not (fits and torch.allclose(rotation @ rotation.T, torch.eye(3), atol=1e-4) and rotation.det() > 0):
+        raise InputError(
+            "a field is moved by a (3, 3) rotation, a (3,) translation and a positive scale, not by "
+            f"{rotation.tolist()}, {translation.tolist()} and {scale}"
+        )
     pose = field.source.pose.clone()
     pose[..., :3, :3] = rotation.to(pose) @ pose[..., :3, :3]
     pose[..., :3, 3] = scale * field.source.centre @ rotation.T.to(pose) + translation.to(pose)
-    source = replace(field.source, pose=pose)
+    source = replace(field.source, pose=pose, near=scale * field.source.near, far=scale * field.source.far)
     return edited(Transformed, field, rotation=rotation, translation=translation, scale=float(scale), source=source)
 
 
@@ -199,10 +204,13 @@ def edited(kind: type[EditedField], field: VolumeField, **settings: object) -> E
     """A field of a kind made of another one, sampled as that is unless ``settings`` say otherwise.
 
     Raises:
-        InputError: for a batch of fields.
+        InputError: for a batch of fields, or a region or paint that needs a channel which the field has not.
     """
     if field.batched:
         raise InputError("a batch of fields cannot be edited: edit one field at a time")
+    for value in settings.values():
+        if isinstance(value, (Region, Paint)):
+            chosen(value.channels, (), field.channels)
     common = {name: getattr(field, name) for name in ("source", "pixel_offset", "sampling", "rays_per_chunk")}
     return kind(base=field, **{**common, **settings})
 

@@ -10,7 +10,7 @@ import torch
 
 from featurenerf.cameras import Camera
 from featurenerf.errors import InputError
-from featurenerf.fields.base import Field, Points, Rendered, Samples, check_points, chosen
+from featurenerf.fields.base import CHANNELS, Field, Points, Rendered, Samples, check_points, chosen
 from featurenerf.rendering import Channels, PerRay, RayValues, Sampling, Vectors, render_rays
 
 _POINTS_PER_CHUNK = 32768  # of a query; memory grows with it
@@ -37,7 +37,8 @@ class VolumeField(Field):
         return torch.full_like(origins[..., :1], near), torch.full_like(origins[..., :1], far)
 
     def query(self, points: Points, directions: Points | None = None, channels: Sequence[str] | None = None) -> Samples:
-        wanted = chosen(channels, self.channels, self.channels)
+        every = channels is None or tuple(channels) == CHANNELS  # as much of it as the field has
+        wanted = chosen(None if every else channels, self.channels, self.channels)
         check_points(points, directions)
         batch = points.shape[0] if self.batched else 1
         flat = points.reshape(batch, -1, 3)

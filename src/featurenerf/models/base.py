@@ -45,10 +45,15 @@ class ModelConfig:
     """What the model was trained on: the symmetry of each category's objects, "mirror" or "none", by its name."""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.near < self.far:
+        if not 0 <= self.near < self.far < float("inf"):
             raise InputError(f"near is {self.near} and far {self.far}: they must satisfy 0 <= near < far")
         if self.feature_dim < 0:
             raise InputError(f"feature_dim is {self.feature_dim}: it cannot be negative")
+        if not isinstance(self.labels, tuple) or not all(isinstance(name, str) for name in self.labels):
+            raise InputError(f"labels are {self.labels!r}: they must be a tuple of names")
+        known = isinstance(self.categories, dict) and set(self.categories.values()) <= {"mirror", "none"}
+        if not known:
+            raise InputError(f'categories are {self.categories!r}: each name must say "mirror" or "none"')
 
     @property
     def canonical(self) -> Canonical | None:

@@ -119,6 +119,8 @@ def new_model(config: TrainConfig, objects: Sequence[ObjectViews]) -> Model:
     labels = part_names(objects) if config.labels else ()
     asked = {name: getattr(config, name) for name in ("feature_dim", "symmetric", "coordinate")} | {"labels": labels}
     settings = {field.name: asked[field.name] for field in fields(model_type.config_type) if field.name in asked}
+    if not config.coordinate and "coordinate" not in settings:
+        raise InputError(f"the {config.field} field always predicts coordinates: leave coordinate on")
     symmetry = "mirror" if settings.get("symmetric") else "none"
     categories = {category_name(name): symmetry for name in config.category}
     if config.start_from is None:

@@ -7,7 +7,7 @@ import os
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from featurenerf.files import write_atomically, write_bytes, write_json
 from featurenerf.models import Model, checkpoint
 from featurenerf.runtime import peak_memory_mib
 from featurenerf.teachers.projection import Projection
-from featurenerf.training.config import TrainConfig
+from featurenerf.training.config import LOSS_WEIGHTS, TrainConfig
 from featurenerf.training.distributed import Processes
 
 METRICS = "metrics.jsonl"
@@ -128,10 +128,9 @@ class Run:
     def _compare(self, path: Path) -> None:
         """Refuse to resume with other settings than those of ``config.json``."""
         try:
-            before = json.loads(path.read_text())
-            # what the run's version did not know yet, it did as the default does
-            odd = sorted(k for k in before if before[k] != self.settings.get(k))
-        except (OSError, ValueError, TypeError, AttributeError) as error:
+            before = _completed(json.loads(path.read_text()), self.config.field)
+            odd = sorted(k for k in {*before, *self.settings} if before.get(k) != self.settings.get(k))
+        except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
             raise InputError(f"{path} is damaged ({error}): start again in another folder") from error
         if odd:
             advice = "resume with the same, or give another folder"
@@ -158,6 +157,12 @@ class Run:
             os.replace(now, old)
         os.replace(new, now)
         shutil.rmtree(old, ignore_errors=True)
+
+
+def _completed(settings: Mapping[str, Any], field: str) -> dict[str, Any]:
+    """Settings with those that the version of the run did not know yet: what it did is what the default does."""
+    defaults = {f.name: f.default for f in fields(TrainConfig) if f.name in ("coordinate", "labels")}
+    return {**defaults, **settings, "weights": {**LOSS_WEIGHTS[field], **settings["weights"]}}
 
 
 def _strike(path: Path, step: int) -> None:
