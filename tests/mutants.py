@@ -1,8 +1,7 @@
 """Mutation testing, `make mutants`: change one place of a module by RULES, and see whether the module's tests notice.
 
-The tests of FOLDER/MODULE.py are tests/FOLDER/test_MODULE.py and those in EXTRA; they run on a copy of the package. The
-seed picks mutants by their text. One that means the same as the original goes into mutants_accepted.txt as it is
-printed, the reason in place of the line's number, and does not run or count.
+The tests of FOLDER/MODULE.py are tests/FOLDER/test_MODULE.py and those in EXTRA; they run on a copy of the package. One
+that means the same as the original goes into mutants_accepted.txt as printed, a reason in place of the line's number.
 """
 
 import ast
