@@ -120,6 +120,19 @@ def test_places_of_two_objects_are_as_close_as_box_shape_and_teacher_say() -> No
     torch.testing.assert_close(pairs[0, 1].closeness, found.T)
 
 
+def test_vectors_shorter_than_a_millionth_are_not_made_whole() -> None:
+    """One of a ten-millionth comes out a tenth long: noise around nothing says little."""
+    places = torch.stack([in_a_row(8, 0.0), in_a_row(8, 0.0)])
+    features = torch.tensor([[1.0, 0.0], [1e-7, 0.0]]).unsqueeze(1).repeat(1, 8, 1)
+    pairs = {(pair.one, pair.other): pair for pair in correspondences(places, features, torch.ones(2, 8, 1))}
+    assert pairs[1, 0].closeness[0, 0] == pytest.approx(2.5, rel=1e-3)
+    rays = torch.tensor([0, 1])
+    pair = Correspondence(0, 0, rays, rays, torch.tensor([[50.0, 0], [0, 50]]))
+    descriptors = torch.tensor([[[[1e-7, 0], [0, 1e-7]], [[1.0, 0], [0, 1]]]])
+    found = float(correspondence_loss(descriptors, [pair]))  # logits of 1 and 0
+    assert found == pytest.approx(0.5 * 0.313262, rel=1e-3)
+
+
 def test_objects_of_fewer_than_eight_rays_are_left_out() -> None:
     places = torch.stack([in_a_row(12, 0.0)] * 4)
     present = torch.zeros(4, 12, 1)

@@ -265,6 +265,18 @@ def test_a_ray_enters_the_hull_at_its_first_cell() -> None:
     torch.testing.assert_close(points[:2, 1:], torch.tensor([[y, z]] * 2))
 
 
+def test_rays_are_walked_in_steps_of_half_a_cell() -> None:
+    """From wherever rays start, what they meet is at most a step behind the face, and for some nearly a whole one."""
+    hull = hull_of([(20 * 48 + 30) * 48 + 11])
+    origins = torch.tensor([[-1.0, 30.5 / 48 - 0.5, 11.5 / 48 - 0.5]]).repeat(40, 1)
+    origins[:, 0] -= torch.arange(40) / 40 / 24
+    points, met = hull.first_hit(origins, torch.tensor([[1.0, 0, 0]]).repeat(40, 1), 0.5, 1.5)
+    assert met.all()
+    behind = (points[:, 0] - 20 / 48 + 0.5) * 96
+    assert -1e-3 < behind.min() < 0.1
+    assert 0.9 < behind.max() < 1.001
+
+
 def test_a_ray_meets_nothing_before_near_and_beyond_far() -> None:
     hull = hull_of([(20 * 48 + 30) * 48 + 11])  # at depths from 0.9167 to 0.9375 of this ray
     ray = torch.tensor([[-1.0, 30.5 / 48 - 0.5, 11.5 / 48 - 0.5]]), torch.tensor([[1.0, 0, 0]])
