@@ -16,7 +16,7 @@ from featurenerf.models import Model
 
 PUBLIC = {
     "Camera", "Field", "InputError", "MissingExtraError", "Model", "Samples",
-    "lift", "load", "match", "prepare", "save", "transfer_keypoints", "transfer_parts",
+    "examples", "lift", "load", "match", "prepare", "save", "transfer_keypoints", "transfer_parts",
 }  # fmt: skip
 
 PARAMETERS = {

@@ -19,11 +19,12 @@ def demo(out: Path = Path("featurenerf-demo"), checkpoint: str | None = None, fr
         grid: points a side of the cube in which meshes are looked for.
     """
     from featurenerf.models.checkpoint import DEFAULT, load
-    from featurenerf.studio.demo import make_demo, read_pictures
+    from featurenerf.studio.demo import make_demo
+    from featurenerf.studio.examples import examples
     from featurenerf.studio.lift import LiftSettings
 
     settings = LiftSettings(views=8, frames=frames, grid=grid, points=10000)
-    print(make_demo(out, load(checkpoint or DEFAULT), settings, read_pictures()).resolve())
+    print(make_demo(out, load(checkpoint or DEFAULT), settings, [*examples.values()]).resolve())
 
 
 def main(argv: list[str]) -> None:

@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from featurenerf.arrays import ArrayLike, as_tensor
 from featurenerf.cameras import Camera
 from featurenerf.errors import InputError
 
@@ -90,11 +91,14 @@ class Field(ABC):
         """How many numbers each channel of a point has, by name."""
 
     @abstractmethod
-    def query(self, points: Points, directions: Points | None = None, channels: Sequence[str] | None = None) -> Samples:
+    def query(
+        self, points: ArrayLike, directions: ArrayLike | None = None, channels: Sequence[str] | None = None
+    ) -> Samples:
         """What the field knows of world points.
 
         Args:
-            points: ``(..., 3)``; ``(B, ..., 3)`` for a batch of fields.
+            points: ``(..., 3)``; ``(B, ..., 3)`` for a batch of fields. A tensor, or a NumPy array or a list, which
+                count in the field's own number format.
             directions: unit viewing directions; None is from the first source camera to the point.
             channels: which to compute; None is all that the field has.
         Raises:
@@ -134,6 +138,12 @@ def chosen(channels: Sequence[str] | None, default: Iterable[str], known: Iterab
             without = ": the model was made without it" if name in CHANNELS and name != "density" else ""
             raise InputError(f"this field has no channel {name!r}{without}; it has: {', '.join(known)}")
     return tuple(channels)
+
+
+def as_points(points: ArrayLike, camera: Camera, name: str = "points") -> Tensor:
+    """Points, or directions, as a tensor on a camera's device, in floating point."""
+    tensor = as_tensor(points, name).to(camera.pose.device)
+    return tensor if isinstance(points, Tensor) and tensor.is_floating_point() else tensor.to(camera.pose.dtype)
 
 
 def check_points(points: Points, directions: Points | None) -> None:

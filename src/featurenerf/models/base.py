@@ -6,7 +6,7 @@ import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from jaxtyping import Float
@@ -19,6 +19,7 @@ from featurenerf.models.warp import Canonical, canonicalise
 from featurenerf.pictures import Picture, on_black, to_tensor
 from featurenerf.rendering import Sampling
 
+M = TypeVar("M", bound="Model")
 Compare = Callable[[Float[Tensor, "o v r d"], int | None], Float[Tensor, ""]]
 """A loss of descriptors: how unlike they are where places of the batch's objects correspond (of the first rays only,
 where a number is given)."""
@@ -92,6 +93,18 @@ class Model(nn.Module, ABC):
     ) -> VolumeField:
         """A batched field. ``cameras`` are those of the pictures in a world scaled by ``scale`` about the origin; where
         they are ``assumed``, the world says nothing of the object's heading."""
+
+    @property
+    def frozen(self) -> tuple[nn.Module, ...]:
+        """The parts of it that are never trained."""
+        return ()
+
+    def requires_grad_(self: M, requires_grad: bool = True) -> M:
+        """Whether the parameters that are trained require gradients; those of ``frozen`` parts never do."""
+        super().requires_grad_(requires_grad)
+        for part in self.frozen:
+            part.requires_grad_(False)
+        return self
 
     # ------------------------------------------------------------------ what training asks of a model
 

@@ -32,6 +32,10 @@ def load(
 ) -> Model:
     """A model from a checkpoint: one that ships with the package, by name, or a directory.
 
+    Its parameters do not require gradients, so that what its fields answer goes into NumPy as it is;
+    ``model.requires_grad_()`` makes those that are trained require them. Gradients flow to pictures, poses and points
+    that require them either way.
+
     Raises:
         InputError: when there is no such checkpoint, or its files are damaged or do not belong together.
     """
@@ -52,7 +56,7 @@ def load(
             f"size, such as {odd[0]}; take both files from one training"
         )
     model.load_state_dict(weights)
-    return model.to(device=device, dtype=dtype).eval()
+    return model.to(device=device, dtype=dtype).eval().requires_grad_(False)
 
 
 def save(
