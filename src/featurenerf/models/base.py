@@ -6,6 +6,7 @@ import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from html import escape
 from typing import Any, ClassVar, TypeVar
 
 import torch
@@ -93,6 +94,24 @@ class Model(nn.Module, ABC):
     ) -> VolumeField:
         """A batched field. ``cameras`` are those of the pictures in a world scaled by ``scale`` about the origin; where
         they are ``assumed``, the world says nothing of the object's heading."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(self._facts().values())})"
+
+    def _repr_html_(self) -> str:
+        rows = "".join(f"<tr><th>{name}</th><td>{escape(fact)}</td></tr>" for name, fact in self._facts().items())
+        return f"<table><caption>{type(self).__name__}</caption>{rows}</table>"
+
+    def _facts(self) -> dict[str, str]:
+        """What is worth knowing of it at a glance."""
+        categories = getattr(getattr(self, "config", None), "categories", {})
+        count = sum(parameter.numel() for parameter in self.parameters())
+        return {
+            "parameters": f"{count / 1e6:.1f} million parameters",
+            "categories": " and ".join(categories) or "of no named category",
+            "channels": "channels " + ", ".join(f"{name} {size}" for name, size in self.channels.items()),
+            "where": f"{str(self.dtype).removeprefix('torch.')} on {self.device}",
+        }
 
     @property
     def frozen(self) -> tuple[nn.Module, ...]:

@@ -36,6 +36,8 @@ def load(
     ``model.requires_grad_()`` makes those that are trained require them. Gradients flow to pictures, poses and points
     that require them either way.
 
+    Args:
+        device: cpu, cuda or mps; "auto" is the best that is usable.
     Raises:
         InputError: when there is no such checkpoint, or its files are damaged or do not belong together.
     """

@@ -21,8 +21,9 @@ from featurenerf.matching import transfer_keypoints, transfer_parts
 from featurenerf.models.base import Model
 from featurenerf.pictures import open_picture
 from featurenerf.studio import demo_page, figures
-from featurenerf.studio.examples import DemoPicture
 from featurenerf.studio.lift import Lifted, LiftSettings, lift
+from featurenerf.studio.shipped import DemoPicture as DemoPicture
+from featurenerf.studio.shipped import read_pictures as read_pictures
 
 NOVEL_TURN = 40.0
 """How far, in degrees, the novel view to which labels are carried is turned from the picture's own."""

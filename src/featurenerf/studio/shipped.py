@@ -30,6 +30,7 @@ class DemoPicture:
         folder: where its files are.
         keypoints: name -> (x, y) in pixels of the file; empty where nobody marked any.
         parts_file: labels of the picture's pixels; None where nobody marked any.
+        part_names: what the labels mean, that of 0 first; empty where nobody marked any.
     """
 
     name: str
@@ -43,6 +44,7 @@ class DemoPicture:
     licence_url: str
     keypoints: Mapping[str, Sequence[float]] = field(default_factory=dict)
     parts_file: str | None = None
+    part_names: Sequence[str] = ()
 
     @property
     def path(self) -> Path:
