@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from html import escape
+from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 import torch
@@ -82,6 +83,8 @@ class Model(nn.Module, ABC):
     pixel_offset: float = 0.5
     memory_format: torch.memory_format = torch.contiguous_format
     """How the weights of a new model lie in memory."""
+    checkpoint: Path | None = None
+    """The directory that it was loaded from."""
 
     @property
     @abstractmethod
@@ -124,6 +127,37 @@ class Model(nn.Module, ABC):
         for part in self.frozen:
             part.requires_grad_(False)
         return self
+
+    def push_to_hub(
+        self,
+        repo_id: str,
+        *,
+        commit_message: str = "Upload model with featurenerf",
+        private: bool | None = None,
+        token: str | None = None,
+        revision: str | None = None,
+        create_pr: bool = False,
+        dtype: torch.dtype | None = None,
+    ) -> str:
+        """Put the model on the Hugging Face hub, where ``featurenerf.load(repo_id)`` finds it (extra ``hub``).
+
+        Configuration and weights go there, and what lay beside them where the model was loaded from: the teacher's
+        components and the card. Without a card one is made of what is known.
+
+        Args:
+            repo_id: OWNER/NAME; the repository is made if there is none.
+            private, commit_message, token, revision, create_pr: as in ``huggingface_hub``.
+            dtype: what the weights are stored as; None keeps theirs.
+        Returns:
+            the address of the commit.
+        Raises:
+            InputError: when the hub refuses it, or cannot be reached.
+            MissingExtraError: without the extra.
+        """
+        from featurenerf.models.publish import push
+
+        sent = {"commit_message": commit_message, "private": private, "token": token, "revision": revision}
+        return push(self, repo_id, create_pr=create_pr, dtype=dtype, **sent)  # type: ignore[arg-type]
 
     # ------------------------------------------------------------------ what training asks of a model
 

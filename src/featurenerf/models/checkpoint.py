@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, fields
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from safetensors.torch import load_file, save_file
 
 from featurenerf.errors import InputError
 from featurenerf.files import ASSETS, write_atomically, write_json
-from featurenerf.models import MODELS, Model
+from featurenerf.models import MODELS, Model, hub
 from featurenerf.runtime import usable_device
 
 SHIPPED = ASSETS / "checkpoints"
@@ -28,20 +29,26 @@ TEACHER = "teacher.safetensors"
 
 
 def load(
-    name: str | os.PathLike[str] = DEFAULT, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32
+    name: str | os.PathLike[str] = DEFAULT,
+    device: str | torch.device = "cpu",
+    dtype: torch.dtype = torch.float32,
+    *,
+    revision: str | None = None,
 ) -> Model:
-    """A model from a checkpoint: one that ships with the package, by name, or a directory.
+    """A model from a checkpoint: one that ships with the package, a directory, or a repository of the Hugging Face hub.
 
     Its parameters do not require gradients, so that what its fields answer goes into NumPy as it is;
     ``model.requires_grad_()`` makes those that are trained require them. Gradients flow to pictures, poses and points
     that require them either way.
 
     Args:
+        name: of one that ships; a directory; or OWNER/NAME of the hub (extra ``hub``), which is fetched once.
         device: cpu, cuda or mps; "auto" is the best that is usable.
+        revision: branch, tag or commit of the hub's repository.
     Raises:
         InputError: when there is no such checkpoint, or its files are damaged or do not belong together.
     """
-    directory, device = directory_of(name), usable_device(device)
+    directory, device = directory_of(name, revision), usable_device(device)
     model = build(read_config(directory), directory / CONFIG)
     path = directory / WEIGHTS
     if not path.is_file():
@@ -58,6 +65,7 @@ def load(
             f"size, such as {odd[0]}; take both files from one training"
         )
     model.load_state_dict(weights)
+    model.checkpoint = directory
     return model.to(device=device, dtype=dtype).eval().requires_grad_(False)
 
 
@@ -133,10 +141,18 @@ def build(config: Mapping[str, Any], where: str | os.PathLike[str] = "the config
         ) from error
 
 
-def directory_of(name: str | os.PathLike[str]) -> Path:
-    """Where a checkpoint lies: a directory itself, or one that ships, by name; InputError when there is none."""
+def directory_of(name: str | os.PathLike[str], revision: str | None = None) -> Path:
+    """Where a checkpoint lies: a directory itself, or one that ships, by name, or one of the hub, which is fetched;
+    InputError when there is none."""
     for directory in (Path(name), SHIPPED / str(name)):
         if directory.is_dir():
             return directory
+    on_hub = ""
+    if isinstance(name, str) and hub.is_repository(name):
+        if find_spec("huggingface_hub") is not None:
+            return hub.fetched(name, revision)
+        on_hub = "; for one of the Hugging Face hub, pip install 'featurenerf[hub]'"
     known = ", ".join(sorted(path.name for path in SHIPPED.glob("*"))) or "none"
-    raise InputError(f"there is no checkpoint {str(name)!r}: give a directory, or one of those that ship ({known})")
+    raise InputError(
+        f"there is no checkpoint {str(name)!r}: give a directory, or one of those that ship ({known}){on_hub}"
+    )
