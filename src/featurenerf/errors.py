@@ -25,7 +25,7 @@ class MissingExtraError(ImportError):
             why: what the package is needed for, a clause of its own.
             instead: what else can be done.
         """
-        self._given = package, extra, why, instead
+        self._given, self.package = (package, extra, why, instead), package
         needed, other = why and f"{why}: ", instead and f"; or {instead}"
         remedy = f"{package} is not installed; it comes with: pip install 'featurenerf[{extra}]'"
         super().__init__(f"{needed}{remedy}{other}")

