@@ -23,16 +23,15 @@ from featurenerf.errors import InputError
 from featurenerf.files import write_json
 from featurenerf.synthesis.annotations.base import AnnotatedMesh, Annotation, AnnotationSource, Kind
 from featurenerf.synthesis.annotations.points import nearest_labels
+from featurenerf.synthesis.camera_sets import CameraSet, set_cameras
 from featurenerf.synthesis.make import (
     PART_POINTS,
     RENDERER_VERSION,
     check_settings,
-    fixed_cameras,
     mapper,
     record_object,
     record_recipe,
     split_objects,
-    training_cameras,
 )
 from featurenerf.synthesis.meshes.catalogue import MeshEntry
 from featurenerf.synthesis.meshes.files import read_mesh
@@ -52,6 +51,7 @@ class RenderSettings:
     views: int
     seed: int
     size: int
+    cameras: CameraSet = "canonical"
 
     def generator(self, *path: int | str) -> np.random.Generator:
         """Random numbers that depend on the seed, the category and ``path`` only."""
@@ -102,6 +102,7 @@ def render_meshes(
     sources: Sequence[AnnotationSource] = (),
     split: Split | None = None,
     skip_broken: bool = False,
+    cameras: CameraSet = "canonical",
     progress: bool = True,
 ) -> RenderReport:
     """Renders meshes into one category of the data set ``out``, with splits, pairs, and who made each mesh.
@@ -118,10 +119,11 @@ def render_meshes(
             10 and 20 % are drawn.
         skip_broken: leave out objects that cannot be read or annotated, or that the split names and that are not there,
             instead of raising.
+        cameras: wide ones vary in elevation, roll, distance, lens and crop too (``wide_cameras``).
     Raises:
         InputError: the settings make no sense; an object is broken; ``out`` holds the category made otherwise.
     """
-    out, settings = Path(out), RenderSettings(synset_of(category), views, seed, size)
+    out, settings = Path(out), RenderSettings(synset_of(category), views, seed, size, cameras)
     check_settings(views, seed, size)
     if not settings.synset.isalnum():
         raise InputError(f"{category!r} cannot be a category's name: take letters and digits")
@@ -197,10 +199,8 @@ def _render(
             raise InputError(f"{error}; --skip-broken leaves {object_id} out") from error
         return object_id, str(error), ()
     generator = settings.generator("object", object_id)
-    if task.training:
-        cameras = training_cameras(settings.views, settings.size, generator)
-    else:
-        cameras = fixed_cameras(settings.views, settings.size)
+    common = settings.generator("cameras")
+    cameras = set_cameras(settings.cameras, settings.views, settings.size, generator, common, training=task.training)
     points, labels = mesh.part_points, mesh.part_labels
     if points is None or labels is None:
         record = record_object(mesh.mesh, cameras, generator)
@@ -245,6 +245,7 @@ def _described(
         "views": settings.views,
         "seed": settings.seed,
         "size": settings.size,
+        **({} if settings.cameras == "canonical" else {"cameras": settings.cameras}),
         "meshes": digest.hexdigest()[:16],
         "annotations": [type(source).__name__ for source in sources],
         "part_names": list(names.parts),
