@@ -107,7 +107,8 @@ def test_the_record_tells_solid_from_empty_and_holds_few_bytes(record: dict[str,
 
 
 def test_it_is_made_of_the_defaults(model: Model) -> None:
-    assert model.config == FastConfig(categories={"chair": "mirror", "car": "mirror"})
+    of_format_2 = {"density_stride": 2, "silhouette": False}
+    assert model.config == FastConfig(categories={"chair": "mirror", "car": "mirror"}, **of_format_2)
 
 
 @pytest.mark.parametrize("channel", ["density", "rgb", "coordinate", "feature"])

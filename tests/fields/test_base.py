@@ -291,12 +291,27 @@ class WitnessModel(Model):
         self.given: list[tuple[Tensor, Camera, Tensor, bool]] = []
 
     def _encode(self, pictures: Tensor, cameras: Camera, scale: Tensor, assumed: bool = False) -> VolumeField:
-        self.given.append((pictures, cameras, scale, assumed))
+        self.given.append((pictures[:, :, :3], cameras, scale, assumed))
+        self.alpha = pictures[:, :, 3]
         return witness(cameras)
 
 
 def grey(value: float, width: int = 3, height: int = 2) -> Tensor:
     return torch.full((3, height, width), value)
+
+
+@torch.no_grad()
+def test_a_model_is_told_where_the_object_is() -> None:
+    """By alpha; of an RGB picture, everything that is not black."""
+    model, shown = WitnessModel(), torch.zeros(3, 2, 3)
+    shown[1, 0, 2] = 0.4
+    model.encode(shown)
+    assert model.alpha.tolist() == [[[[0, 0, 1], [0, 0, 0]]]]
+    model.encode(torch.cat([shown, torch.full((1, 2, 3), 0.25)]))
+    assert model.alpha.tolist() == [[[[0.25] * 3] * 2]]
+    assert model.given[1][0].max() == pytest.approx(0.1)  # on black
+    model.encode_batch(shown[None, None], Camera.look_at(width=3, height=2).reshape(1, 1))
+    assert model.alpha.sum() == 1
 
 
 def test_a_picture_alone_is_taken_from_the_front_20_degrees_up() -> None:

@@ -77,7 +77,7 @@ def test_what_is_written(saved: Path) -> None:
 def test_every_setting_and_what_is_said_besides(tmp_path: Path) -> None:
     checkpoint.save(fast(), tmp_path, {"train": {"steps": 3}, "step": 2})
     text = (tmp_path / "config.json").read_text()
-    assert text.startswith('{\n  "featurenerf": 2,\n  "field": "fast",\n  "model": {\n    "feature_dim": 8,\n')
+    assert text.startswith('{\n  "featurenerf": 3,\n  "field": "fast",\n  "model": {\n    "feature_dim": 8,\n')
     assert text.endswith("}\n")
     config = json.loads(text)
     assert list(config) == ["featurenerf", "field", "model", "train", "step"]
@@ -308,7 +308,7 @@ def rewrite(directory: Path, **changes: object) -> None:
     (directory / "config.json").write_text(json.dumps({**config, **changes}))
 
 
-@pytest.mark.parametrize("version", [99, 3, 0, "2", None])
+@pytest.mark.parametrize("version", [99, 4, 0, "2", None])
 def test_a_format_of_a_newer_version_is_refused(copy: Path, version: object) -> None:
     rewrite(copy, featurenerf=version)
     message = refused(copy)
@@ -316,22 +316,29 @@ def test_a_format_of_a_newer_version_is_refused(copy: Path, version: object) -> 
     assert "install a newer one" in message
 
 
-def test_a_checkpoint_of_format_1_loads(copy: Path) -> None:
-    """It had ``backbone`` for ``encoder``, named no categories, and lacked what it could not choose."""
-    config = json.loads((copy / "config.json").read_text())
-    assert config["featurenerf"] == 2
-    new = {
-        "encoder", "encoder_blocks", "semantic_blocks", "semantic_weight", "feature_weight", "labels", "near", "far",
-        "categories",
-    }  # fmt: skip
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_checkpoint_of_an_older_format_loads(tmp_path: Path, version: int) -> None:
+    """Before 3 the fast field knew no silhouettes, and cells of its density were two pixels wide. In 1 it had
+    ``backbone`` for ``encoder``, named no categories, and lacked what it could not choose."""
+    torch.manual_seed(0)
+    before = FastModel(replace(SMALL, density_stride=2, silhouette=False)).eval()
+    checkpoint.save(before, tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    assert config["featurenerf"] == 3
+    new = {"density_stride", "silhouette"}
+    if version == 1:
+        new |= {"encoder", "encoder_blocks", "semantic_blocks", "semantic_weight", "feature_weight", "labels", "near"}
+        new |= {"far", "categories"}
     old = {name: value for name, value in config["model"].items() if name not in new}
-    rewrite(copy, featurenerf=1, model={**old, "backbone": False}, train={"category": ["chair", "car"]})
-    model = checkpoint.load(copy)
+    said = {"backbone": False} if version == 1 else {}
+    rewrite(tmp_path, featurenerf=version, model={**old, **said}, train={"category": ["chair", "car"]})
+    model = checkpoint.load(tmp_path)
     assert model.config.encoder is None
-    assert model.config.categories == {"chair": "mirror", "car": "mirror"}
+    assert not model.config.silhouette
+    assert model.config.categories == ({"chair": "mirror", "car": "mirror"} if version == 1 else {})
     points = torch.rand(5, 3, generator=torch.Generator().manual_seed(0)) - 0.5
     picture = torch.rand(3, 32, 32, generator=torch.Generator().manual_seed(1))
-    then, now = (m.encode(picture).query(points).descriptor for m in (model, fast().eval()))
+    then, now = (m.encode(picture).query(points).descriptor for m in (model, before))
     assert torch.equal(then, now)
 
 

@@ -276,13 +276,14 @@ def test_settings_at_their_bounds() -> None:
     assert config.descriptor_dim == 64 + 0 + 8
 
 
-def test_defaults_are_those_of_the_checkpoint_that_ships() -> None:
+def test_defaults_of_a_new_model() -> None:
     assert asdict(FastConfig()) == {
         "feature_dim": 64, "own_dim": 64, "semantic_dim": 64, "widths": (32, 64, 128, 256), "density_bins": 64,
         "volume_bins": 16, "volume_channels": 32, "pixel_channels": 32, "hidden": 128, "coarse_samples": 48,
         "shaded_samples": 6, "symmetric": True, "encoder": "efficientnet-lite0", "encoder_blocks": (4, 10, 15),
         "semantic_blocks": (10, 13), "backbone_size": 256, "semantic_weight": 0.8, "feature_weight": 0.4, "labels": (),
         "size": 128, "fov": 49.13, "distance": 1.3, "near": 0.8, "far": 1.8, "categories": {},
+        "density_stride": 1, "silhouette": True,
     }  # fmt: skip
 
 
@@ -311,13 +312,23 @@ def seeing() -> FastModel:
     return randomised(WITH_BACKBONE)
 
 
+def rgba(seed: int, size: int) -> Tensor:
+    """A random picture on black whose alpha goes from 0 to 1, from left to right."""
+    alpha = torch.linspace(0, 1, size).expand(1, size, size)
+    return torch.cat([picture(seed, size) * alpha, alpha])
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("silhouette", [True, False])
 @pytest.mark.parametrize("backbone", [True, False])
 @torch.no_grad()
-def test_the_net_is_the_plain_one(seeing: FastModel, backbone: bool) -> None:
-    net = seeing.net if backbone else randomised(SMALL).net
-    pictures = torch.stack([picture(0, 64), picture(1, 64)])
+def test_the_net_is_the_plain_one(backbone: bool, silhouette: bool, stride: int) -> None:
+    config = replace(WITH_BACKBONE if backbone else SMALL, density_stride=stride, silhouette=silhouette)
+    net = randomised(config).net
+    pictures = torch.stack([rgba(0, 64), rgba(1, 64)])
     found, wanted = net(pictures), plain_net(net, pictures)
-    sides = [(32, 32, 16), (16, 16, 8, 8), (32, 32, 8), (4, 4, 16) if backbone else (1, 1, 0)]
+    wide = 64 // stride
+    sides = [(wide, wide, 16), (16, 16, 8, 8), (32, 32, 8), (4, 4, 16) if backbone else (1, 1, 0)]
     for ours, plain, side in zip(found, wanted, sides, strict=True):
         assert ours.shape == (2, *side)
         assert not plain.numel() or plain.std((1, 2)).mean() > 0.05
@@ -325,13 +336,26 @@ def test_the_net_is_the_plain_one(seeing: FastModel, backbone: bool) -> None:
 
 
 @torch.no_grad()
+def test_outside_of_the_silhouette_there_is_nothing() -> None:
+    """Not even where the mirror image says so: the picture's own view shows no more than the picture."""
+    model = randomised(SMALL)
+    assert model.config.silhouette
+    alpha = torch.zeros(1, 128, 128)
+    alpha[:, 40:90, 30:80] = 1
+    shown = torch.cat([picture(0, 128), alpha])
+    seen = model.encode(shown, Camera.look_at(30, 10)).render(Camera.look_at(30, 10), ["alpha"]).alpha[..., 0]
+    assert seen[alpha[0] == 0].max() < 0.02
+    assert seen[alpha[0] > 0].mean() > 0.3
+
+
+@torch.no_grad()
 def test_what_the_backbone_says_counts(seeing: FastModel) -> None:
     """Each of its three maps."""
-    before = seeing.net(picture(0, 64)[None])
+    before = seeing.net(rgba(0, 64)[None])
     for adapt in seeing.net.adapt:
         weight = adapt.weight.clone()
         adapt.weight.mul_(1.5)
-        after = seeing.net(picture(0, 64)[None])
+        after = seeing.net(rgba(0, 64)[None])
         adapt.weight.copy_(weight)
         for one, other in zip(before[:3], after[:3], strict=True):
             assert (one - other).abs().max() > 1e-2 * one.std()
@@ -479,10 +503,10 @@ def test_a_new_head_trusts_images_little() -> None:
 def test_semantics_are_components_of_two_maps() -> None:
     torch.manual_seed(0)
     net = PictureNet(WITH_BACKBONE)
-    pictures = torch.stack([picture(0, 64), picture(1, 64)])
-    features = net.semantic_features(pictures)
+    pictures = torch.stack([rgba(0, 64), rgba(1, 64)])
+    features = net.semantic_features(pictures[:, :3])
     assert features.shape == (2, 112 + 192, 4, 4)
-    maps = net.backbone(pictures, [10, 13])
+    maps = net.backbone(pictures[:, :3], [10, 13])
     torch.testing.assert_close(features[:, :112], maps[0])
     mean, basis = torch.randn(304), torch.randn(304, 16)
     net.set_semantics(mean, basis)

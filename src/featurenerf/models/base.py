@@ -16,7 +16,7 @@ from featurenerf.cameras import DISTANCE, FAR, FOV, NEAR, PICTURE_SIZE, Camera
 from featurenerf.errors import InputError
 from featurenerf.fields.volume import VolumeField
 from featurenerf.models.warp import Canonical, canonicalise
-from featurenerf.pictures import Picture, on_black, to_tensor
+from featurenerf.pictures import Picture, to_tensor, with_silhouette
 from featurenerf.rendering import Sampling
 
 Compare = Callable[[Float[Tensor, "o v r d"], int | None], Float[Tensor, ""]]
@@ -88,7 +88,7 @@ class Model(nn.Module, ABC):
 
     @abstractmethod
     def _encode(
-        self, pictures: Float[Tensor, "b v 3 h w"], cameras: Camera, scale: Float[Tensor, "b v"], assumed: bool = False
+        self, pictures: Float[Tensor, "b v 4 h w"], cameras: Camera, scale: Float[Tensor, "b v"], assumed: bool = False
     ) -> VolumeField:
         """A batched field. ``cameras`` are those of the pictures in a world scaled by ``scale`` about the origin; where
         they are ``assumed``, the world says nothing of the object's heading."""
@@ -147,7 +147,7 @@ class Model(nn.Module, ABC):
         pictures: list[Any] = list(picture) if isinstance(picture, (list, tuple)) else [picture]
         if not pictures:
             raise InputError("encode needs at least one picture")
-        tensors = [on_black(to_tensor(p)).to(self.device, self.dtype) for p in pictures]
+        tensors = [with_silhouette(to_tensor(p)).to(self.device, self.dtype) for p in pictures]
         assumed = camera is None
         if camera is None and len(tensors) > 1:
             raise InputError("several pictures need a list of cameras: one view's camera can be assumed, two cannot")
@@ -169,16 +169,20 @@ class Model(nn.Module, ABC):
         field = self._encode(torch.stack(warped, 1), Camera.stack(canonical, 1), torch.stack(scales, 1), assumed)
         return replace(field, source=Camera.stack([c.resize(cameras[0].width, cameras[0].height) for c in cameras]))
 
-    def encode_batch(self, pictures: Float[Tensor, "b v 3 h w"], cameras: Camera) -> VolumeField:
-        """B objects with V views each to a batched field; ``cameras`` has batch shape (B, V)."""
+    def encode_batch(self, pictures: Float[Tensor, "b v c h w"], cameras: Camera) -> VolumeField:
+        """B objects with V views each to a batched field; ``cameras`` has batch shape (B, V).
+
+        Args:
+            pictures: RGB on black, or RGBA.
+        """
         b, v = pictures.shape[:2]
         if tuple(cameras.batch_shape) != (b, v):
             raise InputError(f"pictures of batch shape {(b, v)} came with cameras of {tuple(cameras.batch_shape)}")
-        flat, canonical, scale = self._canonicalise(pictures.flatten(0, 1), cameras.reshape(b * v))
+        flat, canonical, scale = self._canonicalise(with_silhouette(pictures.flatten(0, 1)), cameras.reshape(b * v))
         field = self._encode(flat.unflatten(0, (b, v)), canonical.reshape(b, v), scale.reshape(b, v))
         return replace(field, source=cameras)
 
-    def _canonicalise(self, pictures: Float[Tensor, "n 3 h w"], cameras: Camera) -> tuple[Tensor, Camera, Tensor]:
+    def _canonicalise(self, pictures: Float[Tensor, "n 4 h w"], cameras: Camera) -> tuple[Tensor, Camera, Tensor]:
         if self.canonical is None:
             return pictures, cameras, torch.ones(len(pictures), device=pictures.device)
         return canonicalise(pictures, cameras, self.canonical)

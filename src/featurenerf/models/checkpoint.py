@@ -20,8 +20,9 @@ from featurenerf.runtime import usable_device
 
 SHIPPED = ASSETS / "checkpoints"
 DEFAULT = "chair-car"
-FORMAT = 2
-"""Of the configuration. In format 1 the fast field had ``backbone`` for ``encoder``, and named no categories."""
+FORMAT = 3
+"""Of the configuration. Before format 3 the fast field knew no silhouettes, and cells of its density were two pixels
+wide. In format 1 it had ``backbone`` for ``encoder``, and named no categories."""
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 TEACHER = "teacher.safetensors"
 """How the features are made of the teacher's, in the checkpoint of a trained model."""
@@ -95,12 +96,16 @@ def read_config(directory: str | os.PathLike[str]) -> dict[str, Any]:
         raise InputError(
             f"{path} is of format {version!r}, and this featurenerf reads formats up to {FORMAT}: install a newer one"
         )
-    return _upgraded(config) if version == 1 else config
+    return _upgraded(config, version)
 
 
-def _upgraded(config: Mapping[str, Any]) -> dict[str, Any]:
-    """A configuration of format 1 in today's form. What it does not say is as it was then, which the defaults are."""
+def _upgraded(config: Mapping[str, Any], version: int) -> dict[str, Any]:
+    """A configuration of an older format in today's form. What it does not say is as it was then."""
     settings = dict(config["model"])
+    if version < 3 and config["field"] == "fast":
+        settings = {"density_stride": 2, "silhouette": False, **settings}
+    if version > 1:
+        return {**config, "featurenerf": FORMAT, "model": settings}
     if "backbone" in settings:
         settings["encoder"] = "efficientnet-lite0" if settings.pop("backbone") else None
     training = config.get("train")

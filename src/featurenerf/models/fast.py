@@ -146,7 +146,7 @@ class FastField(VolumeField):
     pictures: Float[Tensor, "bv 3 s s"]
     density: Float[Tensor, "bv h w d"]
     volume: Float[Tensor, "bv hv wv dv c"]
-    pixels: Float[Tensor, "bv h w cp"]
+    pixels: Float[Tensor, "bv hp wp cp"]
     semantics: Float[Tensor, "bv hs ws cs"]
     mirror: Float[Tensor, "b 4"] | None
     """Symmetry planes in the world (``symmetry.reflect``); None where nothing is mirrored."""
@@ -265,7 +265,7 @@ class FastModel(Model):
         }
 
     def _encode(
-        self, pictures: Float[Tensor, "b v 3 s s"], cameras: Camera, scale: Float[Tensor, "b v"], assumed: bool = False
+        self, pictures: Float[Tensor, "b v 4 s s"], cameras: Camera, scale: Float[Tensor, "b v"], assumed: bool = False
     ) -> FastField:
         flat = pictures.flatten(0, 1)
         density, volume, pixels, semantics = self.net(flat.contiguous(memory_format=torch.channels_last))
@@ -280,7 +280,7 @@ class FastModel(Model):
             training=self.training,
             frustums=cameras,
             scale=scale,
-            pictures=flat,
+            pictures=flat[:, :3],
             density=density,
             volume=volume,
             pixels=pixels,

@@ -233,9 +233,9 @@ class PaperModel(Model):
         self.encoder.load_state_dict(ENCODERS[self.config.encoder].pretrained(max(self.config.encoder_blocks) + 1))
 
     def _encode(
-        self, pictures: Float[Tensor, "b v 3 h w"], cameras: Camera, scale: Float[Tensor, "b v"], assumed: bool = False
+        self, pictures: Float[Tensor, "b v 4 h w"], cameras: Camera, scale: Float[Tensor, "b v"], assumed: bool = False
     ) -> PaperField:
-        maps = self.network.project(self.latent(pictures.flatten(0, 1)))  # b*v h/2 w/2 fuse*width
+        maps = self.network.project(self.latent(pictures.flatten(0, 1)[:, :3]))  # b*v h/2 w/2 fuse*width
         return PaperField(
             source=cameras,
             sampling=self.sampling,

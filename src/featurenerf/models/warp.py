@@ -28,8 +28,8 @@ class Canonical:
 
 
 def canonicalise(
-    pictures: Float[Tensor, "n 3 h w"], cameras: Camera, canonical: Canonical
-) -> tuple[Float[Tensor, "n 3 s s"], Camera, Float[Tensor, " n"]]:
+    pictures: Float[Tensor, "n c h w"], cameras: Camera, canonical: Canonical
+) -> tuple[Float[Tensor, "n c s s"], Camera, Float[Tensor, " n"]]:
     """Warp pictures to the canonical camera that stands in the same direction from the origin, z up.
 
     Two pictures taken from one point differ by a homography, so rotation and intrinsics are exact; a distance that

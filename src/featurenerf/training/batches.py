@@ -17,7 +17,7 @@ from torch import Tensor
 
 from featurenerf.cameras import Camera
 from featurenerf.data.objects import ObjectViews
-from featurenerf.pictures import on_black
+from featurenerf.pictures import with_silhouette
 from featurenerf.training.config import Budget
 from featurenerf.training.hull import Hull, visual_hull
 from featurenerf.training.losses import Rays
@@ -31,7 +31,7 @@ class Batch:
     """Rays of several objects, with the pictures that each object's fields are encoded from.
 
     Attributes:
-        pictures, cameras: source pictures on black, and their cameras, (o, v).
+        pictures, cameras: source pictures on black with alpha, and their cameras, (o, v).
         xy: the rays' pixels in their own views, in the world's pixel convention.
         rgb: colours on black.
         places: where the rays enter their object's visual hull (``Hull.places``); ``met`` is 1 where they do.
@@ -40,7 +40,7 @@ class Batch:
         label: part labels of the rays' pixels, -1 where none is known; None where they were not asked for.
     """
 
-    pictures: Float[Tensor, "o v 3 h w"]
+    pictures: Float[Tensor, "o v 4 h w"]
     cameras: Camera
     xy: Float[Tensor, "o r 2"]
     origins: Float[Tensor, "o r 3"]
@@ -113,7 +113,7 @@ def _draw(objects: Sequence[ObjectViews], number: int, drawing: Drawing, rng: np
     shown = torch.from_numpy(pictures[sources]).permute(0, 3, 1, 2).float() / 255
     return {
         **({"label": _labels(views, chosen, index, xy)} if drawing.labelled else {}),
-        "pictures": on_black(shown),
+        "pictures": with_silhouette(shown),
         "cameras": cameras[sources],
         "xy": pixels,
         "origins": origins,
