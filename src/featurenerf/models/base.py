@@ -37,10 +37,10 @@ class ModelConfig:
     fov: float = FOV
     """Their horizontal field of view, in degrees."""
     distance: float = DISTANCE
-    """Of their camera from the origin, in world units."""
+    """Of the camera from the origin, in world units, that would show an object as large as in them."""
     near: float = NEAR
     far: float = FAR
-    """The depths between which there is a field, in world units."""
+    """The depths of that camera between which there is a field, in world units."""
     categories: dict[str, str] = dataclasses.field(default_factory=dict)
     """What the model was trained on: the symmetry of each category's objects, "mirror" or "none", by its name."""
 
@@ -87,10 +87,8 @@ class Model(nn.Module, ABC):
         """How many numbers each channel of its fields has, by name."""
 
     @abstractmethod
-    def _encode(
-        self, pictures: Float[Tensor, "b v 4 h w"], cameras: Camera, scale: Float[Tensor, "b v"], assumed: bool = False
-    ) -> VolumeField:
-        """A batched field. ``cameras`` are those of the pictures in a world scaled by ``scale`` about the origin; where
+    def _encode(self, pictures: Float[Tensor, "b v 4 h w"], cameras: Camera, assumed: bool = False) -> VolumeField:
+        """A batched field. ``pictures`` are on black, with alpha; ``cameras`` are theirs, as they were warped. Where
         they are ``assumed``, the world says nothing of the object's heading."""
 
     # ------------------------------------------------------------------ what training asks of a model
@@ -163,26 +161,33 @@ class Model(nn.Module, ABC):
                     f"{cam.width} x {cam.height}: resize one of them (Camera.resize)"
                 )
         ready = [self._canonicalise(t[None], c.reshape(1)) for t, c in zip(tensors, cameras, strict=True)]
-        warped, canonical, scales = zip(*ready, strict=True)
+        warped, canonical = zip(*ready, strict=True)
         if len({each.shape for each in warped}) > 1:
             raise InputError("this model takes several pictures only if they have one size")
-        field = self._encode(torch.stack(warped, 1), Camera.stack(canonical, 1), torch.stack(scales, 1), assumed)
+        field = self._encode(torch.stack(warped, 1), Camera.stack(canonical, 1), assumed)
         return replace(field, source=Camera.stack([c.resize(cameras[0].width, cameras[0].height) for c in cameras]))
 
-    def encode_batch(self, pictures: Float[Tensor, "b v c h w"], cameras: Camera) -> VolumeField:
+    def encode_batch(
+        self, pictures: Float[Tensor, "b v c h w"], cameras: Camera, framing: Float[Tensor, "b v 4"] | None = None
+    ) -> VolumeField:
         """B objects with V views each to a batched field; ``cameras`` has batch shape (B, V).
 
         Args:
             pictures: RGB on black, or RGBA.
+            framing: how the pictures that the network sees are framed, where not as the canonical camera would: as
+                those whose camera is not quite known (``warp.reframed``).
         """
         b, v = pictures.shape[:2]
         if tuple(cameras.batch_shape) != (b, v):
             raise InputError(f"pictures of batch shape {(b, v)} came with cameras of {tuple(cameras.batch_shape)}")
-        flat, canonical, scale = self._canonicalise(with_silhouette(pictures.flatten(0, 1)), cameras.reshape(b * v))
-        field = self._encode(flat.unflatten(0, (b, v)), canonical.reshape(b, v), scale.reshape(b, v))
+        odd = None if framing is None else framing.flatten(0, 1)
+        flat, canonical = self._canonicalise(with_silhouette(pictures.flatten(0, 1)), cameras.reshape(b * v), odd)
+        field = self._encode(flat.unflatten(0, (b, v)), canonical.reshape(b, v))
         return replace(field, source=cameras)
 
-    def _canonicalise(self, pictures: Float[Tensor, "n 4 h w"], cameras: Camera) -> tuple[Tensor, Camera, Tensor]:
+    def _canonicalise(
+        self, pictures: Float[Tensor, "n 4 h w"], cameras: Camera, framing: Float[Tensor, "n 4"] | None = None
+    ) -> tuple[Tensor, Camera]:
         if self.canonical is None:
-            return pictures, cameras, torch.ones(len(pictures), device=pictures.device)
-        return canonicalise(pictures, cameras, self.canonical)
+            return pictures, cameras
+        return canonicalise(pictures, cameras, self.canonical, framing)

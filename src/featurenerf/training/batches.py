@@ -114,7 +114,7 @@ def _draw(objects: Sequence[ObjectViews], number: int, drawing: Drawing, rng: np
     origins, directions = cameras[torch.as_tensor(index)].rays_through(pixels)
     hull = drawing.hull_of(views, available)
     hull_points, in_hull = hull.draw(budget.hull_points, rng)
-    surface, met = hull.first_hit(origins, directions, cameras.near, cameras.far)
+    surface, met = hull.first_hit(origins, directions, *cameras.cut)
     sources = slice(0, budget.source_views)
     given = np.stack([faulty(picture, rng) for picture in seen[sources]]) if drawing.photographic else seen[sources]
     shown = torch.from_numpy(given).permute(0, 3, 1, 2).float() / 255

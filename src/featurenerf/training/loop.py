@@ -150,7 +150,7 @@ def step_losses(
         field = model.encode_batch(pictures, batch.cameras.reshape(o * v, 1), framing)
         field = replace(field, sampling=model.training_sampling(budget.shaded_samples))
         rays = batch.rays(feature, present).repeated(v)
-        near, far, generator = batch.cameras.near, batch.cameras.far, torch.Generator(device).manual_seed(seed)
+        (near, far), generator = batch.cameras.cut, torch.Generator(device).manual_seed(seed)
         channels = tuple(name for name in model.channels if name != "density")
         seen = field.render_rays(rays.origins, rays.directions, near, far, channels, jitter=jitter, generator=generator)
         points = batch.hull_points.repeat_interleave(v, 0)
