@@ -48,6 +48,25 @@ def test_multilinear_is_grid_sample(shape: tuple[int, ...]) -> None:
         assert torch.allclose(a, b, atol=1e-10)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("side", [40, SMALL.size, 3 * SMALL.size])
+def test_half_precision_takes_pictures_of_any_size(dtype: torch.dtype, side: int) -> None:
+    """Half precision cannot be resized on a CPU: it happens before."""
+    half, whole = small_fast_model().to(dtype), small_fast_model()
+    given, camera = picture(size=side), Camera.look_at(30, 20, side, side)
+    points = torch.tensor([[0.0, 0.0, 0.0], [0.1, 0.0, 0.1]])
+    rough, exact = half.encode(given, camera).query(points), whole.encode(given, camera).query(points)
+    torch.testing.assert_close(rough.rgb.float(), exact.rgb, atol=0.05, rtol=0)
+
+
+def test_a_picture_is_an_array_too(model: FastModel) -> None:
+    values = (picture() * 255).round().byte().permute(1, 2, 0).numpy()
+    points = torch.rand(4, 3) - 0.5
+    expected = model.encode(torch.from_numpy(values).permute(2, 0, 1).float() / 255).query(points)
+    for given in (values, values.astype("float32") / 255):
+        torch.testing.assert_close(model.encode(given).query(points).rgb, expected.rgb)
+
+
 def test_shapes(model: FastModel) -> None:
     field = model.encode(picture())
     samples = field.query(torch.rand(2, 3, 3) - 0.5)

@@ -134,8 +134,8 @@ class Model(nn.Module, ABC):
         """One picture of an object, or several of the same object, to a field.
 
         Args:
-            picture: path, PIL image or (3|4, H, W) float tensor in [0, 1], or a list of those. Alpha goes on black;
-                nothing is cropped or masked (``featurenerf.prepare`` does that).
+            picture: path, PIL image, (H, W, 3|4) array or (3|4, H, W) float tensor (``pictures.to_tensor``), or a list
+                of those. Alpha goes on black; nothing is cropped or masked (``featurenerf.prepare`` does that).
             camera: of each picture; None is ``Camera.look_at(azimuth=0, elevation=20)``, and the world is then
                 that assumed camera's. A camera that is given should be in the object's own frame (+x front, z up) as
                 far as that is known. The picture is warped to the model's intrinsics.
@@ -190,4 +190,7 @@ class Model(nn.Module, ABC):
     ) -> tuple[Tensor, Camera]:
         if self.canonical is None:
             return pictures, cameras
-        return canonicalise(pictures, cameras, self.canonical, framing)
+        # not in half precision: pictures cannot be resized in it on every device
+        exact = pictures.float() if pictures.dtype in (torch.float16, torch.bfloat16) else pictures
+        warped, target = canonicalise(exact, cameras, self.canonical, framing)
+        return warped.to(pictures.dtype), target
