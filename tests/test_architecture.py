@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 
 FLOORS = (
     ("errors",),
-    ("limits",),
+    ("limits", "categories"),
     ("cameras", "files", "runtime", "registry", "pca", "pictures", "rendering", "masks"),
     ("matching",),
     ("fields",),

@@ -91,7 +91,7 @@ async def _check_redirect(session: Any, context: Any, params: aiohttp.TraceReque
     except OSError as error:
         raise BeyondLimitError(f"its server redirects to {there.host}, which cannot be found ({error})") from error
     for *_, address in found:
-        if not ipaddress.ip_address(address[0].partition("%")[0]).is_global:
+        if not ipaddress.ip_address(str(address[0]).partition("%")[0]).is_global:
             raise BeyondLimitError(f"its server redirects to {there.host}, which is a private address")
 
 
