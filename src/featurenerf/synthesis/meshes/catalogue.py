@@ -17,9 +17,11 @@ from typing import Any
 
 import numpy as np
 
+from featurenerf import limits
 from featurenerf.data.categories import category_name, synset_of
-from featurenerf.data.storage import read_json
-from featurenerf.errors import InputError
+from featurenerf.data.storage import read_file, read_json
+from featurenerf.errors import InputError, first_line
+from featurenerf.limits import parsing, unzipped, zip_member
 from featurenerf.synthesis.meshes.files import Axis, axes_rotation
 
 MESH_SUFFIXES = (".obj", ".glb", ".gltf", ".ply", ".off", ".ac")
@@ -72,26 +74,34 @@ class MeshEntry:
             yield Path(self.model)
             return
         with TemporaryDirectory(prefix="featurenerf-") as folder:
-            try:
+            with parsing(f"{self.archive}: {self.model} cannot be read", "get the file again"):
                 with zipfile.ZipFile(self.archive) as content:
                     taken = _extract(content, self.model, folder)
-            except (OSError, zipfile.BadZipFile, KeyError) as error:
-                raise InputError(
-                    f"{self.archive}: {self.model} cannot be read ({error}): get the file again"
-                ) from error
             yield taken
+
+
+_MOST_LOOKED_FOR = 10**11
+"""Files beside a mesh times its bytes: some ten seconds."""
 
 
 def _extract(content: zipfile.ZipFile, model: str, folder: str) -> Path:
     """Takes out a mesh file, its material libraries, and the pictures and buffers that they name; says where it is."""
+    size = zip_member(content, model).file_size
     taken = Path(content.extract(model, folder))  # within the folder, whatever the name says
     beside = str(PurePosixPath(model).parent) + "/"
     names = [name for name in content.namelist() if name.startswith(beside) and name != model]
     text = content.read(model).lower()
+    if len(names) * len(text) > _MOST_LOOKED_FOR:
+        raise limits.BeyondLimitError(f"{len(names)} files lie beside it, too many to look for in it")
     for is_library in (True, False):  # libraries name pictures
         for name in names:
             path = PurePosixPath(name.lower())
             if (path.suffix == ".mtl") == is_library and path.suffix and path.name.encode() in text:
+                size += zip_member(content, name).file_size
+                if size > limits.FILE_BYTES:
+                    raise limits.BeyondLimitError(
+                        f"its files unpack to more than {limits.mebibytes(limits.FILE_BYTES)}"
+                    )
                 content.extract(name, folder)
                 text += content.read(name).lower() if is_library else b""
     return taken
@@ -214,9 +224,9 @@ def _listed(path: Path, up: Axis | None, front: Axis | None) -> list[MeshEntry]:
             )
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except Exception as error:
         raise InputError(
-            f"{path} is not a list of meshes ({type(error).__name__}: {error}): it needs objects with name and path"
+            f"{path} is not a list of meshes ({type(error).__name__}: {first_line(error)}): it needs objects with name and path"
         ) from error
     return entries
 
@@ -347,19 +357,17 @@ def _properties_file(folder: Path) -> Path | None:
 
 def _properties(catalogue: Path) -> str:
     wrong = f"{catalogue} is not a furniture catalogue: give an .sh3f file, or a folder that holds {_PROPERTIES[0]}"
-    try:
-        if catalogue.is_dir():
-            path = _properties_file(catalogue)
-            if path is None:
-                raise InputError(wrong)
-            return path.read_bytes().decode("latin-1")
-        with zipfile.ZipFile(catalogue) as content:
-            name = next((name for name in _PROPERTIES if name in content.namelist()), None)
-            if name is None:
-                raise InputError(wrong)
-            return content.read(name).decode("latin-1")
-    except (OSError, zipfile.BadZipFile) as error:
-        raise InputError(f"{wrong} ({error})") from error
+    if catalogue.is_dir():
+        path = _properties_file(catalogue)
+        if path is None:
+            raise InputError(wrong)
+        return read_file(path).decode("latin-1")
+    what, advice = f"{catalogue} is not a furniture catalogue", "give an .sh3f file, or the folder that one unpacks to"
+    with parsing(what, advice), zipfile.ZipFile(catalogue) as content:
+        name = next((name for name in _PROPERTIES if name in content.namelist()), None)
+        if name is not None:
+            return unzipped(content, name).decode("latin-1")
+    raise InputError(wrong)
 
 
 _LICENCES: tuple[tuple[Callable[[str], bool], str], ...] = (
