@@ -18,11 +18,12 @@ from featurenerf.data.objects import Dataset
 from featurenerf.data.open import open_dataset
 from featurenerf.data.pairs import drawn_pairs
 from featurenerf.data.splits import Pair
-from featurenerf.data.storage import parsing, read_json
+from featurenerf.data.storage import read_json
 from featurenerf.errors import InputError
 from featurenerf.evaluation import METHODS, TASKS, evaluate, make_report, markdown_table, write_report
 from featurenerf.evaluation.spair import evaluate_spair, spair_summary
 from featurenerf.evaluation.tasks import TaskName, novel_view_pairs
+from featurenerf.limits import parsing
 from featurenerf.models.checkpoint import directory_of, load, read_config
 from featurenerf.runtime import usable_device
 

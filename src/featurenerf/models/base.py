@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from featurenerf.cameras import DISTANCE, FAR, FOV, NEAR, PICTURE_SIZE, Camera
 from featurenerf.errors import InputError
 from featurenerf.fields.volume import VolumeField
+from featurenerf.models.settings import check_sizes, check_types
 from featurenerf.models.warp import Canonical, canonicalise
 from featurenerf.pictures import Picture, to_tensor, with_silhouette
 from featurenerf.rendering import Sampling
@@ -45,6 +46,7 @@ class ModelConfig:
     """What the model was trained on: the symmetry of each category's objects, "mirror" or "none", by its name."""
 
     def __post_init__(self) -> None:
+        check_types(self)
         if not 0 <= self.near < self.far < float("inf"):
             raise InputError(f"near is {self.near} and far {self.far}: they must satisfy 0 <= near < far")
         if self.feature_dim < 0:
@@ -54,6 +56,11 @@ class ModelConfig:
         known = isinstance(self.categories, dict) and set(self.categories.values()) <= {"mirror", "none"}
         if not known:
             raise InputError(f'categories are {self.categories!r}: each name must say "mirror" or "none"')
+        check_sizes(self, {"feature_dim": (0, 8192), "size": (16, 1024)})
+        if len(self.labels) > 1000 or len(self.categories) > 1000:
+            raise InputError(
+                f"{len(self.labels)} labels and {len(self.categories)} categories: 1000 of each can be had"
+            )
 
     @property
     def canonical(self) -> Canonical | None:

@@ -23,7 +23,14 @@ from featurenerf.fields.lookup import interpolate
 from featurenerf.fields.volume import VolumeField
 from featurenerf.models.base import Model, ModelConfig
 from featurenerf.models.encoders import ENCODERS
+from featurenerf.models.settings import check_sizes
 from featurenerf.rendering import Channels, Sampling, Vectors
+
+_BOUNDS = {
+    "width": (1, 4096), "blocks": (1, 64), "octaves": (1, 32), "coarse_samples": (1, 4096),
+    "importance_samples": (0, 4096), "depth_samples": (0, 4096),
+}  # fmt: skip
+"""The least and the most that a setting can be."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +87,9 @@ class PaperConfig(ModelConfig):
             raise InputError("a model in the authors' convention takes pictures as they are: set size to None")
         if self.size is not None and self.size < 32:
             raise InputError(f"size is {self.size}: the paper field needs pictures of at least 32 x 32 pixels")
+        if len(self.encoder_blocks) > 16:
+            raise InputError(f"encoder_blocks are {len(self.encoder_blocks)}: 16 can be joined")
+        check_sizes(self, _BOUNDS)
 
     @property
     def sampling(self) -> Sampling:

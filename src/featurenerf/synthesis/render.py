@@ -19,7 +19,7 @@ from featurenerf.data.formats.release import split_file
 from featurenerf.data.labels import AnnotationKind, LabelNames, generated_labels
 from featurenerf.data.pairs import with_pairs
 from featurenerf.data.splits import Split, write_split
-from featurenerf.errors import InputError
+from featurenerf.errors import InputError, MissingExtraError, first_line
 from featurenerf.files import write_json
 from featurenerf.synthesis.annotations.base import AnnotatedMesh, Annotation, AnnotationSource, Kind
 from featurenerf.synthesis.annotations.points import nearest_labels
@@ -198,23 +198,40 @@ def _render(
     """Writes one object's files; returns its id, what is wrong with it where it is skipped, and pictures it lacks."""
     object_id = task.entry.id
     try:
-        mesh = annotated_mesh(task.entry, task.annotations)
+        mesh, record = _recorded(settings, task)
     except InputError as error:
         if not skip_broken:
             raise InputError(f"{error}; --skip-broken leaves {object_id} out") from error
         return object_id, str(error), ()
-    generator = settings.generator("object", object_id)
-    common = settings.generator("cameras")
-    cameras = set_cameras(settings.cameras, settings.views, settings.size, generator, common, training=task.training)
-    points, labels = mesh.part_points, mesh.part_labels
-    if points is None or labels is None:
-        record = record_object(mesh.mesh, cameras, generator)
-    else:
-        record = record_object(mesh.mesh, cameras, generator, lambda places: nearest_labels(places, points, labels))
-        chosen = np.sort(generator.permutation(len(points))[:PART_POINTS])
-        record = replace(record, part_points=points[chosen], part_labels=labels[chosen])
     write_object(out, settings.synset, object_id, _known_only(record, mesh.kinds))
     return object_id, None, mesh.missing
+
+
+def _recorded(settings: RenderSettings, task: _Task) -> tuple[AnnotatedMesh, ObjectRecord]:
+    """The mesh of an object, and what is written of it.
+
+    Raises:
+        InputError: a file of it is broken, in whatever way that shows.
+    """
+    try:
+        mesh = annotated_mesh(task.entry, task.annotations)
+        generator = settings.generator("object", task.entry.id)
+        common = settings.generator("cameras")
+        cameras = set_cameras(
+            settings.cameras, settings.views, settings.size, generator, common, training=task.training
+        )
+        points, labels = mesh.part_points, mesh.part_labels
+        if points is None or labels is None:
+            return mesh, record_object(mesh.mesh, cameras, generator)
+        record = record_object(mesh.mesh, cameras, generator, lambda places: nearest_labels(places, points, labels))
+        chosen = np.sort(generator.permutation(len(points))[:PART_POINTS])
+        return mesh, replace(record, part_points=points[chosen], part_labels=labels[chosen])
+    except (InputError, MissingExtraError):
+        raise
+    except Exception as error:  # what a mesh that can be read does to its renderer
+        raise InputError(
+            f"{task.entry.model} cannot be rendered ({type(error).__name__}: {first_line(error)}): get it again"
+        ) from error
 
 
 def _known_only(record: ObjectRecord, kinds: frozenset[Kind]) -> ObjectRecord:

@@ -29,8 +29,9 @@ from featurenerf.data.categories import category_name, synset_of
 from featurenerf.data.formats.files import read_image
 from featurenerf.data.objects import Dataset, Format, ObjectViews
 from featurenerf.data.splits import SPLITS, Split
-from featurenerf.data.storage import AGAIN, parsing, read_file, read_json
+from featurenerf.data.storage import read_file, read_json
 from featurenerf.errors import InputError
+from featurenerf.limits import AGAIN, parsing
 from featurenerf.models.warp import Canonical, canonical_cameras, canonicalise
 
 SET_LIST = "set_lists_fewview_dev.json"

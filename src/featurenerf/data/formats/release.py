@@ -31,8 +31,9 @@ from featurenerf.data.formats.unpickle import read_npz
 from featurenerf.data.labels import ANNOTATIONS, AnnotationKind, LabelNames, generated_labels
 from featurenerf.data.objects import Dataset, Format, ObjectViews
 from featurenerf.data.splits import read_split
-from featurenerf.data.storage import AGAIN, DataPath, PackPath, parsing, read_json
+from featurenerf.data.storage import DataPath, PackPath, read_json
 from featurenerf.errors import InputError
+from featurenerf.limits import AGAIN, parsing
 
 UNUSABLE = {"f9c1d7748c15499c6f2bd1c4e9adb41"}
 """Objects that the release's splits list and whose pictures are not usable."""
