@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from featurenerf.errors import InputError
@@ -84,7 +85,11 @@ def _maker(directory: Path) -> str | None:
     return report.get("made_by") if isinstance(report, dict) else None
 
 
+_ASKING = Lock()
+
+
 def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
+    with _ASKING:  # two threads at once would leave it at 0
+        mask = os.umask(0)
+        os.umask(mask)
     return mask

@@ -66,8 +66,8 @@ class EvalConfig:
     """What novel views are compared on; by default what the data set's protocol takes: white for SRN, else black."""
     skip_broken: bool = False
     """Leave objects with a missing or broken file out, and count them; every file is read beforehand."""
-    device: str = "cpu"
-    """Where the model runs: cpu, cuda, mps."""
+    device: str = "auto"
+    """Where the model runs: cpu, cuda or mps; auto is the best that is usable."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """What the field is computed in; bfloat16 is two to three times faster for the paper's field on a CPU."""
     progress: bool = True
@@ -93,6 +93,7 @@ def run(config: EvalConfig) -> dict[str, Any]:
     """
     if config.pairs is not None and config.pairs < 1:
         raise InputError(f"--pairs {config.pairs} leaves nothing to evaluate: give 1 or more")
+    device = usable_device(config.device)
     method = METHODS[config.method]
     if method.channels and config.checkpoint is None:
         raise InputError(f"--method {config.method} needs --checkpoint: a directory, or the name of a shipped one")
@@ -108,7 +109,7 @@ def run(config: EvalConfig) -> dict[str, Any]:
     pairs, pair_list = ([], "PairAnnotation") if photographs else _pairs(config, dataset)
     model = checkpoint_config = teacher = None
     if config.checkpoint is not None:
-        model = load(config.checkpoint, config.device, getattr(torch, config.dtype))
+        model = load(config.checkpoint, device, getattr(torch, config.dtype))
         checkpoint_config = read_config(directory_of(config.checkpoint))
         if "label" in method.channels:
             _check_labels(config, tuple(checkpoint_config["model"].get("labels", ())), dataset.labels.parts)
@@ -117,7 +118,7 @@ def run(config: EvalConfig) -> dict[str, Any]:
 
         named = config.teacher and with_prompt(config.teacher, [dataset.category])
         network = load_teacher(named) if named else trained_with(checkpoint_config or {})
-        teacher = on_device(network, usable_device(config.device))
+        teacher = on_device(network, device)
     about: dict[str, Any] = {
         "category": dataset.category,
         "split": config.split,
@@ -125,7 +126,7 @@ def run(config: EvalConfig) -> dict[str, Any]:
         "config": checkpoint_config,
         "pair_list": pair_list,
         "broken_objects": len(dataset.broken),
-        "device": config.device,
+        "device": str(device),
     }
     if photographs:
         listed = read_pairs(Path(config.data), config.category, config.split)[: config.pairs]

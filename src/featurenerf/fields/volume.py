@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 
 import torch
 
+from featurenerf.arrays import ArrayLike
 from featurenerf.cameras import Camera
 from featurenerf.errors import InputError
-from featurenerf.fields.base import CHANNELS, Field, Points, Rendered, Samples, check_points, chosen
+from featurenerf.fields.base import CHANNELS, Field, Rendered, Samples, as_points, check_points, chosen
 from featurenerf.rendering import Channels, PerRay, RayValues, Sampling, Vectors, render_rays
 
 RADIUS = 0.5
@@ -43,7 +44,11 @@ class VolumeField(Field):
         end = away + RADIUS if far == math.inf else torch.full_like(away, far)
         return start, torch.maximum(start, end)
 
-    def query(self, points: Points, directions: Points | None = None, channels: Sequence[str] | None = None) -> Samples:
+    def query(
+        self, points: ArrayLike, directions: ArrayLike | None = None, channels: Sequence[str] | None = None
+    ) -> Samples:
+        points = as_points(points, self.source)
+        directions = None if directions is None else as_points(directions, self.source, "directions")
         every = channels is None or tuple(channels) == CHANNELS  # as much of it as the field has
         wanted = chosen(None if every else channels, self.channels, self.channels)
         check_points(points, directions)

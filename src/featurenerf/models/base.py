@@ -6,7 +6,9 @@ import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from html import escape
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from jaxtyping import Float
@@ -20,6 +22,7 @@ from featurenerf.models.warp import Canonical, canonicalise
 from featurenerf.pictures import Picture, to_tensor, with_silhouette
 from featurenerf.rendering import Sampling
 
+M = TypeVar("M", bound="Model")
 Compare = Callable[[Float[Tensor, "o v r d"], int | None], Float[Tensor, ""]]
 """A loss of descriptors: how unlike they are where places of the batch's objects correspond (of the first rays only,
 where a number is given)."""
@@ -87,6 +90,8 @@ class Model(nn.Module, ABC):
     pixel_offset: float = 0.5
     memory_format: torch.memory_format = torch.contiguous_format
     """How the weights of a new model lie in memory."""
+    checkpoint: Path | None = None
+    """The directory that it was loaded from."""
 
     @property
     @abstractmethod
@@ -97,6 +102,67 @@ class Model(nn.Module, ABC):
     def _encode(self, pictures: Float[Tensor, "b v 4 h w"], cameras: Camera, assumed: bool = False) -> VolumeField:
         """A batched field. ``pictures`` are on black, with alpha; ``cameras`` are theirs, as they were warped. Where
         they are ``assumed``, the world says nothing of the object's heading."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(self._facts().values())})"
+
+    def _repr_html_(self) -> str:
+        rows = "".join(f"<tr><th>{name}</th><td>{escape(fact)}</td></tr>" for name, fact in self._facts().items())
+        return f"<table><caption>{type(self).__name__}</caption>{rows}</table>"
+
+    def _facts(self) -> dict[str, str]:
+        """What is worth knowing of it at a glance."""
+        categories = getattr(getattr(self, "config", None), "categories", {})
+        count = sum(parameter.numel() for parameter in self.parameters())
+        return {
+            "parameters": f"{count / 1e6:.1f} million parameters",
+            "categories": " and ".join(categories) or "of no named category",
+            "channels": "channels " + ", ".join(f"{name} {size}" for name, size in self.channels.items()),
+            "where": f"{str(self.dtype).removeprefix('torch.')} on {self.device}",
+        }
+
+    @property
+    def frozen(self) -> tuple[nn.Module, ...]:
+        """The parts of it that are never trained."""
+        return ()
+
+    def requires_grad_(self: M, requires_grad: bool = True) -> M:
+        """Whether the parameters that are trained require gradients; those of ``frozen`` parts never do."""
+        super().requires_grad_(requires_grad)
+        for part in self.frozen:
+            part.requires_grad_(False)
+        return self
+
+    def push_to_hub(
+        self,
+        repo_id: str,
+        *,
+        commit_message: str = "Upload model with featurenerf",
+        private: bool | None = None,
+        token: str | None = None,
+        revision: str | None = None,
+        create_pr: bool = False,
+        dtype: torch.dtype | None = None,
+    ) -> str:
+        """Put the model on the Hugging Face hub, where ``featurenerf.load(repo_id)`` finds it (extra ``hub``).
+
+        Configuration and weights go there, and what lay beside them where the model was loaded from: the teacher's
+        components and the card. Without a card one is made of what is known.
+
+        Args:
+            repo_id: OWNER/NAME; the repository is made if there is none.
+            private, commit_message, token, revision, create_pr: as in ``huggingface_hub``.
+            dtype: what the weights are stored as; None keeps theirs.
+        Returns:
+            the address of the commit.
+        Raises:
+            InputError: when the hub refuses it, or cannot be reached.
+            MissingExtraError: without the extra.
+        """
+        from featurenerf.models.publish import push
+
+        sent = {"commit_message": commit_message, "private": private, "token": token, "revision": revision}
+        return push(self, repo_id, create_pr=create_pr, dtype=dtype, **sent)  # type: ignore[arg-type]
 
     # ------------------------------------------------------------------ what training asks of a model
 

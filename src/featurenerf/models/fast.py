@@ -233,6 +233,10 @@ class FastModel(Model):
         self.head = Head(config)
 
     @property
+    def frozen(self) -> tuple[nn.Module, ...]:
+        return () if self.config.encoder is None else (self.net.backbone,)
+
+    @property
     def channels(self) -> dict[str, int]:
         config = self.config
         sizes = {"density": 1, "rgb": 3, "feature": config.feature_dim, "coordinate": 3}

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from featurenerf.errors import InputError
+from featurenerf.runtime import usable_device
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,8 @@ class TrainConfig:
     skip_broken: bool = False
     """Leave objects with a missing or broken file out, and count them; every file is read beforehand."""
     seed: int = 0
-    device: str = "cpu"
+    device: str = "auto"
+    """cpu, cuda or mps; auto is the best that is usable."""
     resume: bool = False
     """Go on from the last checkpoint in the folder of the run."""
     symmetric: bool = True
@@ -175,7 +177,8 @@ class TrainConfig:
         """How many processes train on a machine of so many cores."""
         if self.processes is not None:
             return self.processes
-        in_pairs = self.field == "fast" and self.device == "cpu" and sys.platform == "linux"
+        on_cpu = self.device == "cpu" or (self.device == "auto" and usable_device("auto").type == "cpu")
+        in_pairs = self.field == "fast" and on_cpu and sys.platform == "linux"
         return min(2, cores) if in_pairs else 1
 
     @property

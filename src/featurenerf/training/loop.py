@@ -126,7 +126,7 @@ def new_model(config: TrainConfig, objects: Sequence[ObjectViews]) -> Model:
     if config.start_from is None:
         model = model_type(model_type.config_type(**settings, categories=categories))
         return model.to(memory_format=model.memory_format)  # type: ignore[call-overload]  # torch's stubs lack it
-    model = checkpoint.load(config.start_from)
+    model = checkpoint.load(config.start_from).requires_grad_()
     if model.name != config.field:
         raise InputError(f"{config.start_from} is a {model.name} field, not a {config.field} one: give that field")
     odd = [name for name, value in settings.items() if getattr(model.config, name) != value]

@@ -164,7 +164,8 @@ def _listed(path: Path, up: Axis | None, front: Axis | None) -> list[MeshEntry]:
         raise InputError(f"{path}: {error}") from error
     except Exception as error:
         raise InputError(
-            f"{path} is not a list of meshes ({type(error).__name__}: {first_line(error)}): it needs objects with name and path"
+            f"{path} is not a list of meshes ({type(error).__name__}: {first_line(error)}): it needs objects with name "
+            "and path"
         ) from error
     return entries
 

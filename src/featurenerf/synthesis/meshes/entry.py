@@ -65,9 +65,9 @@ class MeshEntry:
             yield Path(self.model)
             return
         with TemporaryDirectory(prefix="featurenerf-") as folder:
-            with parsing(f"{self.archive}: {self.model} cannot be read", "get the file again"):
-                with zipfile.ZipFile(self.archive) as content:
-                    taken = _extract(content, self.model, folder)
+            what = f"{self.archive}: {self.model} cannot be read"
+            with parsing(what, "get the file again"), zipfile.ZipFile(self.archive) as content:
+                taken = _extract(content, self.model, folder)
             yield taken
 
 
