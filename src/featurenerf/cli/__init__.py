@@ -11,6 +11,8 @@ from featurenerf.runtime import keep_freed_memory
 VERBS = {
     "demo": "lift and compare the pictures that ship with the package",
     "lift": "one picture to a turntable, a sheet, a point cloud and a mesh",
+    "edit": "a part of an object takes another's colour, texture or shape, or goes",
+    "export": "one picture to GLB, PLY, OBJ, splats, a dense grid or views with cameras",
     "data": "make, render, pack, look at and check data sets",
     "train": "train a field on a data set",
     "teachers": "the networks that a field can be distilled from",

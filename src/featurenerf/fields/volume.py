@@ -36,6 +36,10 @@ class VolumeField(Field):
         """Depths between which rays are sampled; a field that knows where it is empty narrows them."""
         return torch.full_like(origins[..., :1], near), torch.full_like(origins[..., :1], far)
 
+    def mirrored(self, points: Points) -> Points | None:
+        """Where the mirror images of world points of the object lie; None where it is not known to have any."""
+        return None
+
     def query(self, points: Points, directions: Points | None = None, channels: Sequence[str] | None = None) -> Samples:
         every = channels is None or tuple(channels) == CHANNELS  # as much of it as the field has
         wanted = chosen(None if every else channels, self.channels, self.channels)
