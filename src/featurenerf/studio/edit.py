@@ -320,10 +320,9 @@ def _seen_share(of: Subject, region: Region) -> float:
 
 
 def sheet(of: Subject, like: Subject | None, region: Region, field: VolumeField, settings: EditSettings) -> Image.Image:
-    """Before, the part in its place, and after: from the picture's own camera and from around."""
+    """Before, the part in its place, and after, from around; the first view is the picture's own."""
     size = settings.size
-    own = of.camera.resize(size, size)
-    cameras = [own, *_around_from(own, settings.views)]
+    cameras = _around_from(of.camera.resize(size, size), settings.views)
     before = figures.render_views(of.field, cameras)
     after = figures.render_views(field, cameras)
     where = marked(of.field, region)
@@ -337,7 +336,7 @@ def sheet(of: Subject, like: Subject | None, region: Region, field: VolumeField,
         "after": [theirs, *(figures.color_picture(v) for v in after)],
     }
     turns = [f"{i * 360 / settings.views:+.0f}\N{DEGREE SIGN}" for i in range(settings.views)]
-    return figures.sheet(rows, ["pictures", "own view", *turns])
+    return figures.sheet(rows, ["pictures", *turns])
 
 
 def _around_from(camera: Camera, count: int) -> list[Camera]:

@@ -55,7 +55,7 @@ def bake(field: Field, mesh: Geometry, size: int) -> Textured:
         mesh.points[which], mesh.rgb[which], None if mesh.descriptor is None else mesh.descriptor[which],
         faces.astype(np.int32),
     )  # fmt: skip
-    texels, corners, weights = _rasterised(uv.astype(np.float64) * size, cut.faces, size)
+    texels, corners, weights = rasterised(uv.astype(np.float64) * size, cut.faces, size)
     points = np.einsum("nk,nkc->nc", weights, cut.points[corners]) - export.COLOR_DEPTH * np.einsum(
         "nk,nkc->nc", weights, normals[corners]
     )
@@ -68,7 +68,7 @@ def bake(field: Field, mesh: Geometry, size: int) -> Textured:
     return Textured(cut, uv.astype(np.float32), picture)
 
 
-def _rasterised(
+def rasterised(
     uv: Float[np.ndarray, "n 2"], faces: Int[np.ndarray, "f 3"] | None, size: int
 ) -> tuple[Int[np.ndarray, "t 2"], Int[np.ndarray, "t 3"], Float[np.ndarray, "t 3"]]:
     """The texels (x, y) whose centres lie in triangles; the vertices of each one's triangle, and their weights."""
@@ -95,7 +95,7 @@ def _rasterised(
     return texels, vertices, weights
 
 
-def _turn(a: Float[np.ndarray, "*n 2"], b: Float[np.ndarray, "*n 2"]) -> Float[np.ndarray, "*n"]:
+def _turn(a: Float[np.ndarray, "*#n 2"], b: Float[np.ndarray, "*#n 2"]) -> Float[np.ndarray, "*n"]:
     return a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]
 
 
