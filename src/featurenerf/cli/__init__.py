@@ -12,6 +12,8 @@ VERBS = {
     "demo": "lift and compare the pictures that ship with the package",
     "lift": "a picture, or a folder of them, to a turntable, a sheet, a point cloud and a mesh",
     "page": "pictures to one HTML file: a click on an object shows what corresponds on all others",
+    "edit": "a part of an object takes another's colour, texture or shape, or goes",
+    "export": "one picture to GLB, PLY, OBJ, splats, a dense grid or views with cameras",
     "data": "make, render, pack, look at and check data sets",
     "train": "train a field on a data set",
     "models": "the checkpoints that ship, and what is known of one",

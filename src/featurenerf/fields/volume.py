@@ -44,6 +44,10 @@ class VolumeField(Field):
         end = away + RADIUS if far == math.inf else torch.full_like(away, far)
         return start, torch.maximum(start, end)
 
+    def mirrored(self, points: Points) -> Points | None:
+        """Where the mirror images of world points of the object lie; None where it is not known to have any."""
+        return None
+
     def query(
         self, points: ArrayLike, directions: ArrayLike | None = None, channels: Sequence[str] | None = None
     ) -> Samples:

@@ -26,6 +26,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from featurenerf.cameras import Camera
+from featurenerf.fields.base import Points
 from featurenerf.fields.lookup import multilinear, sampled
 from featurenerf.fields.volume import VolumeField
 from featurenerf.models.base import Compare, Model
@@ -178,6 +179,12 @@ class FastField(VolumeField):
                 own, image = self._source_features(torch.cat([here, there], 1)).split(points.shape[1])
             values.update(self.head(own, image, self._has_mirror, rest, self.training))
         return values
+
+    def mirrored(self, points: Points) -> Points | None:
+        """By the symmetry plane of a single field."""
+        if self.mirror is None or not self.mirror[:, :3].any():
+            return None
+        return reflect(points.reshape(1, -1, 3), self.mirror[:1]).reshape(points.shape)
 
     @property
     def _has_mirror(self) -> Float[Tensor, " b"]:

@@ -14,7 +14,6 @@ from torch import Tensor
 from tqdm import tqdm
 
 from featurenerf.cameras import Camera
-from featurenerf.data.labels import generated_labels
 from featurenerf.fields.base import Field, Rendered, Samples
 from featurenerf.files import REPORT, fresh_directory, write_json
 from featurenerf.matching import transfer_keypoints, transfer_parts
@@ -146,8 +145,7 @@ def _transfers(pictures: Sequence[DemoPicture], fields: Sequence[Field], size: i
         panels = [_carried(marked, source_view, target, other) for target, other in others]
         panels += [_carried(marked, source_view, p, f, NOVEL_TURN) for p, f in [(source, own), *others][:3]]
         title = f"What the {source.title}'s marks mean elsewhere"
-        names = generated_labels(source.category).parts
-        found.append(figures.transfer_figure(marked, panels, list(source.keypoints), names, title))
+        found.append(figures.transfer_figure(marked, panels, list(source.keypoints), source.part_names, title))
     return found
 
 

@@ -12,7 +12,7 @@ from featurenerf import masks
 from featurenerf.cameras import PICTURE_SIZE
 from featurenerf.errors import InputError
 from featurenerf.masks import Mask
-from featurenerf.pictures import Picture, canonical_square, cut_out, to_tensor
+from featurenerf.pictures import Picture, Square, canonical_square, cut_out, to_tensor
 
 SMALLEST_OBJECT = 8
 """An object whose box has a diagonal of fewer pixels shows too little."""
@@ -36,6 +36,17 @@ def prepare(
     Raises:
         InputError: for an unreadable picture, a mask of another size, or a picture in which no object is found.
     """
+    tensor, alpha, square = framed(picture, mask, outline)
+    return cut_out(tensor[:3], alpha, square, size)
+
+
+def framed(
+    picture: Picture, mask: Mask | None = None, outline: float | None = None
+) -> tuple[Float[Tensor, "c h w"], Float[Tensor, "h w"], Square]:
+    """The picture as it was read, where its object is in [0, 1], and the square of it that ``prepare`` cuts out.
+
+    Arguments and errors are those of ``prepare``.
+    """
     tensor = to_tensor(picture).detach().float().cpu()
     alpha = masks.foreground(tensor) if mask is None else masks.given(mask, *tensor.shape[1:])
     rows, columns = ((alpha > 0.5).any(axis).nonzero()[:, 0].tolist() for axis in (1, 0))
@@ -47,4 +58,4 @@ def prepare(
         raise InputError(
             f"the object found {name} has only {right - left} x {bottom - top} pixels: give a closer picture"
         )
-    return cut_out(tensor[:3], alpha, canonical_square(left, top, right, bottom, outline), size)
+    return tensor, alpha, canonical_square(left, top, right, bottom, outline)

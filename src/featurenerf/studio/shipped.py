@@ -122,3 +122,10 @@ class Examples(Mapping[str, DemoPicture]):
 
 
 examples = Examples()
+
+
+def shipped_picture(path: Path) -> DemoPicture | None:
+    """What is known of a picture that ships with the package, by its file or that of its labels; None of others."""
+    if path.resolve().parent != PICTURES.resolve():
+        return None
+    return next((picture for picture in read_pictures() if path.name in (picture.file, picture.parts_file)), None)
