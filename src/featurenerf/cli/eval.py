@@ -21,6 +21,7 @@ from featurenerf.data.splits import Pair
 from featurenerf.data.storage import parsing, read_json
 from featurenerf.errors import InputError
 from featurenerf.evaluation import METHODS, TASKS, evaluate, make_report, markdown_table, write_report
+from featurenerf.evaluation.perceptual import picture_distances
 from featurenerf.evaluation.spair import evaluate_spair, spair_summary
 from featurenerf.evaluation.tasks import TaskName, novel_view_pairs
 from featurenerf.models.checkpoint import directory_of, load, read_config
@@ -63,6 +64,8 @@ class EvalConfig:
     """The objects to evaluate on. Pairs of the split file that leave it are left out; if all do, others are drawn."""
     background: Literal["black", "white"] | None = None
     """What novel views are compared on; by default what the data set's protocol takes: white for SRN, else black."""
+    perceptual: bool = False
+    """Compare novel views in the features of EfficientNet-Lite0 too, and by LPIPS where its weights are here."""
     skip_broken: bool = False
     """Leave objects with a missing or broken file out, and count them; every file is read beforehand."""
     device: str = "cpu"
@@ -134,7 +137,8 @@ def run(config: EvalConfig) -> dict[str, Any]:
     objects = functools.lru_cache(_OBJECTS_KEPT)(lambda name: copy(dataset[name]))  # the copies read
     mirror = dict(enumerate(dataset.labels.mirror))
     asked = (config.task, pairs, objects, method, model, teacher, mirror)
-    evaluation = evaluate(*asked, progress=config.progress, background=background)
+    distances = picture_distances() if config.perceptual else {}
+    evaluation = evaluate(*asked, progress=config.progress, background=background, distances=distances)
     return make_report(evaluation, **about, background=background)
 
 
