@@ -206,6 +206,21 @@ def novel_view_pairs(views: Mapping[str, int], sources: Sequence[int]) -> list[P
     ]
 
 
+def with_further_views(pair: Pair, further: int, views: int) -> Pair:
+    """The pair with so many further views of the source object encoded: those that follow its own, not the target's.
+
+    Raises:
+        InputError: where the object has not so many.
+    """
+    others = [(pair.source_view + step) % views for step in range(1, views)]
+    free = [view for view in others if pair.source_id != pair.target_id or view != pair.target_view]
+    if len(free) < further:
+        raise InputError(
+            f"object {pair.source_id} has {views} views, too few for {further} further ones: ask for fewer"
+        )
+    return replace(pair, also=(*pair.also, *free[:further]))
+
+
 def _score(
     task: Task, pair: Pair, method: Method, mirror: Mapping[int, int] | None, compared: Mapping[str, PictureDistance]
 ) -> Scores | None:
@@ -245,8 +260,7 @@ def _score(
         part_iou = metrics.part_iou(predicted, wanted.parts, parts)
     if ids:
         asked, truth = (torch.stack([of.keypoints[number] for number in ids]) for of in (known, wanted))
-        index = method.closest(method.vectors(source, asked), method.vectors(target, wanted.candidates))
-        landed = wanted.candidates[index]
+        landed = wanted.candidates[method.carry(source, asked, target, wanted.candidates)]
         errors = metrics.distances(landed, truth)
         accuracy = metrics.keypoint_accuracy(errors, task.thresholds)
         left_right = metrics.left_right_confusion(landed, ids, wanted.keypoints, mirror) if mirror else None

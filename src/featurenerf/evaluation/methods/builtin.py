@@ -8,6 +8,7 @@ from jaxtyping import Float, Int, Num
 from torch import Tensor
 
 from featurenerf.evaluation.methods.base import Method, PairView, Vectors, at_pixels
+from featurenerf.evaluation.methods.pwarpc import PWarpC
 from featurenerf.matching import normalise
 
 _ALPHA_FLOOR = 1e-6
@@ -99,6 +100,7 @@ BUILTIN: tuple[Method, ...] = (
     CoordinateMethod("coordinate", "alpha"),
     Chance(),
     LabelMethod("descriptor", "label", name="label"),
+    PWarpC(),
     JoinedMethod("descriptor", "feature", name="descriptor+feature"),
     *(ChannelMethod(f"block_{k}", name=f"block-{k}") for k in range(1, BLOCKS + 1)),
 )
