@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from featurenerf.benchmark.cells import Cell, Made, options
-from featurenerf.benchmark.recipe import Recipe, Row, Source, Training, Trial
+from featurenerf.benchmark.recipe import Experiment, Row, Source, Training, Trial
 from featurenerf.benchmark.sources import code_hash, data_hash
 from featurenerf.errors import InputError
 from featurenerf.evaluation import METHODS
@@ -54,7 +54,7 @@ class Have:
 class Plan:
     """The evaluations of a recipe, and what of it is left out: names and reasons."""
 
-    recipe: Recipe
+    recipe: Experiment
     have: Have
     cells: tuple[Cell, ...]
     left_out: Mapping[str, str] = field(default_factory=dict)
@@ -64,7 +64,7 @@ class _Missing(Exception):
     """Something that a user has not."""
 
 
-def plan(recipe: Recipe, have: Have) -> Plan:
+def plan(recipe: Experiment, have: Have) -> Plan:
     """The cells of a recipe.
 
     Raises:
@@ -94,7 +94,7 @@ def plan(recipe: Recipe, have: Have) -> Plan:
 
 
 class _Planner:
-    def __init__(self, recipe: Recipe, have: Have) -> None:
+    def __init__(self, recipe: Experiment, have: Have) -> None:
         self.recipe, self.have = recipe, have
 
     def evaluations(self, name: str, title: str) -> list[Cell]:
@@ -202,7 +202,7 @@ class _Planner:
     def _named(self, what: str, why: str) -> Any:
         value = getattr(self.have, what)
         if value is None:
-            raise _Missing(f"{why}: name one with --{what}")
+            raise _Missing(f"{why}: give {what}")
         return value
 
     def _train_seconds(self, settings: Mapping[str, Any], category: str) -> float:

@@ -10,6 +10,9 @@ Source = Literal["own", "srn", "spair", "co3d"]
 """Where objects are from: generated (or the folder that a user names), or data sets that a user has."""
 
 
+TOY_PAIRS = 3
+
+
 @dataclass(frozen=True)
 class Training:
     """A field that is trained, one for each category and seed.
@@ -66,7 +69,7 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Experiment:
     """A matrix of rows x trials x categories x seeds.
 
     Attributes:
@@ -87,12 +90,12 @@ class Recipe:
     views: int = 20
     size: int = 128
 
-    def toy(self) -> Recipe:
+    def toy(self) -> Experiment:
         """The same rows and trials, so small that it ends in minutes and its numbers mean nothing."""
         return replace(
             self,
             trainings={name: _toy_training(training) for name, training in self.trainings.items()},
-            trials={name: replace(trial, pairs=3) for name, trial in self.trials.items()},
+            trials={name: replace(trial, pairs=TOY_PAIRS) for name, trial in self.trials.items()},
             categories=self.categories[:1],
             seeds=min(2, self.seeds) if len(self.trainings) < 3 else 1,
             objects=10,

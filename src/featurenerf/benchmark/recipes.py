@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from featurenerf.benchmark.recipe import Recipe, Row, Training, Trial
+from featurenerf.benchmark.recipe import Experiment, Row, Training, Trial
 from featurenerf.registry import Registry
 from featurenerf.training.config import LOSS_WEIGHTS
 
@@ -63,7 +63,7 @@ _VIEW = Trial({"task": "view", "perceptual": True}, 300, "10")
 _3D = Trial({"task": "3d"}, 300, "0.1")
 
 
-PAPER_2D = Recipe(
+PAPER_2D = Experiment(
     "paper-2d",
     "Keypoints and parts carried between pictures, of two objects and of two views of one: every method.",
     _TRAININGS,
@@ -72,7 +72,7 @@ PAPER_2D = Recipe(
     _FEATURENERF,
     SIX,
 )
-PAPER_3D = Recipe(
+PAPER_3D = Experiment(
     "paper-3d",
     "Keypoints and parts carried between points in space: every method.",
     _TRAININGS,
@@ -86,7 +86,7 @@ PAPER_3D = Recipe(
 
 _WEIGHTS, _SIZES = (0.0, 0.05, 1.0), (35, 70, 140)
 _OURS = [name for name in LOSS_WEIGHTS["fast"] if name not in ("rgb", "label")]
-ABLATIONS = Recipe(
+ABLATIONS = Experiment(
     "ablations",
     "One choice of the paper's field, or one loss of the fast one, changed at a time.",
     {
@@ -128,7 +128,7 @@ ABLATIONS = Recipe(
 # ---------------------------------------------------------------------- novel views, photographs, teachers
 
 _NOVEL = {"task": "view", "source_views": (0,), "perceptual": True}
-NOVEL_VIEW = Recipe(
+NOVEL_VIEW = Experiment(
     "novel-view",
     "One view of an object encoded, all others rendered: whether distilling costs novel views anything.",
     {name: _TRAININGS[name] for name in ("pixelnerf", "vit", "diffusion", "fast")},
@@ -145,7 +145,7 @@ NOVEL_VIEW = Recipe(
     "PixelNeRF",
     TWO,
 )
-SPAIR = Recipe(
+SPAIR = Experiment(
     "spair",
     "Keypoints of SPair-71k's photographs, by fields trained on rendered objects, before and after CO3D.",
     {
@@ -167,7 +167,7 @@ SPAIR = Recipe(
     TWO,
 )
 _NAMES = ("efficientnet-lite0", "vit", "diffusion")
-TEACHERS = Recipe(
+TEACHERS = Experiment(
     "teachers",
     "The fast field distilled from each teacher, and the teacher's own maps.",
     {name: _fast(teacher=name) for name in _NAMES},
@@ -179,7 +179,7 @@ TEACHERS = Recipe(
     "fast field of efficientnet-lite0",
     TWO,
 )
-QUICK = Recipe(
+QUICK = Experiment(
     "quick",
     "The fast field after a short training, three times, beside everything that needs none.",
     {"fast": _fast()},
@@ -198,5 +198,5 @@ QUICK = Recipe(
 )
 
 _ALL = (PAPER_2D, PAPER_3D, ABLATIONS, NOVEL_VIEW, SPAIR, TEACHERS, QUICK)
-RECIPES = Registry("recipe", Recipe, {recipe.name: recipe for recipe in _ALL})
+RECIPES = Registry("recipe", Experiment, {recipe.name: recipe for recipe in _ALL})
 """Another package adds one by the entry-point group ``featurenerf.recipes``."""
