@@ -18,7 +18,19 @@ ROOT = Path(__file__).parents[1]
 FLOORS = (
     ("errors",),
     ("limits", "categories"),
-    ("arrays", "cameras", "files", "runtime", "registry", "pca", "picture_files", "pictures", "rendering", "masks"),
+    (
+        "arrays",
+        "cameras",
+        "files",
+        "runtime",
+        "registry",
+        "settings",
+        "pca",
+        "picture_files",
+        "pictures",
+        "rendering",
+        "masks",
+    ),  # fmt: skip
     ("matching",),
     ("fields",),
     ("models",),
@@ -26,6 +38,7 @@ FLOORS = (
     ("data",),
     ("training", "evaluation"),
     ("studio",),
+    ("benchmark",),
     ("cli", "__main__"),
 )
 """From the ground up; a module imports what is on its own floor or below."""
@@ -33,7 +46,7 @@ WING = "synthesis"
 """What makes data. It rests on the ground floor and on ``data``, and nothing else imports it but its own verbs."""
 WING_VERBS = {"cli.data_make", "cli.data_render"}
 WING_NEEDS = {*FLOORS[0], *FLOORS[1], *FLOORS[2], "data", WING}
-LINES = 15_000
+LINES = 17_000
 """Of the package without the wing and its verbs. The goal is 11,500."""
 
 

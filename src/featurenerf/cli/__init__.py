@@ -19,6 +19,7 @@ VERBS = {
     "models": "the checkpoints that ship, and what is known of one",
     "teachers": "the networks that a field can be distilled from",
     "eval": "score a checkpoint: keypoint and part transfer, novel views",
+    "benchmark": "a recipe of experiments, from data to a report with intervals",
     "import-official": "turn a checkpoint of the authors' program into one of ours",
 }
 

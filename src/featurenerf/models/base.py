@@ -21,11 +21,32 @@ from featurenerf.models.settings import check_sizes, check_types
 from featurenerf.models.warp import Canonical, canonicalise
 from featurenerf.pictures import Picture, to_tensor, with_silhouette
 from featurenerf.rendering import Sampling
+from featurenerf.settings import text_of, value_of
 
 M = TypeVar("M", bound="Model")
 Compare = Callable[[Float[Tensor, "o v r d"], int | None], Float[Tensor, ""]]
 """A loss of descriptors: how unlike they are where places of the batch's objects correspond (of the first rays only,
 where a number is given)."""
+
+
+def changed_settings(config_type: type, texts: Iterable[str]) -> dict[str, Any]:
+    """Settings of a model from ``NAME=VALUE`` each, such as width=64 or encoder_blocks=0+2+4+10.
+
+    Raises:
+        InputError: for a setting that there is not, or a value that cannot be one.
+    """
+    defaults = {
+        f.name: f.default for f in dataclasses.fields(config_type) if f.default not in (dataclasses.MISSING, ())
+    }
+    defaults["size"] = PICTURE_SIZE
+    changes = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or name not in defaults:
+            known = ", ".join(f"{key}={text_of(default)}" for key, default in sorted(defaults.items()))
+            raise InputError(f"this model has no setting {text!r}; it has {known}")
+        changes[name] = value_of("model", name, value, defaults[name])
+    return changes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,11 +187,21 @@ class Model(nn.Module, ABC):
 
     # ------------------------------------------------------------------ what training asks of a model
 
-    def initialise(self, pictures: Iterable[Float[Tensor, "1 4 h w"]]) -> None:
+    @classmethod
+    def encoder_settings(cls, name: str | None, imagenet: bool) -> dict[str, Any]:
+        """What a configuration says of an encoder of that name, or of the usual one where there is none.
+
+        Args:
+            imagenet: whether its weights that were trained on ImageNet are needed.
+        """
+        return {} if name is None else {"encoder": name}
+
+    def initialise(self, pictures: Iterable[Float[Tensor, "1 4 h w"]], *, imagenet: bool = True) -> None:
         """Start from more than random weights; called once, before the first step of a new run.
 
         Args:
             pictures: RGBA training views, in [0, 1].
+            imagenet: whether an encoder has the weights that were trained on ImageNet.
         """
 
     def training_sampling(self, shaded: int) -> Sampling:

@@ -250,13 +250,13 @@ class FastModel(Model):
         sizes.update(descriptor=config.descriptor_dim, label=len(config.labels))
         return {name: size for name, size in sizes.items() if size}
 
-    def initialise(self, pictures: Iterable[Float[Tensor, "1 4 h w"]]) -> None:
+    def initialise(self, pictures: Iterable[Float[Tensor, "1 4 h w"]], *, imagenet: bool = True) -> None:
         """An encoder trained on ImageNet; semantics that are principal components of its features on training views.
 
         Raises:
             InputError, MissingExtraError: when the encoder's weights cannot be had.
         """
-        if self.config.encoder is not None:
+        if self.config.encoder is not None and imagenet:
             blocks = max(*self.config.encoder_blocks, *self.config.semantic_blocks) + 1
             self.net.backbone.load_state_dict(ENCODERS[self.config.encoder].pretrained(blocks))
         if self.config.semantic_dim == 0:
