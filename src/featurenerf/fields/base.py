@@ -15,6 +15,7 @@ from torch import Tensor
 
 from featurenerf.cameras import Camera
 from featurenerf.errors import InputError
+from featurenerf.fields.pose import CameraEstimate
 
 Points = Float[Tensor, "*n 3"]
 """World points, or unit directions."""
@@ -79,10 +80,12 @@ class Field(ABC):
     Attributes:
         source: the cameras of the pictures, batch shape (V,) or (B, V).
         pixel_offset: where in a pixel its ray starts: 0.5, or 0 for a model imported from the authors' program.
+        estimate: how the source camera was found, and how sure it is; None where the camera was given.
     """
 
     source: Camera
     pixel_offset: float = 0.5
+    estimate: CameraEstimate | None = None
 
     @property
     @abstractmethod
