@@ -19,6 +19,7 @@ from featurenerf.matching import transfer_parts as transfer_parts
 from featurenerf.models import Model as Model
 from featurenerf.models.checkpoint import load as load
 from featurenerf.models.checkpoint import save as save
+from featurenerf.models.estimate import estimate_camera as estimate_camera
 from featurenerf.studio.lift import lift as lift
 from featurenerf.studio.prepare import prepare as prepare
 

@@ -9,15 +9,18 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from featurenerf.alignment import Similarity, robust_similarity
-from featurenerf.cameras import Camera
+from featurenerf.alignment import robust_similarity
+from featurenerf.cameras import DISTANCE, Camera
+from featurenerf.errors import InputError
 
+HALF_DEPTH = 0.5
+"""Of an object, in its diagonals, seen from anywhere."""
 GRID = 40
 """Rays a side of the source picture whose coordinates are compared."""
 SOLID_ALPHA = 0.8
@@ -40,6 +43,7 @@ SAME_DENSITY, SAME_COLOR = 0.25, 0.15
 """A turned point is on the surface where it has this share of the surface's density, and no channel differs more."""
 
 
+@runtime_checkable
 class Coordinated(Protocol):
     """What is needed of a field (``fields.base.Field`` is one)."""
 
@@ -112,6 +116,39 @@ def not_found(camera: Camera) -> CameraEstimate:
     return CameraEstimate(camera, 180.0, (), found=False)
 
 
+def assumed_camera(width: int, height: int, lens: Camera | None = None) -> Camera:
+    """A camera in front of the object whose picture has the object in its middle and as large as the canonical one.
+
+    Args:
+        lens: the picture's intrinsics; its pose is not read. None is the canonical field of view, on axis.
+    Raises:
+        InputError: for a lens of another picture size.
+    """
+    plain = Camera.look_at(width=width, height=height)
+    if lens is None:
+        return plain
+    if lens.batch_shape or (lens.width, lens.height) != (width, height):
+        raise InputError(
+            f"a picture of {width} x {height} pixels came with a lens of {lens.width} x {lens.height}: "
+            "give a single camera of the picture's size (Camera.resize)"
+        )
+    offset = (torch.tensor([width / 2, height / 2]) - lens.principal.cpu()) / lens.focal.cpu()
+    middle = torch.tensor([float(offset[0]), -float(offset[1]), -1.0], dtype=torch.float64)  # the ray, in camera axes
+    middle = middle / middle.norm()
+    focal = float(lens.focal.mean()) / float(-middle[2]) ** 1.5  # off the axis a picture is stretched
+    distance = DISTANCE * focal / float(plain.focal[0])
+    ahead = torch.tensor([0.0, 0.0, -1.0], dtype=torch.float64)
+    axis = torch.linalg.cross(middle, ahead)
+    cross = torch.tensor(
+        [[0.0, -axis[2], axis[1]], [axis[2], 0.0, -axis[0]], [-axis[1], axis[0], 0.0]], dtype=torch.float64
+    )
+    framing = torch.eye(3, dtype=torch.float64) + cross + cross @ cross / (1 + middle @ ahead)
+    pose = Camera.look_at(distance=distance).pose.double()
+    pose[:3, :3] = pose[:3, :3] @ framing
+    near, far = max(distance - HALF_DEPTH, 0.0), distance + HALF_DEPTH
+    return Camera.from_pose(pose, lens.focal.cpu(), width, height, near, far, principal=lens.principal.cpu())
+
+
 @torch.no_grad()
 def estimated_camera(field: Coordinated) -> CameraEstimate:
     """The camera of a field's (first) picture. That the field was made with says what the picture's intrinsics are, and
@@ -123,7 +160,7 @@ def estimated_camera(field: Coordinated) -> CameraEstimate:
     local, coordinates, weights = _visible(field, source)
     if len(weights) < LEAST_RAYS or not torch.isfinite(coordinates).all():
         return not_found(source)
-    centre = source.world_to_camera(torch.zeros(1, 3, device=source.pose.device)).double().cpu()
+    centre = source.world_to_camera(torch.zeros(1, 3, device=source.pose.device)).cpu().double()
     points, targets = torch.cat([local, centre]), torch.cat([coordinates, torch.zeros_like(centre)])
     counted = torch.cat([weights, CENTRE_WEIGHT * weights.sum().reshape(1)])
     fixed = torch.arange(len(points)) == len(weights)
@@ -131,10 +168,10 @@ def estimated_camera(field: Coordinated) -> CameraEstimate:
     uncertainty = _scatter(local - centre, coordinates, weights, motion.rotation)
     if not uncertainty < LARGEST_UNCERTAINTY:
         return not_found(source)
-    framing = _towards(source.centre).mT @ source.pose[:3, :3].double().cpu()  # how it looks past the origin
+    framing = _towards(source.centre).mT @ source.pose[:3, :3].cpu().double()  # how it looks past the origin
     rotation = _without_small_roll(motion.rotation, framing, uncertainty)
     camera = _posed(source, rotation, centre[0])
-    about_z = [_about_z(degrees) for degrees in (180, 90, 270)]
+    about_z = [_about_z(degrees) for degrees in (180.0, 90.0, 270.0)]
     turned = [_posed(source, turn @ rotation, centre[0]) for turn in about_z]
     in_camera = [rotation.mT @ turn @ rotation for turn in about_z]
     alike = [_turned_share(field, source, local, turn, centre) > SAME_SHAPE for turn in in_camera]
@@ -147,10 +184,10 @@ def _visible(field: Coordinated, source: Camera) -> tuple[Tensor, Tensor, Tensor
     """The visible points in camera axes (OpenGL, world units), their coordinates, and how much each counts."""
     camera = source.resize(GRID, max(1, round(GRID * source.height / source.width)))
     seen = field.render(camera, channels=("coordinate", "depth", "alpha"))
-    alpha = seen["alpha"].reshape(-1, 1).double().cpu()
+    alpha = seen["alpha"].reshape(-1, 1).cpu().double()
     solid = alpha[:, 0] > SOLID_ALPHA
-    depth, coordinate = (seen[name].reshape(len(alpha), -1).double().cpu() / alpha for name in ("depth", "coordinate"))
-    points = _in_camera_axes(camera).unproject(camera.pixels().double().cpu().reshape(-1, 2), depth[:, 0])
+    depth, coordinate = (seen[name].reshape(len(alpha), -1).cpu().double() / alpha for name in ("depth", "coordinate"))
+    points = _in_camera_axes(camera).unproject(camera.pixels().cpu().double().reshape(-1, 2), depth[:, 0])
     return points[solid], coordinate[solid], alpha[solid, 0]
 
 
@@ -197,7 +234,7 @@ def _about_z(degrees: float) -> Float[Tensor, "3 3"]:
 def _turned_share(field: Coordinated, source: Camera, local: Tensor, turn: Tensor, centre: Tensor) -> float:
     """The share of the visible surface that is as solid, and has about its colour, after a turn about the centre."""
     known = ("density", "rgb") if "rgb" in field.channels else ("density",)
-    pose = source.pose.double().cpu()
+    pose = source.pose.cpu().double()
     both = torch.cat([local, (local - centre) @ turn.mT + centre]) @ pose[:3, :3].mT + pose[:3, 3]
     values = field.query(both.to(source.pose), channels=known)
     here, there = values["density"].float().cpu().chunk(2)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from featurenerf.cameras import DISTANCE, FAR, FOV, NEAR, PICTURE_SIZE, Camera
 from featurenerf.errors import InputError
-from featurenerf.fields.pose import estimated_camera
+from featurenerf.fields.pose import CameraEstimate, assumed_camera, estimated_camera
 from featurenerf.fields.volume import VolumeField
 from featurenerf.models.warp import Canonical, canonicalise
 from featurenerf.pictures import Picture, to_tensor, with_silhouette
@@ -156,13 +156,22 @@ class Model(nn.Module, ABC):
             return replace(self._encode(*ready), source=source)
         if len(tensors) > 1:
             raise InputError("several pictures need a list of cameras: one view's camera can be found, two cannot")
-        ready, source = self._ready(tensors, [Camera.look_at(width=tensors[0].shape[2], height=tensors[0].shape[1])])
-        first = replace(self._encode(*ready, assumed=True), source=source)
-        estimate = estimated_camera(first)
+        first, estimate = self._estimate(tensors[0], None)
         if not estimate.found:
             return replace(first, estimate=estimate)
         ready, source = self._ready(tensors, [estimate.camera])
         return replace(self._encode_again(first, *ready), source=source, estimate=estimate)
+
+    def estimate_camera(self, picture: Picture, lens: Camera | None = None) -> CameraEstimate:
+        """As ``featurenerf.estimate_camera``, by this model."""
+        return self._estimate(with_silhouette(to_tensor(picture)).to(self.device, self.dtype), lens)[1]
+
+    def _estimate(self, picture: Float[Tensor, "4 h w"], lens: Camera | None) -> tuple[VolumeField, CameraEstimate]:
+        """The field of a picture in the world of an assumed camera, and what it says of the true one."""
+        height, width = picture.shape[1:]
+        ready, source = self._ready([picture], [assumed_camera(width, height, lens)])
+        first = replace(self._encode(*ready, assumed=True), source=source)
+        return first, estimated_camera(first)
 
     def _ready(
         self, pictures: Sequence[Float[Tensor, "4 _h _w"]], cameras: Sequence[Camera]
