@@ -148,16 +148,19 @@ def test_the_mirror_plane(model: Model, fields: dict[str, Field], record: dict[s
 
 
 def test_the_camera_is_found(model: Model, name: str) -> None:
-    """Within 5 degrees of where these pictures were taken from. The world is then the object's own, and so is its mirror
-    plane; the field is the one that the found camera gives when it is given."""
+    """Within 5 degrees of where these pictures were taken from. The world is then the object's own, and so is its
+    mirror plane; the field is the one that the found camera gives when it is given."""
     with torch.no_grad():
         found = model.encode(PICTURES / f"{name}.png")
         given = model.encode(PICTURES / f"{name}.png", found.estimate.camera)
-    assert found.estimate.found and given.estimate is None
+    assert found.estimate.found
+    assert given.estimate is None
     assert found.estimate.azimuth == pytest.approx(AZIMUTHS[name], abs=5)
     assert found.estimate.elevation == pytest.approx(20, abs=5)
-    assert found.estimate.roll == pytest.approx(0, abs=0.1) and found.estimate.distance == pytest.approx(1.3, abs=1e-4)
-    assert 2 < found.estimate.uncertainty < 8 and found.estimate.alternatives == ()
+    assert found.estimate.roll == pytest.approx(0, abs=0.1)
+    assert found.estimate.distance == pytest.approx(1.3, abs=1e-4)
+    assert 2 < found.estimate.uncertainty < 8
+    assert found.estimate.alternatives == ()
     assert found.mirror.tolist() == [[0, 1, 0, 0]]
     assert torch.equal(found.source.pose, given.source.pose)
     points = torch.tensor([[0.0, 0.0, 0.0], [0.1, 0.2, -0.3], [-0.2, 0.1, 0.1]])

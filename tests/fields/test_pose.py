@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 import pytest
 import torch
-from analytic_field import EllipsoidField, ellipsoid, formula_field
 from torch import Tensor
 
+from analytic_field import EllipsoidField, ellipsoid, formula_field
 from featurenerf import Camera, InputError, estimate_camera
 from featurenerf.fields.pose import CameraEstimate, assumed_camera, estimated_camera
 
@@ -50,7 +50,8 @@ def test_heading_and_elevation(heading: float) -> None:
     assert found.found
     assert found.azimuth == pytest.approx(heading, abs=1)
     assert found.elevation == pytest.approx(20, abs=1)
-    assert found.roll == pytest.approx(0, abs=1e-3) and found.distance == pytest.approx(1.3, abs=1e-5)
+    assert found.roll == pytest.approx(0, abs=1e-3)
+    assert found.distance == pytest.approx(1.3, abs=1e-5)
     assert found.uncertainty < 5
 
 
@@ -74,7 +75,9 @@ def test_uncertainty_is_the_scatter_of_the_coordinates() -> None:
 
 def test_coordinates_that_say_nothing() -> None:
     found = estimated_camera(turned(35, noise=0.4))
-    assert not found.found and found.uncertainty == 180 and found.alternatives == ()
+    assert not found.found
+    assert found.uncertainty == 180
+    assert found.alternatives == ()
     torch.testing.assert_close(found.camera.pose, Camera.look_at(0, 20).pose)
     assert repr(found) == "CameraEstimate(nothing found)"
 
@@ -85,8 +88,8 @@ def test_nothing_to_see_and_fields_without_coordinates() -> None:
 
 
 def test_what_looks_alike_from_both_ends_has_an_alternative() -> None:
-    """The ellipsoid's back third is red and its front third blue: from the side it is its own turned image in shape, and
-    not in colour. In one colour it is."""
+    """The ellipsoid's back third is red and its front third blue: it is its own turned image in shape, and not in
+    colour. In one colour it is."""
     assert estimated_camera(turned(90)).alternatives == ()
 
     class Plain(TurnedField):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 
@@ -40,8 +40,21 @@ def lift(
         raise InputError("--mask and --no-mask contradict each other: give one of them")
     model = load(checkpoint or DEFAULT, device=device)
     made = make(picture, out, model, mask="none" if no_mask else mask, settings=settings)
+    print(_camera(made.report["camera"]))
     for name, what in made.report["files"].items():
         print(f"{made.folder / name}: {what}")
+
+
+def _camera(camera: dict[str, Any]) -> str:
+    """What a report says of the camera, in a sentence."""
+    where = f"azimuth {camera['azimuth']:.0f}, elevation {camera['elevation']:.0f} degrees"
+    if camera["how"] != "found":
+        return f"camera {camera['how']} ({where})"
+    roll = f", roll {camera['roll']:.0f}" if abs(camera["roll"]) >= 1 else ""
+    sure = f"give or take {camera['uncertainty']:.0f}"
+    others = ", ".join(f"{other['azimuth']:.0f}" for other in camera["alternatives"])
+    perhaps = f"; the azimuth may also be {others}: give --azimuth and --elevation if you know them" if others else ""
+    return f"camera found: {where}{roll}, {sure}{perhaps}"
 
 
 def main(argv: list[str]) -> None:

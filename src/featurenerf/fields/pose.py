@@ -212,7 +212,7 @@ def _without_small_roll(rotation: Tensor, framing: Tensor, uncertainty: float) -
     return upright if roll <= ROLL_IN_UNCERTAINTIES * uncertainty else rotation
 
 
-def _towards(direction: Float[Tensor, "3"]) -> Float[Tensor, "3 3"]:
+def _towards(direction: Float[Tensor, " xyz"]) -> Float[Tensor, "3 3"]:
     """Rotation of an upright camera that looks at the origin from a direction."""
     x, y, z = (direction / direction.norm()).double().tolist()
     angles = math.degrees(math.atan2(y, x)), math.degrees(math.atan2(z, math.hypot(x, y)))

@@ -24,8 +24,8 @@ def estimate_camera(picture: Picture | Field, model: Model | None = None, lens: 
         picture: path, PIL image or (3|4, H, W) float tensor in [0, 1], as ``Model.encode`` takes it; or a field, whose
             first picture is meant.
         model: None is the shipped checkpoint. A field needs none.
-        lens: focal length and principal point of the picture, such as ``crop.camera(intrinsics)``; its pose is not read.
-            None is a field of view of 49.13 degrees, looking straight at the object.
+        lens: focal length and principal point of the picture, such as ``crop.camera(intrinsics)``; its pose is not
+            read. None is a field of view of 49.13 degrees, looking straight at the object.
     Raises:
         InputError: for an unreadable picture, a lens of another picture size, or a lens or model beside a field.
     """
