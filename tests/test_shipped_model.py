@@ -148,8 +148,8 @@ def test_the_mirror_plane(model: Model, fields: dict[str, Field], record: dict[s
 
 
 def test_the_camera_is_found(model: Model, name: str) -> None:
-    """Within 5 degrees of where these pictures were taken from. The world is then the object's own, and so is its
-    mirror plane; the field is the one that the found camera gives when it is given."""
+    """Within 5 degrees of where these pictures were taken from. The world is then the object's own; its mirror plane is
+    near the world's, where the field has it. The field is the one that the found camera gives when it is given."""
     with torch.no_grad():
         found = model.encode(PICTURES / f"{name}.png")
         given = model.encode(PICTURES / f"{name}.png", found.estimate.camera)
@@ -161,7 +161,8 @@ def test_the_camera_is_found(model: Model, name: str) -> None:
     assert found.estimate.distance == pytest.approx(1.3, abs=1e-4)
     assert 2 < found.estimate.uncertainty < 8
     assert found.estimate.alternatives == ()
-    assert found.mirror.tolist() == [[0, 1, 0, 0]]
+    assert 0 < 1 - found.mirror[0, 1] < 1 - math.cos(math.radians(5))
+    assert abs(found.mirror[0, 3]) < 0.02
     assert torch.equal(found.source.pose, given.source.pose)
     points = torch.tensor([[0.0, 0.0, 0.0], [0.1, 0.2, -0.3], [-0.2, 0.1, 0.1]])
     for channel, value in answers(found, points).items():

@@ -167,3 +167,83 @@ def test_a_heading_is_found_through_a_lens_off_the_axis() -> None:
 def test_a_lens_of_another_size() -> None:
     with pytest.raises(InputError, match="came with a lens of 64 x 64"):
         assumed_camera(128, 128, Camera.look_at(width=64, height=64))
+
+
+# ---------------------------------------------------------------------- depth maps
+
+INTRINSICS = [[300.0, 0.0, 159.5], [0.0, 300.0, 119.5], [0.0, 0.0, 1.0]]
+
+
+def measured(heading: float = 50.0) -> tuple[TurnedField, Tensor, Tensor, Tensor]:
+    """A field of a 320 x 240 picture of the ellipsoid, and the depth that a sensor has of it if a unit is 0.8 m; with
+    the true rotation and translation of the object's frame in the camera's, by hand."""
+    camera = Camera.from_pose(Camera.look_at(0, 20).pose, 300.0, 320, 240)
+    field = turned(heading, source=camera)
+    seen = field.render(camera, channels=("depth", "alpha"))
+    ray = ((camera.pixels() - camera.principal) / camera.focal).square().sum(-1).add(1).sqrt()
+    depth = torch.where(seen.alpha[..., 0] > 0.9, 0.8 * seen.depth[..., 0] / seen.alpha[..., 0] / ray, 0.0)
+    to_camera = torch.diag(torch.tensor([1.0, -1.0, -1.0])) @ camera.pose[:3, :3].T
+    rotation = to_camera @ world_to_object(heading, 0).T
+    return field, depth, rotation, -0.8 * to_camera @ camera.centre
+
+
+@pytest.mark.parametrize("kind", ["tensor", "array"])
+def test_an_object_is_registered_in_metres(kind: str) -> None:
+    field, depth, rotation, translation = measured()
+    given = depth if kind == "tensor" else depth.numpy()
+    found = field.register(given, INTRINSICS)
+    torch.testing.assert_close(found.rotation.float(), rotation, atol=0.02, rtol=0)
+    torch.testing.assert_close(found.translation.float(), translation, atol=0.01, rtol=0)
+    assert found.scale == pytest.approx(0.8, abs=0.01)
+    assert found.residual < 0.01
+    assert found.inliers > 0.95
+    there = torch.tensor([[0.1, 0.05, 0.1], [-0.3, 0.0, 0.0]])
+    torch.testing.assert_close(found.to_object(found.to_camera(there)).float(), there)
+    by_hand = 0.8 * there @ rotation.T + translation
+    torch.testing.assert_close(found.to_camera(there).float(), by_hand, atol=0.02, rtol=0)
+
+
+def test_points_in_metres_have_the_descriptors_of_their_places() -> None:
+    """The ellipsoid's descriptor says which third of it a point is in, and where in the object's frame."""
+    field, depth, rotation, translation = measured(heading=0.0)
+    found = field.register(depth, INTRINSICS)
+    place = torch.tensor([[0.3, 0.0, 0.1]])
+    described = found.describe(0.8 * place @ rotation.T + translation)
+    torch.testing.assert_close(described[:, 3:6].float(), place, atol=0.02, rtol=0)
+    assert described[0, :3].tolist() == [0, 0, 3]
+
+
+def test_wrong_depths_hardly_count() -> None:
+    """Of the rows that are compared (2, 7, 12, ...) a quarter sees a wall behind, and a quarter nothing."""
+    field, depth, _, translation = measured()
+    depth[2::20] = torch.where(depth[2::20] > 0, 3.0, 0.0)
+    depth[7::20] = float("nan")
+    found = field.register(depth, INTRINSICS)
+    torch.testing.assert_close(found.translation.float(), translation, atol=0.02, rtol=0)
+    assert 0.6 < found.inliers < 0.75
+
+
+def test_a_mask_says_which_depths_count() -> None:
+    field, depth, _, translation = measured()
+    wall = torch.where(depth > 0, depth, 2.0)
+    wall[:, :150] = 0.4  # a hand in front of the left half
+    mask = torch.zeros(240, 320, dtype=torch.bool)
+    mask[:, 150:] = True
+    torch.testing.assert_close(
+        field.register(wall, INTRINSICS, mask).translation.float(), translation, atol=0.02, rtol=0
+    )
+    assert field.register(wall, INTRINSICS).inliers < 0.8
+
+
+def test_depth_maps_that_cannot_be() -> None:
+    field, depth, *_ = measured()
+    with pytest.raises(InputError, match="only 0 pixels of the object have a depth"):
+        field.register(torch.zeros(240, 320), INTRINSICS)
+    with pytest.raises(InputError, match="give the crop"):
+        field.register(torch.ones(240, 240), INTRINSICS)
+    with pytest.raises(InputError, match=r"intrinsics are \(3, 3\)"):
+        field.register(depth[None], INTRINSICS)
+    with pytest.raises(InputError, match="the mask must be"):
+        field.register(depth, INTRINSICS, torch.ones(3, 3))
+    with pytest.raises(InputError, match="channel coordinate"):
+        formula_field(lambda p: p[..., 0]).register(depth, INTRINSICS)

@@ -16,6 +16,7 @@ from torch import Tensor
 from featurenerf.cameras import Camera
 from featurenerf.errors import InputError
 from featurenerf.fields.pose import CameraEstimate
+from featurenerf.fields.registration import Map, Matrix, Registration, ToPhotograph, register
 
 Points = Float[Tensor, "*n 3"]
 """World points, or unit directions."""
@@ -117,6 +118,24 @@ class Field(ABC):
         Raises:
             InputError: for an unknown channel, or a camera of another batch shape.
         """
+
+    def register(
+        self, depth: Map, intrinsics: Matrix, mask: Map | None = None, crop: ToPhotograph | None = None
+    ) -> Registration:
+        """Where the object is in metres, in the frame of the camera that took its picture together with a depth map.
+
+        The depth of each visible point is compared with the place that the field predicts of it in the object's frame:
+        a robust similarity fit. The pose is as good as these places are: see docs/cameras.md.
+
+        Args:
+            depth: (H, W) z-depth in metres of the whole photograph; 0, NaN or infinity where it is not known.
+            intrinsics: (3, 3), OpenCV's convention (integer pixel centres).
+            mask: (H, W), true where the object is; None goes by the field's own outline.
+            crop: what ``prepare(..., return_crop=True)`` returned; None where the whole photograph was encoded.
+        Raises:
+            InputError: for a depth map of another shape, hardly a depth on the object, or a field without coordinates.
+        """
+        return register(self, depth, intrinsics, mask, crop)
 
     @property
     def batched(self) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -53,10 +53,18 @@ class Coordinated(Protocol):
     def channels(self) -> Mapping[str, int]: ...
     @property
     def batched(self) -> bool: ...
+    @property
+    def estimate(self) -> Any: ...
 
     def query(self, points: Any, directions: Any = None, channels: Sequence[str] | None = None) -> Any: ...
 
     def render(self, camera: Camera, channels: Sequence[str] | None = None) -> Any: ...
+
+
+@dataclass(frozen=True)
+class FoundCamera(Camera):
+    """A camera that was found and not given. Its world is the object's frame, but for the error of the estimate: where
+    the object's mirror plane is, the field then knows better than the world."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,7 +165,8 @@ def estimated_camera(field: Coordinated) -> CameraEstimate:
     source = field.source.reshape(-1)[0]
     if "coordinate" not in field.channels or field.batched:
         return not_found(source)
-    local, coordinates, weights = _visible(field, source)
+    seen = visible(field, source, GRID)
+    local, coordinates, weights = seen.local, seen.coordinates, seen.weights
     if len(weights) < LEAST_RAYS or not torch.isfinite(coordinates).all():
         return not_found(source)
     centre = source.world_to_camera(torch.zeros(1, 3, device=source.pose.device)).cpu().double()
@@ -180,15 +189,38 @@ def estimated_camera(field: Coordinated) -> CameraEstimate:
     return CameraEstimate(camera, uncertainty, (*likely, *others))
 
 
-def _visible(field: Coordinated, source: Camera) -> tuple[Tensor, Tensor, Tensor]:
-    """The visible points in camera axes (OpenGL, world units), their coordinates, and how much each counts."""
-    camera = source.resize(GRID, max(1, round(GRID * source.height / source.width)))
+@dataclass(frozen=True, eq=False)
+class Visible:
+    """What a field shows of its object in its source picture, ray by ray where the object is solid.
+
+    Attributes:
+        pixels: of the source picture, (x, y).
+        local: points in the source camera's axes (OpenGL), in world units.
+        world: the same in the world.
+        coordinates: the same in the object's own frame, as the field predicts it.
+        weights: alpha.
+    """
+
+    pixels: Float[Tensor, "n 2"]
+    local: Float[Tensor, "n 3"]
+    world: Float[Tensor, "n 3"]
+    coordinates: Float[Tensor, "n 3"]
+    weights: Float[Tensor, " n"]
+
+
+def visible(field: Coordinated, source: Camera, grid: int) -> Visible:
+    """What is visible along ``grid`` rays a row of the source picture; all on the CPU in float64."""
+    camera = source.resize(grid, max(1, round(grid * source.height / source.width)))
     seen = field.render(camera, channels=("coordinate", "depth", "alpha"))
     alpha = seen["alpha"].reshape(-1, 1).cpu().double()
     solid = alpha[:, 0] > SOLID_ALPHA
     depth, coordinate = (seen[name].reshape(len(alpha), -1).cpu().double() / alpha for name in ("depth", "coordinate"))
-    points = _in_camera_axes(camera).unproject(camera.pixels().cpu().double().reshape(-1, 2), depth[:, 0])
-    return points[solid], coordinate[solid], alpha[solid, 0]
+    pixels = camera.pixels().cpu().double().reshape(-1, 2)
+    local = _in_camera_axes(camera).unproject(pixels, depth[:, 0])[solid]
+    pose = source.pose.cpu().double()
+    step = torch.tensor([source.width / camera.width, source.height / camera.height], dtype=torch.float64)
+    world = local @ pose[:3, :3].T + pose[:3, 3]
+    return Visible(pixels[solid] * step, local, world, coordinate[solid], alpha[solid, 0])
 
 
 def _in_camera_axes(camera: Camera) -> Camera:
@@ -223,7 +255,8 @@ def _posed(source: Camera, rotation: Tensor, centre: Tensor) -> Camera:
     """The source camera turned in the world so that the object's centre (in camera axes) is the origin."""
     pose = torch.eye(4, dtype=torch.float64)
     pose[:3, :3], pose[:3, 3] = rotation, -(rotation @ centre)
-    return replace(source, pose=pose.to(source.pose))
+    values = {field.name: getattr(source, field.name) for field in fields(Camera)}
+    return FoundCamera(**{**values, "pose": pose.to(source.pose)})
 
 
 def _about_z(degrees: float) -> Float[Tensor, "3 3"]:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from featurenerf.cameras import DISTANCE, FAR, FOV, NEAR, PICTURE_SIZE, Camera
 from featurenerf.errors import InputError
-from featurenerf.fields.pose import CameraEstimate, assumed_camera, estimated_camera
+from featurenerf.fields.pose import CameraEstimate, FoundCamera, assumed_camera, estimated_camera
 from featurenerf.fields.volume import VolumeField
 from featurenerf.models.warp import Canonical, canonicalise
 from featurenerf.pictures import Picture, to_tensor, with_silhouette
@@ -92,7 +92,7 @@ class Model(nn.Module, ABC):
         self, pictures: Float[Tensor, "b v 4 h w"], cameras: Camera, scale: Float[Tensor, "b v"], assumed: bool = False
     ) -> VolumeField:
         """A batched field. ``cameras`` are those of the pictures in a world scaled by ``scale`` about the origin; where
-        they are ``assumed``, the world says nothing of the object's heading."""
+        they are ``assumed`` or found, the world does not say exactly how the object stands."""
 
     # ------------------------------------------------------------------ what training asks of a model
 
@@ -153,7 +153,8 @@ class Model(nn.Module, ABC):
         if camera is not None:
             cameras = [camera] if isinstance(camera, Camera) else list(camera)
             ready, source = self._ready(tensors, cameras)
-            return replace(self._encode(*ready), source=source)
+            found = any(isinstance(c, FoundCamera) for c in cameras)
+            return replace(self._encode(*ready, assumed=found), source=source)
         if len(tensors) > 1:
             raise InputError("several pictures need a list of cameras: one view's camera can be found, two cannot")
         first, estimate = self._estimate(tensors[0], None)
@@ -196,8 +197,8 @@ class Model(nn.Module, ABC):
     def _encode_again(
         self, field: Any, pictures: Float[Tensor, "1 1 4 h w"], cameras: Camera, scale: Float[Tensor, "1 1"]
     ) -> VolumeField:
-        """The field of one picture whose camera was assumed, now that the camera is known."""
-        return self._encode(pictures, cameras, scale)
+        """The field of one picture whose camera was assumed, now that the camera is found."""
+        return self._encode(pictures, cameras, scale, assumed=True)
 
     def encode_batch(self, pictures: Float[Tensor, "b v c h w"], cameras: Camera) -> VolumeField:
         """B objects with V views each to a batched field; ``cameras`` has batch shape (B, V).

@@ -300,9 +300,9 @@ class FastModel(Model):
         self, field: FastField, pictures: Float[Tensor, "1 1 4 s s"], cameras: Camera, scale: Float[Tensor, "1 1"]
     ) -> FastField:
         if not torch.allclose(pictures[0, :, :3], field.pictures, atol=2e-3):
-            return self._encode(pictures, cameras, scale)
+            return self._encode(pictures, cameras, scale, assumed=True)
         # what the network makes of a picture does not depend on the heading and elevation of its camera
-        return self._bounded(replace(field, frustums=cameras, scale=scale, mirror=None), in_world=True)
+        return self._bounded(replace(field, frustums=cameras, scale=scale, mirror=None), in_world=False)
 
     @torch.no_grad()
     def _mirror(self, field: FastField, in_world: bool) -> Float[Tensor, "b 4"] | None:
