@@ -13,6 +13,8 @@ from featurenerf.errors import InputError as InputError
 from featurenerf.errors import MissingExtraError as MissingExtraError
 from featurenerf.fields import Field as Field
 from featurenerf.fields import Samples as Samples
+from featurenerf.fields.pose import CameraEstimate as CameraEstimate
+from featurenerf.fields.registration import Registration as Registration
 from featurenerf.matching import match as match
 from featurenerf.matching import transfer_keypoints as transfer_keypoints
 from featurenerf.matching import transfer_parts as transfer_parts
