@@ -33,7 +33,7 @@ class Shot:
     def __init__(self, category: str, number: int, azimuth: float, elevation: float, distance: float) -> None:
         mesh = generate(category, 7, number)
         pose = Camera.look_at(azimuth, elevation, distance=distance).pose
-        camera = Camera.from_pose(pose, FOCAL, WIDTH, HEIGHT, distance - 0.6, distance + 0.6)
+        camera = Camera.from_pose(pose, FOCAL, WIDTH, HEIGHT)
         seen = render_view(RenderScene(mesh, Lighting.random(np.random.default_rng(number))), camera)
         self.picture = torch.from_numpy(seen.picture).permute(2, 0, 1).float() / 255
         slant = ((camera.pixels() - camera.principal) / camera.focal).square().sum(-1).add(1).sqrt()
@@ -76,7 +76,9 @@ def main() -> None:
         print(f"the marked object: {known}")
         errors: dict[str, list[float]] = {}
         for number in range(1, args.objects + 1):
-            other = Shot(args.category, number, random.uniform(-70, 70), random.uniform(10, 40), random.uniform(1.5, 2.2))
+            other = Shot(
+                args.category, number, random.uniform(-70, 70), random.uniform(10, 40), random.uniform(1.5, 2.2)
+            )
             found = other.register(model)
             print(f"object {number}: {found}")
             candidates = surface(found)

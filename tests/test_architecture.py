@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 
 FLOORS = (
     ("errors",),
-    ("cameras", "files", "runtime", "registry", "pca", "pictures", "rendering", "masks", "alignment"),
+    ("cameras", "files", "runtime", "registry", "pca", "picture_files", "pictures", "rendering", "masks", "alignment"),
     ("matching",),
     ("fields",),
     ("models",),

@@ -142,7 +142,6 @@ def test_a_longer_lens_stands_further_away() -> None:
     lens = Camera.from_pose(torch.eye(4), 280.0, 128, 128)
     camera = assumed_camera(128, 128, lens)
     assert float(camera.centre.norm()) == pytest.approx(2.6, abs=1e-3)
-    assert (camera.near, camera.far) == pytest.approx((2.1, 3.1), abs=1e-3)
 
 
 @pytest.mark.parametrize("principal", [(64.0, 64.0), (-76.0, 64.0), (64.0, 200.0), (150.0, -30.0)])

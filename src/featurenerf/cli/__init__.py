@@ -11,6 +11,7 @@ from featurenerf.runtime import keep_freed_memory
 VERBS = {
     "demo": "lift and compare the pictures that ship with the package",
     "lift": "one picture to a turntable, a sheet, a point cloud and a mesh",
+    "page": "pictures to one HTML file: a click on an object shows what corresponds on all others",
     "data": "make, render, pack, look at and check data sets",
     "train": "train a field on a data set",
     "teachers": "the networks that a field can be distilled from",

@@ -19,8 +19,6 @@ from featurenerf.alignment import robust_similarity
 from featurenerf.cameras import DISTANCE, Camera
 from featurenerf.errors import InputError
 
-HALF_DEPTH = 0.5
-"""Of an object, in its diagonals, seen from anywhere."""
 GRID = 40
 """Rays a side of the source picture whose coordinates are compared."""
 SOLID_ALPHA = 0.8
@@ -153,8 +151,7 @@ def assumed_camera(width: int, height: int, lens: Camera | None = None) -> Camer
     framing = torch.eye(3, dtype=torch.float64) + cross + cross @ cross / (1 + middle @ ahead)
     pose = Camera.look_at(distance=distance).pose.double()
     pose[:3, :3] = pose[:3, :3] @ framing
-    near, far = max(distance - HALF_DEPTH, 0.0), distance + HALF_DEPTH
-    return Camera.from_pose(pose, lens.focal.cpu(), width, height, near, far, principal=lens.principal.cpu())
+    return Camera.from_pose(pose, lens.focal.cpu(), width, height, principal=lens.principal.cpu())
 
 
 @torch.no_grad()

@@ -38,10 +38,10 @@ class ModelConfig:
     fov: float = FOV
     """Their horizontal field of view, in degrees."""
     distance: float = DISTANCE
-    """Of their camera from the origin, in world units."""
+    """Of the camera from the origin, in world units, that would show an object as large as in them."""
     near: float = NEAR
     far: float = FAR
-    """The depths between which there is a field, in world units."""
+    """The depths of that camera between which there is a field, in world units."""
     categories: dict[str, str] = dataclasses.field(default_factory=dict)
     """What the model was trained on: the symmetry of each category's objects, "mirror" or "none", by its name."""
 
@@ -88,10 +88,8 @@ class Model(nn.Module, ABC):
         """How many numbers each channel of its fields has, by name."""
 
     @abstractmethod
-    def _encode(
-        self, pictures: Float[Tensor, "b v 4 h w"], cameras: Camera, scale: Float[Tensor, "b v"], assumed: bool = False
-    ) -> VolumeField:
-        """A batched field. ``cameras`` are those of the pictures in a world scaled by ``scale`` about the origin; where
+    def _encode(self, pictures: Float[Tensor, "b v 4 h w"], cameras: Camera, assumed: bool = False) -> VolumeField:
+        """A batched field. ``pictures`` are on black, with alpha; ``cameras`` are theirs, as they were warped. Where
         they are ``assumed`` or found, the world does not say exactly how the object stands."""
 
     # ------------------------------------------------------------------ what training asks of a model
@@ -137,8 +135,8 @@ class Model(nn.Module, ABC):
         """One picture of an object, or several of the same object, to a field.
 
         Args:
-            picture: path, PIL image or (3|4, H, W) float tensor in [0, 1], or a list of those. Alpha goes on black;
-                nothing is cropped or masked (``featurenerf.prepare`` does that).
+            picture: path, PIL image, (H, W, 3|4) array or (3|4, H, W) float tensor (``pictures.to_tensor``), or a list
+                of those. Alpha goes on black; nothing is cropped or masked (``featurenerf.prepare`` does that).
             camera: of each picture, in the object's own frame (+x front, z up) as far as that is known. None finds it
                 for a single picture (``featurenerf.estimate_camera``): ``field.source`` is that camera, and
                 ``field.estimate`` says how sure it is. Where nothing is found it is assumed to be
@@ -176,7 +174,7 @@ class Model(nn.Module, ABC):
 
     def _ready(
         self, pictures: Sequence[Float[Tensor, "4 _h _w"]], cameras: Sequence[Camera]
-    ) -> tuple[tuple[Float[Tensor, "1 v 4 h w"], Camera, Float[Tensor, "1 v"]], Camera]:
+    ) -> tuple[tuple[Float[Tensor, "1 v 4 h w"], Camera], Camera]:
         """Pictures and cameras as ``_encode`` takes them, and the source cameras as one batch."""
         cameras = [c.to(self.device) for c in cameras]
         if len(cameras) != len(pictures):
@@ -188,32 +186,40 @@ class Model(nn.Module, ABC):
                     f"{cam.width} x {cam.height}: resize one of them (Camera.resize)"
                 )
         ready = [self._canonicalise(t[None], c.reshape(1)) for t, c in zip(pictures, cameras, strict=True)]
-        warped, canonical, scales = zip(*ready, strict=True)
+        warped, canonical = zip(*ready, strict=True)
         if len({each.shape for each in warped}) > 1:
             raise InputError("this model takes several pictures only if they have one size")
         source = Camera.stack([c.resize(cameras[0].width, cameras[0].height) for c in cameras])
-        return (torch.stack(warped, 1), Camera.stack(canonical, 1), torch.stack(scales, 1)), source
+        return (torch.stack(warped, 1), Camera.stack(canonical, 1)), source
 
-    def _encode_again(
-        self, field: Any, pictures: Float[Tensor, "1 1 4 h w"], cameras: Camera, scale: Float[Tensor, "1 1"]
-    ) -> VolumeField:
+    def _encode_again(self, field: Any, pictures: Float[Tensor, "1 1 4 h w"], cameras: Camera) -> VolumeField:
         """The field of one picture whose camera was assumed, now that the camera is found."""
-        return self._encode(pictures, cameras, scale, assumed=True)
+        return self._encode(pictures, cameras, assumed=True)
 
-    def encode_batch(self, pictures: Float[Tensor, "b v c h w"], cameras: Camera) -> VolumeField:
+    def encode_batch(
+        self, pictures: Float[Tensor, "b v c h w"], cameras: Camera, framing: Float[Tensor, "b v 4"] | None = None
+    ) -> VolumeField:
         """B objects with V views each to a batched field; ``cameras`` has batch shape (B, V).
 
         Args:
             pictures: RGB on black, or RGBA.
+            framing: how the pictures that the network sees are framed, where not as the canonical camera would: as
+                those whose camera is not quite known (``warp.reframed``).
         """
         b, v = pictures.shape[:2]
         if tuple(cameras.batch_shape) != (b, v):
             raise InputError(f"pictures of batch shape {(b, v)} came with cameras of {tuple(cameras.batch_shape)}")
-        flat, canonical, scale = self._canonicalise(with_silhouette(pictures.flatten(0, 1)), cameras.reshape(b * v))
-        field = self._encode(flat.unflatten(0, (b, v)), canonical.reshape(b, v), scale.reshape(b, v))
+        odd = None if framing is None else framing.flatten(0, 1)
+        flat, canonical = self._canonicalise(with_silhouette(pictures.flatten(0, 1)), cameras.reshape(b * v), odd)
+        field = self._encode(flat.unflatten(0, (b, v)), canonical.reshape(b, v))
         return replace(field, source=cameras)
 
-    def _canonicalise(self, pictures: Float[Tensor, "n 4 h w"], cameras: Camera) -> tuple[Tensor, Camera, Tensor]:
+    def _canonicalise(
+        self, pictures: Float[Tensor, "n 4 h w"], cameras: Camera, framing: Float[Tensor, "n 4"] | None = None
+    ) -> tuple[Tensor, Camera]:
         if self.canonical is None:
-            return pictures, cameras, torch.ones(len(pictures), device=pictures.device)
-        return canonicalise(pictures, cameras, self.canonical)
+            return pictures, cameras
+        # not in half precision: pictures cannot be resized in it on every device
+        exact = pictures.float() if pictures.dtype in (torch.float16, torch.bfloat16) else pictures
+        warped, target = canonicalise(exact, cameras, self.canonical, framing)
+        return warped.to(pictures.dtype), target

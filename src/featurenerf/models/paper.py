@@ -232,9 +232,7 @@ class PaperModel(Model):
         """
         self.encoder.load_state_dict(ENCODERS[self.config.encoder].pretrained(max(self.config.encoder_blocks) + 1))
 
-    def _encode(
-        self, pictures: Float[Tensor, "b v 4 h w"], cameras: Camera, scale: Float[Tensor, "b v"], assumed: bool = False
-    ) -> PaperField:
+    def _encode(self, pictures: Float[Tensor, "b v 4 h w"], cameras: Camera, assumed: bool = False) -> PaperField:
         maps = self.network.project(self.latent(pictures.flatten(0, 1)[:, :3]))  # b*v h/2 w/2 fuse*width
         return PaperField(
             source=cameras,
@@ -242,9 +240,8 @@ class PaperModel(Model):
             pixel_offset=self.pixel_offset,
             rays_per_chunk=128 if maps.device.type == "cpu" else 4096,
             model=self,
-            maps=maps.to(torch.promote_types(maps.dtype, torch.float32)).unflatten(0, scale.shape),
+            maps=maps.to(torch.promote_types(maps.dtype, torch.float32)).unflatten(0, pictures.shape[:2]),
             cameras=cameras,
-            scale=scale,
         )
 
     def latent(self, pictures: Float[Tensor, "m 3 h w"]) -> Float[Tensor, "m z h2 w2"]:
@@ -272,14 +269,12 @@ class PaperField(VolumeField):
     Attributes:
         model: whose MLP decodes points.
         maps: the projected latents of all source views; float32 at least.
-        cameras: of the pictures that were encoded, (b, v), in worlds scaled about the origin.
-        scale: of those worlds: their units per world unit.
+        cameras: of the pictures that were encoded, (b, v).
     """
 
     model: PaperModel
     maps: Float[Tensor, "b v h w c"]
     cameras: Camera
-    scale: Float[Tensor, "b v"]
 
     @property
     def channels(self) -> dict[str, int]:
@@ -289,8 +284,7 @@ class PaperField(VolumeField):
         """Points and cameras are handled in float32 whatever the type of the model."""
         config, network = self.model.config, self.model.network
         b, v, h, w, _ = self.maps.shape
-        scale = self.scale.to(self.maps.dtype)  # b v
-        local = points.unsqueeze(1).to(self.maps.dtype) * scale[..., None, None]  # b v n 3
+        local = points.unsqueeze(1).to(self.maps.dtype).expand(b, v, -1, 3)
         turned = self.cameras.rotate_to_camera(local)  # b v n 3, not translated: 0 is the object's centre
         outward = self.cameras.rotate_to_camera(directions.unsqueeze(1).to(local.dtype).expand_as(local))  # b v n 3
         code = torch.cat([positional_code(turned, config.octaves, config.frequency), outward], -1)  # b v n code
@@ -306,5 +300,5 @@ class PaperField(VolumeField):
         if "rgb" in values:
             values["rgb"] = values["rgb"].sigmoid()
         if "density" in values:
-            values["density"] = values["density"].relu().to(scale.dtype) * scale.mean(1)[:, None, None]
+            values["density"] = values["density"].relu().to(self.maps.dtype)
         return values

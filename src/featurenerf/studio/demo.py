@@ -17,6 +17,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from featurenerf.cameras import Camera
+from featurenerf.data.formats.files import read_image
 from featurenerf.data.labels import generated_labels
 from featurenerf.errors import InputError
 from featurenerf.fields.base import Field, Rendered, Samples
@@ -65,7 +66,7 @@ class DemoPicture:
     @cached_property
     def parts(self) -> Int64[np.ndarray, "h w"] | None:
         """Part labels of the picture's pixels."""
-        return None if self.parts_file is None else np.array(Image.open(self.folder / self.parts_file), np.int64)
+        return None if self.parts_file is None else np.array(read_image(self.folder / self.parts_file, None), np.int64)
 
     def camera(self, width: int, height: int, turn: float = 0.0) -> Camera:
         """The camera that took it, or one turned around the object, with a picture of some size."""
@@ -230,7 +231,7 @@ def _carried(
     size = marked.picture.width
     target_view = _rendered(field, target.camera(size, size, turn))
     xy, _ = transfer_keypoints(source_view, target_view, marked.keypoints)
-    alpha = Image.open(target.path).convert("RGBA").getchannel("A").resize((size, size))
+    alpha = open_picture(target.path).convert("RGBA").getchannel("A").resize((size, size))
     mask = None if turn else np.array(alpha) > 127  # a picture that was taken says itself where its object is
     labels = transfer_parts(source_view, target_view, marked.parts, target_mask=mask)
     picture = figures.color_picture(target_view.view) if turn else target.on_paper(size)

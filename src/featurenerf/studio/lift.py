@@ -107,7 +107,7 @@ def lift(
     replaced.
 
     Args:
-        picture: path, PIL image or (3|4, H, W) float tensor in [0, 1].
+        picture: path, PIL image, (H, W, 3|4) array or (3|4, H, W) float tensor (``pictures.to_tensor``).
         out: the folder to make.
         model: None is the shipped checkpoint.
         mask: as in ``prepare``; "none" takes the picture as it is, neither masked nor cropped: it must be one that

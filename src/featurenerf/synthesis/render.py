@@ -37,6 +37,8 @@ from featurenerf.synthesis.meshes.catalogue import MeshEntry
 from featurenerf.synthesis.meshes.files import read_mesh
 from featurenerf.synthesis.write import ObjectRecord, object_files, write_labels, write_object
 
+READER_VERSION = 2
+"""To be raised whenever the same mesh file gives another mesh than before."""
 _ANNOTATIONS: dict[Kind, tuple[AnnotationKind, ...]] = {
     "parts": ("part_2d", "part_3d"),
     "keypoints": ("kp_2d", "kp_3d"),
@@ -132,8 +134,11 @@ def render_meshes(
     by_id = {entry.id: entry for entry in meshes}
     skipped = {} if split is None else _missing(split, by_id, skip_broken)
     if split is None:
-        if len(by_id) < 3:
-            raise InputError(f"{len(by_id)} objects cannot be split: two are for testing, so give 3 or more")
+        if len(by_id) < 4:
+            raise InputError(
+                f"{len(by_id)} objects cannot be split: two are for testing, and training needs two more, one of them "
+                "for validation, so give 4 or more, or a split of your own (--all-test, --splits)"
+            )
         split = split_objects(sorted(by_id), settings.generator("split"))
     split = split.only(set(by_id))
     ids = sorted({*split.train, *split.val, *split.test})
@@ -181,7 +186,7 @@ def annotated_mesh(entry: MeshEntry, annotations: Sequence[Annotation] = ()) -> 
         InputError: the mesh or an annotation cannot be read, or they do not fit.
     """
     with entry.opened() as path:
-        mesh = AnnotatedMesh.of(read_mesh(path, entry.turn))
+        mesh = AnnotatedMesh.of(read_mesh(path, entry.turn, entry.root))
     for annotation in annotations:
         mesh = annotation.apply(mesh)
     return mesh
@@ -250,7 +255,7 @@ def _described(
         "annotations": [type(source).__name__ for source in sources],
         "part_names": list(names.parts),
         "keypoint_names": list(names.keypoints),
-        "version": f"mesh.{RENDERER_VERSION}",
+        "version": f"mesh.{RENDERER_VERSION}.{READER_VERSION}",
     }
 
 

@@ -132,6 +132,8 @@ class TrainConfig:
     """Principal components of the teacher's feature that are distilled; 0 for none, and then no teacher is needed."""
     coordinate: bool = True
     """Predict the coordinates of points (paper field). With neither these nor a feature it is pixelNeRF."""
+    photographic: bool = False
+    """Source pictures look as people's photographs do: in light, faults, masks and framing."""
     labels: bool = False
     """Learn part labels too, from those of the training pictures: a channel "label" (one category)."""
     cache: Path | None = None

@@ -56,7 +56,7 @@ def train(config: TrainConfig) -> Path:
     if processes.first and budget.bf16 and not has_bfloat16(device):
         tqdm.write("this device has no bfloat16: in float32 a step takes about four times as long, give more minutes")
     clock = Clock(budget, progress, processes, device)
-    drawing = Drawing(budget, model.pixel_offset, "label" in model.channels)
+    drawing = Drawing(budget, model.pixel_offset, labelled="label" in model.channels, photographic=config.photographic)
     stream = batches(processes.share(objects), drawing, config.seed, clock.step, config.workers, processes.rank)
     trained = [p for p in model.parameters() if p.requires_grad]
     held_out = targets.of_other_objects()
@@ -145,10 +145,12 @@ def step_losses(
     feature, present = targets.of(batch)
     device = batch.pictures.device
     with torch.autocast(device.type, torch.bfloat16, enabled=budget.bf16 and has_bfloat16(device)):
-        field = model.encode_batch(batch.pictures.flatten(0, 1).unsqueeze(1), batch.cameras.reshape(o * v, 1))
+        framing = None if batch.framing is None else batch.framing.reshape(o * v, 1, 4)
+        pictures = batch.pictures.flatten(0, 1).unsqueeze(1)
+        field = model.encode_batch(pictures, batch.cameras.reshape(o * v, 1), framing)
         field = replace(field, sampling=model.training_sampling(budget.shaded_samples))
         rays = batch.rays(feature, present).repeated(v)
-        near, far, generator = batch.cameras.near, batch.cameras.far, torch.Generator(device).manual_seed(seed)
+        (near, far), generator = batch.cameras.cut, torch.Generator(device).manual_seed(seed)
         channels = tuple(name for name in model.channels if name != "density")
         seen = field.render_rays(rays.origins, rays.directions, near, far, channels, jitter=jitter, generator=generator)
         points = batch.hull_points.repeat_interleave(v, 0)
