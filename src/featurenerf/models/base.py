@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from featurenerf.cameras import DISTANCE, FAR, FOV, NEAR, PICTURE_SIZE, Camera
 from featurenerf.errors import InputError
+from featurenerf.fields.pose import CameraEstimate, FoundCamera, assumed_camera, estimated_camera
 from featurenerf.fields.volume import VolumeField
 from featurenerf.models.settings import check_sizes, check_types
 from featurenerf.models.warp import Canonical, canonicalise
@@ -122,7 +123,7 @@ class Model(nn.Module, ABC):
     @abstractmethod
     def _encode(self, pictures: Float[Tensor, "b v 4 h w"], cameras: Camera, assumed: bool = False) -> VolumeField:
         """A batched field. ``pictures`` are on black, with alpha; ``cameras`` are theirs, as they were warped. Where
-        they are ``assumed``, the world says nothing of the object's heading."""
+        they are ``assumed`` or found, the world does not say exactly how the object stands."""
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(self._facts().values())})"
@@ -240,9 +241,10 @@ class Model(nn.Module, ABC):
         Args:
             picture: path, PIL image, (H, W, 3|4) array or (3|4, H, W) float tensor (``pictures.to_tensor``), or a list
                 of those. Alpha goes on black; nothing is cropped or masked (``featurenerf.prepare`` does that).
-            camera: of each picture; None is ``Camera.look_at(azimuth=0, elevation=20)``, and the world is then
-                that assumed camera's. A camera that is given should be in the object's own frame (+x front, z up) as
-                far as that is known. The picture is warped to the model's intrinsics.
+            camera: of each picture, in the object's own frame (+x front, z up) as far as that is known. None finds it
+                for a single picture (``featurenerf.estimate_camera``): ``field.source`` is that camera, and
+                ``field.estimate`` says how sure it is. Where nothing is found it is assumed to be
+                ``Camera.look_at(azimuth=0, elevation=20)``. The picture is warped to the model's intrinsics.
         Raises:
             InputError: for an unreadable picture, or cameras that do not fit the pictures.
         """
@@ -250,26 +252,53 @@ class Model(nn.Module, ABC):
         if not pictures:
             raise InputError("encode needs at least one picture")
         tensors = [with_silhouette(to_tensor(p)).to(self.device, self.dtype) for p in pictures]
-        assumed = camera is None
-        if camera is None and len(tensors) > 1:
-            raise InputError("several pictures need a list of cameras: one view's camera can be assumed, two cannot")
-        if camera is None:
-            camera = Camera.look_at(width=tensors[0].shape[2], height=tensors[0].shape[1])
-        cameras = [c.to(self.device) for c in ([camera] if isinstance(camera, Camera) else camera)]
-        if len(cameras) != len(tensors):
-            raise InputError(f"{len(tensors)} pictures came with {len(cameras)} cameras")
-        for tensor, cam in zip(tensors, cameras, strict=True):
-            if tuple(tensor.shape[1:]) != (cam.height, cam.width):
+        if camera is not None:
+            cameras = [camera] if isinstance(camera, Camera) else list(camera)
+            ready, source = self._ready(tensors, cameras)
+            found = any(isinstance(c, FoundCamera) for c in cameras)
+            return replace(self._encode(*ready, assumed=found), source=source)
+        if len(tensors) > 1:
+            raise InputError("several pictures need a list of cameras: one view's camera can be found, two cannot")
+        first, estimate = self._estimate(tensors[0], None)
+        if not estimate.found:
+            return replace(first, estimate=estimate)
+        ready, source = self._ready(tensors, [estimate.camera])
+        return replace(self._encode_again(first, *ready), source=source, estimate=estimate)
+
+    def estimate_camera(self, picture: Picture, lens: Camera | None = None) -> CameraEstimate:
+        """As ``featurenerf.estimate_camera``, by this model."""
+        return self._estimate(with_silhouette(to_tensor(picture)).to(self.device, self.dtype), lens)[1]
+
+    def _estimate(self, picture: Float[Tensor, "4 h w"], lens: Camera | None) -> tuple[VolumeField, CameraEstimate]:
+        """The field of a picture in the world of an assumed camera, and what it says of the true one."""
+        height, width = picture.shape[1:]
+        ready, source = self._ready([picture], [assumed_camera(width, height, lens)])
+        first = replace(self._encode(*ready, assumed=True), source=source)
+        return first, estimated_camera(first)
+
+    def _ready(
+        self, pictures: Sequence[Float[Tensor, "4 _h _w"]], cameras: Sequence[Camera]
+    ) -> tuple[tuple[Float[Tensor, "1 v 4 h w"], Camera], Camera]:
+        """Pictures and cameras as ``_encode`` takes them, and the source cameras as one batch."""
+        cameras = [c.to(self.device) for c in cameras]
+        if len(cameras) != len(pictures):
+            raise InputError(f"{len(pictures)} pictures came with {len(cameras)} cameras")
+        for picture, cam in zip(pictures, cameras, strict=True):
+            if tuple(picture.shape[1:]) != (cam.height, cam.width):
                 raise InputError(
-                    f"a picture of {tensor.shape[2]} x {tensor.shape[1]} pixels came with a camera of "
+                    f"a picture of {picture.shape[2]} x {picture.shape[1]} pixels came with a camera of "
                     f"{cam.width} x {cam.height}: resize one of them (Camera.resize)"
                 )
-        ready = [self._canonicalise(t[None], c.reshape(1)) for t, c in zip(tensors, cameras, strict=True)]
+        ready = [self._canonicalise(t[None], c.reshape(1)) for t, c in zip(pictures, cameras, strict=True)]
         warped, canonical = zip(*ready, strict=True)
         if len({each.shape for each in warped}) > 1:
             raise InputError("this model takes several pictures only if they have one size")
-        field = self._encode(torch.stack(warped, 1), Camera.stack(canonical, 1), assumed)
-        return replace(field, source=Camera.stack([c.resize(cameras[0].width, cameras[0].height) for c in cameras]))
+        source = Camera.stack([c.resize(cameras[0].width, cameras[0].height) for c in cameras])
+        return (torch.stack(warped, 1), Camera.stack(canonical, 1)), source
+
+    def _encode_again(self, field: Any, pictures: Float[Tensor, "1 1 4 h w"], cameras: Camera) -> VolumeField:
+        """The field of one picture whose camera was assumed, now that the camera is found."""
+        return self._encode(pictures, cameras, assumed=True)
 
     def encode_batch(
         self, pictures: Float[Tensor, "b v c h w"], cameras: Camera, framing: Float[Tensor, "b v 4"] | None = None

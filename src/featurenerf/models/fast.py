@@ -306,9 +306,23 @@ class FastModel(Model):
             pixels=pixels,
             semantics=semantics,
             mirror=None,
-            box=None if self.training else occupied_box(density.detach(), cameras, further, depths),
+            box=None,
         )
-        return replace(field, mirror=self._mirror(field, not assumed)) if self.config.symmetric else field
+        return self._bounded(field, in_world=not assumed)
+
+    def _bounded(self, field: FastField, *, in_world: bool) -> FastField:
+        """A field with its bound and its symmetry plane."""
+        if not self.training:
+            bound = occupied_box(field.density.detach(), field.frustums, field.further, field.depths)
+            field = replace(field, box=bound)
+        return replace(field, mirror=self._mirror(field, in_world)) if self.config.symmetric else field
+
+    def _encode_again(self, field: FastField, pictures: Float[Tensor, "1 1 4 s s"], cameras: Camera) -> FastField:
+        if not torch.allclose(pictures[0, :, :3], field.pictures, atol=2e-3):
+            return self._encode(pictures, cameras, assumed=True)
+        # what the network makes of a picture does not depend on the heading and elevation of its camera
+        moved = replace(field, frustums=cameras, further=self.canonical.further(cameras), mirror=None)
+        return self._bounded(moved, in_world=False)
 
     @torch.no_grad()
     def _mirror(self, field: FastField, in_world: bool) -> Float[Tensor, "b 4"] | None:
