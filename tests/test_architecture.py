@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 
 FLOORS = (
     ("errors",),
-    ("cameras", "files", "runtime", "registry", "pca", "pictures", "rendering", "masks"),
+    ("cameras", "files", "locks", "progress", "runtime", "registry", "pca", "pictures", "rendering", "masks"),
     ("matching",),
     ("fields",),
     ("models",),
@@ -32,7 +32,7 @@ WING = "synthesis"
 """What makes data. It rests on the ground floor and on ``data``, and nothing else imports it but its own verbs."""
 WING_VERBS = {"cli.data_make", "cli.data_render"}
 WING_NEEDS = {*FLOORS[0], *FLOORS[1], "data", WING}
-LINES = 12_750
+LINES = 13_550
 """Of the package without the wing and its verbs. The goal is 11,500."""
 
 
