@@ -87,7 +87,7 @@ class Run:
         self._held.close()
 
     def start(self, progress: Mapping[str, Any]) -> None:
-        """Make the folder, if there is none yet, and open the logs, from which is struck what comes after ``progress``."""
+        """Make the folder, if there is none yet, and open the logs; what they hold beyond ``progress`` is struck."""
         if not self.processes.first:
             return
         with self._writing():
