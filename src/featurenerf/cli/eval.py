@@ -107,9 +107,7 @@ def run(config: EvalConfig) -> dict[str, Any]:
         method = PWarpC(config.clone)
     if method.channels and config.checkpoint is None:
         raise InputError(f"--method {config.method} needs --checkpoint: a directory, or the name of a shipped one")
-    for option in ("source_views", "extra_views"):
-        if getattr(config, option) and config.task != "view":
-            raise InputError(f"--{option.replace('_', '-')} is of the task view: add --task view")
+    _refuse_ignored(config, method.needs_teacher)
     reading = {"skip_broken": config.skip_broken, "progress": config.progress}
     dataset = open_dataset(config.data, config.category, config.split, config.splits, **reading)
     photographs = isinstance(dataset[0], SpairImage)
@@ -152,6 +150,32 @@ def run(config: EvalConfig) -> dict[str, Any]:
     distances = picture_distances() if config.perceptual else {}
     evaluation = evaluate(*asked, progress=config.progress, background=background, distances=distances)
     return make_report(evaluation, **about, background=background)
+
+
+def _refuse_ignored(config: EvalConfig, needs_teacher: bool) -> None:
+    """Raises InputError for an option that the others leave without effect."""
+    across, listed = config.task in ("2d", "3d"), config.pair_file is not None
+    problems = (
+        (config.source_views and config.task != "view", "--source-views is of the task view: add --task view"),
+        (config.extra_views and config.task != "view", "--extra-views is of the task view: add --task view"),
+        (config.source_views and listed, "--source-views and --pair-file contradict each other: give one of them"),
+        (
+            config.different_views and not across,
+            f"--different-views is of the tasks 2d and 3d, and --task {config.task} was given: leave one of them out",
+        ),
+        (
+            config.different_views and listed,
+            "--different-views and --pair-file contradict each other: give one of them",
+        ),
+        (listed and config.task == "spair", "--pair-file is not of the task spair, which has its own list of pairs"),
+        (
+            config.teacher is not None and not needs_teacher,
+            "--teacher is of --method teacher: add it, or leave both out",
+        ),
+    )
+    for wrong, sentence in problems:
+        if wrong:
+            raise InputError(sentence)
 
 
 def on_device(network: torch.nn.Module, device: torch.device) -> Callable[[torch.Tensor], torch.Tensor]:

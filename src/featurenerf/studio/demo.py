@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
-from tqdm import tqdm
 
 from featurenerf.cameras import Camera
 from featurenerf.fields.base import Field, Rendered, Samples
@@ -19,6 +18,7 @@ from featurenerf.files import REPORT, fresh_directory, write_json
 from featurenerf.matching import transfer_keypoints, transfer_parts
 from featurenerf.models.base import Model
 from featurenerf.pictures import open_picture
+from featurenerf.progress import Progress
 from featurenerf.studio import demo_page, figures
 from featurenerf.studio.lift import Lifted, LiftSettings, lift
 from featurenerf.studio.shipped import DemoPicture as DemoPicture
@@ -42,7 +42,7 @@ def make_demo(
     categories = list(dict.fromkeys(p.category for p in pictures))
     with (
         fresh_directory(out, "demo") as folder,
-        tqdm(total=len(pictures) + len(categories), desc="demo", unit="picture", disable=not progress) as bar,
+        Progress(total=len(pictures) + len(categories), desc="demo", unit="picture", disable=not progress) as bar,
         torch.no_grad(),
     ):
         sections: list[str] = []

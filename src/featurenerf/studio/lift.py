@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Iterator
@@ -14,22 +15,27 @@ import torch
 from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
-from tqdm import tqdm
 
 from featurenerf.cameras import PICTURE_SIZE, Camera
 from featurenerf.errors import InputError
 from featurenerf.fields.base import Field, Rendered
 from featurenerf.fields.pose import CameraEstimate
 from featurenerf.files import REPORT, fresh_directory, write_json
+from featurenerf.masks import Mask
 from featurenerf.models.base import Model
 from featurenerf.models.checkpoint import load
 from featurenerf.pictures import Picture, to_image, to_tensor
+from featurenerf.progress import Progress
 from featurenerf.studio import export, figures
 from featurenerf.studio.crop import Crop, focal_of
-from featurenerf.studio.prepare import Mask, prepare
+from featurenerf.studio.prepare import prepare
 
 Product = Literal["sheet", "turntable", "points", "mesh"]
 PRODUCTS: tuple[Product, ...] = get_args(Product)
+_RANGES = {
+    "azimuth": (-360_000, 360_000), "elevation": (-90, 90), "views": (1, 64), "frames": (1, 1000), "size": (16, 1024),
+    "grid": export.GRIDS, "points": (1, 10_000_000),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -67,9 +73,13 @@ class LiftSettings:
             raise InputError("azimuth and elevation say together where a picture was taken from: give both or neither")
         if self.fov is not None:
             focal_of(self.fov, self.size)
-        for name, low, high in (("views", 1, 64), ("frames", 1, 1000), ("size", 16, 1024), ("points", 1, 10_000_000)):
+        for name, (low, high) in _RANGES.items():
+            if getattr(self, name) is None:
+                continue
             if not low <= getattr(self, name) <= high:
                 raise InputError(f"{name} is {getattr(self, name)}: it must lie between {low} and {high}")
+        if self.level is not None and not 0 < self.level < math.inf:
+            raise InputError(f"level is {self.level}: it is a density, so it must be positive")
         if self.frames % self.views:
             raise InputError(f"frames is {self.frames} and views {self.views}: frames must be a multiple of views")
         for name in self.only:
@@ -146,7 +156,7 @@ def lift(
     seconds: dict[str, float] = {}
     with (
         fresh_directory(out, "lift") as folder,
-        tqdm(total=6 + (model is None), desc="lift", unit="step", leave=False, disable=not progress) as bar,
+        Progress(total=6 + (model is None), desc="lift", unit="step", leave=False, disable=not progress) as bar,
         torch.no_grad(),
     ):
         with _step("prepare", bar, seconds):
@@ -243,7 +253,7 @@ def _angles(camera: Camera) -> dict[str, float]:
 
 
 @contextmanager
-def _step(name: str, bar: tqdm, seconds: dict[str, float]) -> Iterator[None]:
+def _step(name: str, bar: Progress, seconds: dict[str, float]) -> Iterator[None]:
     """Names a step on the progress bar, and notes down how long it took."""
     bar.set_description(name)
     start = time.perf_counter()
@@ -275,7 +285,7 @@ def _turntable(
     """Renders the frames between the views, one at a time; returns the name of the file."""
     apart = len(cameras) // len(views)
     frames = []
-    for number, camera in enumerate(tqdm(cameras, desc="turntable", leave=False, disable=not progress)):
+    for number, camera in enumerate(Progress(cameras, desc="turntable", leave=False, disable=not progress)):
         view = views[number // apart] if number % apart == 0 else figures.render_views(field, [camera])[0]
         frames.append(figures.turntable_frame(view, colors))
     return figures.write_turntable(frames, folder / "turntable").name

@@ -24,10 +24,12 @@ from featurenerf.cameras import PICTURE_SIZE, Camera
 from featurenerf.errors import InputError
 from featurenerf.fields.regions import Alike, Painted, Part, Region
 from featurenerf.fields.volume import VolumeField
+from featurenerf.masks import Mask
 from featurenerf.matching import FOREGROUND_ALPHA, first_source_camera
 from featurenerf.models.base import Model
-from featurenerf.pictures import LARGE_SIDE, MAX_PIXELS, Picture, Square, cut_out, to_tensor
-from featurenerf.studio.prepare import Mask, framed
+from featurenerf.picture_files import MAX_PIXELS
+from featurenerf.pictures import LARGE_SIDE, Picture, Square, cut_out, to_tensor
+from featurenerf.studio.prepare import framed
 from featurenerf.studio.shipped import shipped_picture
 
 UNLABELLED = ("background", "none")

@@ -70,7 +70,7 @@ def read_obj(content: bytes, assets: AssetResolver) -> dict[str, Piece]:
     materials = read_mtl(library)
     loaded: dict[str, Any] = load_obj(
         StringIO("mtllib names\n" + text),
-        resolver=_NamesOnly(list(materials)),
+        resolver=_NamesOnly(list(materials)),  # type: ignore[arg-type]
         group_material=True,
         split_objects=True,
         split_groups=True,
