@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 
@@ -53,6 +53,7 @@ def lift(
         made = make(picture, out, model, mask="none" if no_mask else mask, settings=settings)
     except MissingExtraError as error:
         raise InputError(f"{error} (--mask FILE; or --no-mask where the picture is cropped already)") from error
+    print(_camera(made.report["camera"]))
     for name, what in made.report["files"].items():
         print(f"{made.folder / name}: {what}")
 
@@ -69,6 +70,18 @@ def _lift_folder(
         name, why = next(iter(done.failed.items()))
         every = len(done.made) + len(done.failed)
         raise InputError(f"{len(done.failed)} of {every} pictures could not be lifted, such as {name}: {why}")
+
+
+def _camera(camera: dict[str, Any]) -> str:
+    """What a report says of the camera, in a sentence."""
+    where = f"azimuth {camera['azimuth']:.0f}, elevation {camera['elevation']:.0f} degrees"
+    if camera["how"] != "found":
+        return f"camera {camera['how']} ({where})"
+    roll = f", roll {camera['roll']:.0f}" if abs(camera["roll"]) >= 1 else ""
+    sure = f"give or take {camera['uncertainty']:.0f}"
+    others = ", ".join(f"{other['azimuth']:.0f}" for other in camera["alternatives"])
+    perhaps = f"; the azimuth may also be {others}: give --azimuth and --elevation if you know them" if others else ""
+    return f"camera found: {where}{roll}, {sure}{perhaps}"
 
 
 def main(argv: list[str]) -> None:

@@ -18,6 +18,8 @@ from featurenerf.arrays import ArrayLike, as_tensor
 from featurenerf.cameras import Camera
 from featurenerf.errors import InputError
 from featurenerf.fields import notebook
+from featurenerf.fields.pose import CameraEstimate
+from featurenerf.fields.registration import Map, Matrix, Registration, ToPhotograph, register
 
 Points = Float[Tensor, "*n 3"]
 """World points, or unit directions."""
@@ -85,10 +87,12 @@ class Field(ABC):
     Attributes:
         source: the cameras of the pictures, batch shape (V,) or (B, V).
         pixel_offset: where in a pixel its ray starts: 0.5, or 0 for a model imported from the authors' program.
+        estimate: how the source camera was found, and how sure it is; None where the camera was given.
     """
 
     source: Camera
     pixel_offset: float = 0.5
+    estimate: CameraEstimate | None = None
 
     @property
     @abstractmethod
@@ -123,6 +127,24 @@ class Field(ABC):
         Raises:
             InputError: for an unknown channel, or a camera of another batch shape.
         """
+
+    def register(
+        self, depth: Map, intrinsics: Matrix, mask: Map | None = None, crop: ToPhotograph | None = None
+    ) -> Registration:
+        """Where the object is in metres, in the frame of the camera that took its picture together with a depth map.
+
+        The depth of each visible point is compared with the place that the field predicts of it in the object's frame:
+        a robust similarity fit. The pose is as good as these places are: see docs/cameras.md.
+
+        Args:
+            depth: (H, W) z-depth in metres of the whole photograph; 0, NaN or infinity where it is not known.
+            intrinsics: (3, 3), OpenCV's convention (integer pixel centres).
+            mask: (H, W), true where the object is; None goes by the field's own outline.
+            crop: what ``prepare(..., return_crop=True)`` returned; None where the whole photograph was encoded.
+        Raises:
+            InputError: for a depth map of another shape, hardly a depth on the object, or a field without coordinates.
+        """
+        return register(self, depth, intrinsics, mask, crop)
 
     @property
     def batched(self) -> bool:

@@ -14,6 +14,7 @@ from jaxtyping import Int64
 from PIL import Image
 
 from featurenerf.cameras import Camera, Number
+from featurenerf.data.formats.files import read_image
 from featurenerf.errors import InputError
 from featurenerf.files import ASSETS
 from featurenerf.pictures import open_picture, to_tensor
@@ -57,7 +58,7 @@ class DemoPicture:
     @cached_property
     def parts(self) -> Int64[np.ndarray, "h w"] | None:
         """Part labels of the picture's pixels."""
-        return None if self.parts_file is None else np.array(Image.open(self.folder / self.parts_file), np.int64)
+        return None if self.parts_file is None else np.array(read_image(self.folder / self.parts_file, None), np.int64)
 
     def __fspath__(self) -> str:
         """Where it is: it is taken wherever a path of a picture is."""
@@ -121,3 +122,10 @@ class Examples(Mapping[str, DemoPicture]):
 
 
 examples = Examples()
+
+
+def shipped_picture(path: Path) -> DemoPicture | None:
+    """What is known of a picture that ships with the package, by its file or that of its labels; None of others."""
+    if path.resolve().parent != PICTURES.resolve():
+        return None
+    return next((picture for picture in read_pictures() if path.name in (picture.file, picture.parts_file)), None)
