@@ -319,7 +319,9 @@ def _seen_share(of: Subject, region: Region) -> float:
     return float(share(of.field, region, seen.points).float().mean())
 
 
-def sheet(of: Subject, like: Subject | None, region: Region, field: VolumeField, settings: EditSettings) -> Image.Image:
+def sheet(
+    of: Subject, like: Subject | None, region: Region, field: VolumeField, settings: EditSettings, title: str = ""
+) -> Image.Image:
     """Before, the part in its place, and after, from around; the first view is the picture's own."""
     size = settings.size
     cameras = _around_from(of.camera.resize(size, size), settings.views)
@@ -336,7 +338,7 @@ def sheet(of: Subject, like: Subject | None, region: Region, field: VolumeField,
         "after": [theirs, *(figures.color_picture(v) for v in after)],
     }
     turns = [f"{i * 360 / settings.views:+.0f}\N{DEGREE SIGN}" for i in range(settings.views)]
-    return figures.sheet(rows, ["pictures", *turns])
+    return figures.sheet(rows, ["pictures", *turns], title)
 
 
 def _around_from(camera: Camera, count: int) -> list[Camera]:

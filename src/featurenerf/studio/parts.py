@@ -119,6 +119,8 @@ def _named(names: Any) -> dict[int, str]:
     if isinstance(names, Mapping):
         found = {int(number): name for number, name in names.items()}
     else:
+        if isinstance(names, str):
+            raise TypeError("a text is no list of names")
         first = 0 if names and names[0] in UNLABELLED else 1
         found = dict(enumerate(names, first))
     if not all(isinstance(name, str) for name in found.values()):
