@@ -20,11 +20,12 @@ from featurenerf.cameras import PICTURE_SIZE, Camera
 from featurenerf.errors import InputError
 from featurenerf.fields.base import Field, Rendered
 from featurenerf.files import REPORT, fresh_directory, write_json
+from featurenerf.masks import Mask
 from featurenerf.models.base import Model
 from featurenerf.models.checkpoint import load
 from featurenerf.pictures import Picture, to_image, to_tensor
 from featurenerf.studio import export, figures
-from featurenerf.studio.prepare import Mask, prepare
+from featurenerf.studio.prepare import prepare
 
 
 @dataclass(frozen=True)
