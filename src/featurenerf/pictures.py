@@ -119,6 +119,13 @@ def on_black(picture: Float[Tensor, "*b c h w"]) -> Float[Tensor, "*b 3 h w"]:
     return picture[..., :3, :, :] * picture[..., 3:, :, :] if picture.shape[-3] == 4 else picture
 
 
+def with_silhouette(picture: Float[Tensor, "*b c h w"]) -> Float[Tensor, "*b 4 h w"]:
+    """A picture on black, and its alpha beside it; that of an RGB picture is 1 where it is not black."""
+    rgb = on_black(picture)
+    alpha = picture[..., 3:, :, :] if picture.shape[-3] == 4 else (rgb > 0).any(-3, keepdim=True).to(rgb.dtype)
+    return torch.cat([rgb, alpha], -3)
+
+
 def composite_bytes(
     picture: UInt8[np.ndarray, "h w c"], background: Background = "black"
 ) -> UInt8[np.ndarray, "h w 3"]:

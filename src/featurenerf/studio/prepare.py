@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Literal, overload
 
 import numpy as np
 from jaxtyping import Float
@@ -12,15 +13,39 @@ from featurenerf import masks
 from featurenerf.cameras import PICTURE_SIZE
 from featurenerf.errors import InputError
 from featurenerf.masks import Mask
-from featurenerf.pictures import Picture, canonical_square, cut_out, to_tensor
+from featurenerf.pictures import Picture, Square, canonical_square, cut_out, to_tensor
+from featurenerf.studio.crop import Crop, crop_of
 
 SMALLEST_OBJECT = 8
 """An object whose box has a diagonal of fewer pixels shows too little."""
 
 
+@overload
 def prepare(
-    picture: Picture, mask: Mask | None = None, size: int = PICTURE_SIZE, outline: float | None = None
-) -> Float[Tensor, "4 s s"]:
+    picture: Picture,
+    mask: Mask | None = ...,
+    size: int = ...,
+    outline: float | None = ...,
+    *,
+    return_crop: Literal[False] = ...,
+) -> Tensor: ...
+@overload
+def prepare(
+    picture: Picture,
+    mask: Mask | None = ...,
+    size: int = ...,
+    outline: float | None = ...,
+    *,
+    return_crop: Literal[True],
+) -> tuple[Tensor, Crop]: ...
+def prepare(
+    picture: Picture,
+    mask: Mask | None = None,
+    size: int = PICTURE_SIZE,
+    outline: float | None = None,
+    *,
+    return_crop: bool = False,
+) -> Float[Tensor, "4 s s"] | tuple[Float[Tensor, "4 s s"], Crop]:
     """A picture as the canonical camera would have taken it: the object cut out, centred and scaled.
 
     Args:
@@ -31,10 +56,27 @@ def prepare(
         size: width and height of the result in pixels.
         outline: diagonal of the box around the object in the result, in units of its side; None goes by the box's
             shape (``pictures.OUTLINE_DIAGONALS``).
+        return_crop: also say which part of the picture it is, so that marks on the photograph go in and come out in
+            the photograph's pixels.
     Returns:
-        RGBA in [0, 1]; colour is not multiplied by alpha. It goes into ``Model.encode`` as it is.
+        RGBA in [0, 1]; colour is not multiplied by alpha. It goes into ``Model.encode`` as it is. With ``return_crop``
+        a pair of that and a ``Crop``.
     Raises:
         InputError: for an unreadable picture, a mask of another size, or a picture in which no object is found.
+    """
+    tensor, alpha, square = framed(picture, mask, outline)
+    ready = cut_out(tensor[:3], alpha, square, size)
+    if not return_crop:
+        return ready
+    return ready, crop_of(picture, square, size, tensor.shape[2], tensor.shape[1])
+
+
+def framed(
+    picture: Picture, mask: Mask | None = None, outline: float | None = None
+) -> tuple[Float[Tensor, "c h w"], Float[Tensor, "h w"], Square]:
+    """The picture as it was read, where its object is in [0, 1], and the square of it that ``prepare`` cuts out.
+
+    Arguments and errors are those of ``prepare``.
     """
     tensor = to_tensor(picture).detach().float().cpu()
     alpha = masks.foreground(tensor) if mask is None else masks.given(mask, *tensor.shape[1:])
@@ -47,4 +89,4 @@ def prepare(
         raise InputError(
             f"the object found {name} has only {right - left} x {bottom - top} pixels: give a closer picture"
         )
-    return cut_out(tensor[:3], alpha, canonical_square(left, top, right, bottom, outline), size)
+    return tensor, alpha, canonical_square(left, top, right, bottom, outline)
