@@ -74,9 +74,9 @@ class MeshEntry:
             yield Path(self.model)
             return
         with TemporaryDirectory(prefix="featurenerf-") as folder:
-            with parsing(f"{self.archive}: {self.model} cannot be read", "get the file again"):
-                with zipfile.ZipFile(self.archive) as content:
-                    taken = _extract(content, self.model, folder)
+            what = f"{self.archive}: {self.model} cannot be read"
+            with parsing(what, "get the file again"), zipfile.ZipFile(self.archive) as content:
+                taken = _extract(content, self.model, folder)
             yield taken
 
 
@@ -225,9 +225,8 @@ def _listed(path: Path, up: Axis | None, front: Axis | None) -> list[MeshEntry]:
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     except Exception as error:
-        raise InputError(
-            f"{path} is not a list of meshes ({type(error).__name__}: {first_line(error)}): it needs objects with name and path"
-        ) from error
+        why = f"{type(error).__name__}: {first_line(error)}"
+        raise InputError(f"{path} is not a list of meshes ({why}): it needs objects with name and path") from error
     return entries
 
 
