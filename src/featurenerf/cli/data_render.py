@@ -35,8 +35,8 @@ def render(
     Stopped half-way, the same command takes the work up again.
 
     Args:
-        meshes: a folder of OBJ, GLB, glTF, PLY, OFF or AC3D files; a Sweet Home 3D catalogue (.sh3f, .jar, a folder of
-            such); a ShapeNet folder; or a JSON list of meshes.
+        meshes: a folder of OBJ, GLB, glTF, PLY, OFF, STL or AC3D files; a Sweet Home 3D catalogue (.sh3f, .jar, a
+            folder of such); a ShapeNet folder; or a JSON list of meshes.
         category: such as chair; catalogues and ShapeNet folders are searched for it.
         out: folder of the data set; it may hold other categories already.
         views: pictures of each object.

@@ -7,14 +7,13 @@ from contextlib import suppress
 from copy import copy
 from pathlib import Path
 
-from tqdm import tqdm
-
 from featurenerf.data.categories import category_name, synset_of
 from featurenerf.data.formats.pack import check_pack
 from featurenerf.data.open import format_of, open_splits
 from featurenerf.data.splits import PAIR_LISTS, SPLITS, Split
 from featurenerf.data.storage import DataPath, PackPath, data_root
 from featurenerf.errors import InputError
+from featurenerf.progress import Progress
 
 
 def check_dataset(
@@ -55,7 +54,7 @@ def _category_problems(root: DataPath, category: str, splits_dir: Path | str | N
     name = category_name(category)
     lengths: dict[str, int] = {}
     views = left_out = 0
-    for listed in tqdm(objects, f"{name}: objects", disable=not progress):
+    for listed in Progress(objects, f"{name}: objects", disable=not progress):
         each = copy(listed)  # what it reads goes with it
         problems += each.problems()
         lengths[each.id] = 0

@@ -13,7 +13,6 @@ from typing import Any, ClassVar, Literal, overload
 
 import numpy as np
 from jaxtyping import Float, Int, Shaped, UInt8
-from tqdm import tqdm
 
 from featurenerf.cameras import Camera
 from featurenerf.data.categories import category_name
@@ -21,6 +20,7 @@ from featurenerf.data.labels import ANNOTATIONS, AnnotationKind, LabelNames
 from featurenerf.data.splits import Pair, Split
 from featurenerf.data.storage import DataPath
 from featurenerf.errors import InputError
+from featurenerf.progress import Progress
 
 
 class ObjectViews(ABC):
@@ -238,7 +238,7 @@ class Dataset(Sequence[ObjectViews]):
         """
         what = f"the {self.split} split of {self.category}"
         whole, broken = [], {}
-        for views in tqdm(self.objects, f"{self.category}: looking for broken objects", disable=not progress):
+        for views in Progress(self.objects, f"{self.category}: looking for broken objects", disable=not progress):
             problem = next(copy(views).problems(unreadable_only=True), None)  # the copy keeps what it reads, and goes
             if problem is None:
                 whole.append(views)

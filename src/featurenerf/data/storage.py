@@ -11,7 +11,6 @@ read asks for the bytes of one file. ``featurenerf.data.formats.pack`` writes pa
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -88,7 +87,7 @@ class RemoteStorage(Storage):
                 return self._files.cat_file(path, *part)
             except FileNotFoundError:
                 raise
-            except (limits.BeyondLimitError, asyncio.TimeoutError) as error:  # it would be so again
+            except (TimeoutError, limits.BeyondLimitError) as error:  # it would be so again
                 raise OSError(first_line(error) if str(error) else "its server sends nothing") from error
             except Exception as error:  # each protocol has exceptions of its own
                 if getattr(error, "status", None) == 416:  # HTTP: the file ends before that

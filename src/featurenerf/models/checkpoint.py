@@ -8,6 +8,7 @@ import math
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, fields
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from featurenerf.categories import category_name
 from featurenerf.errors import InputError
 from featurenerf.files import ASSETS, write_atomically, write_json
 from featurenerf.limits import json_file, parsing
-from featurenerf.models import MODELS, Model
+from featurenerf.models import MODELS, Model, hub
 from featurenerf.models.weights import check_finite, planned
 from featurenerf.runtime import usable_device
 
@@ -37,14 +38,26 @@ TEACHER = "teacher.safetensors"
 
 
 def load(
-    name: str | os.PathLike[str] = DEFAULT, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32
+    name: str | os.PathLike[str] = DEFAULT,
+    device: str | torch.device = "cpu",
+    dtype: torch.dtype = torch.float32,
+    *,
+    revision: str | None = None,
 ) -> Model:
-    """A model from a checkpoint: one that ships with the package, by name, or a directory.
+    """A model from a checkpoint: one that ships with the package, a directory, or a repository of the Hugging Face hub.
 
+    Its parameters do not require gradients, so that what its fields answer goes into NumPy as it is;
+    ``model.requires_grad_()`` makes those that are trained require them. Gradients flow to pictures, poses and points
+    that require them either way.
+
+    Args:
+        name: of one that ships; a directory; or OWNER/NAME of the hub (extra ``hub``), which is fetched once.
+        device: cpu, cuda or mps; "auto" is the best that is usable.
+        revision: branch, tag or commit of the hub's repository.
     Raises:
         InputError: when there is no such checkpoint, or its files are damaged or do not belong together.
     """
-    directory, device = directory_of(name), usable_device(device)
+    directory, device = directory_of(name, revision), usable_device(device)
     config, path = read_config(directory), directory / WEIGHTS
     if not path.is_file():
         raise InputError(f"the checkpoint {directory} has no {WEIGHTS}: it is incomplete, copy or train it again")
@@ -69,7 +82,8 @@ def load(
         weights = load_file(path)
         model.load_state_dict(weights)
     check_finite(weights, path)
-    return model.to(device=device, dtype=dtype).eval()
+    model.checkpoint = directory
+    return model.to(device=device, dtype=dtype).eval().requires_grad_(False)
 
 
 def save(
@@ -175,8 +189,8 @@ def _shapes(settings: Any, field: str, where: str | os.PathLike[str]) -> dict[st
     return found
 
 
-def directory_of(name: str | os.PathLike[str]) -> Path:
-    """Where a checkpoint lies: one that ships, by its bare name, or a directory.
+def directory_of(name: str | os.PathLike[str], revision: str | None = None) -> Path:
+    """Where a checkpoint lies: one that ships, by its bare name, or a directory, or one of the hub, which is fetched.
 
     A folder that has the name of one that ships is given with its path: ``./chair-car``, or a ``Path``.
 
@@ -190,5 +204,12 @@ def directory_of(name: str | os.PathLike[str]) -> Path:
         return Path(name)
     if str(name) in ships:
         return ships[str(name)]
+    on_hub = ""
+    if isinstance(name, str) and hub.is_repository(name):
+        if find_spec("huggingface_hub") is not None:
+            return hub.fetched(name, revision)
+        on_hub = "; for one of the Hugging Face hub, pip install 'featurenerf[hub]'"
     known = ", ".join(ships) or "none"
-    raise InputError(f"there is no checkpoint {str(name)!r}: give a directory, or one of those that ship ({known})")
+    raise InputError(
+        f"there is no checkpoint {str(name)!r}: give a directory, or one of those that ship ({known}){on_hub}"
+    )

@@ -104,6 +104,12 @@ class FastConfig(ModelConfig):
             raise InputError(f"density_stride is {self.density_stride}: it must be 1 or 2")
         if len(self.encoder_blocks) != 3 or not self.semantic_blocks:
             raise InputError("encoder_blocks of the fast field must be three, semantic_blocks at least one")
+        read = (*self.encoder_blocks, *self.semantic_blocks)
+        if self.encoder is not None and not all(0 <= b < len(ENCODERS[self.encoder].strides) for b in read):
+            last = len(ENCODERS[self.encoder].strides) - 1
+            raise InputError(
+                f"{self.encoder} has the blocks 0 to {last}: name encoder_blocks and semantic_blocks of them"
+            )
         if self.size % 16 or self.size < 32:
             raise InputError(f"size is {self.size}: it must be a multiple of 16, at least 32")
         if len(self.widths) != 4 or any(w % 8 for w in self.widths):

@@ -11,7 +11,6 @@ from pathlib import Path
 from zlib import crc32
 
 import numpy as np
-from tqdm import tqdm
 
 from featurenerf.cameras import PICTURE_SIZE
 from featurenerf.data.categories import category_name, synset_of
@@ -21,22 +20,27 @@ from featurenerf.data.pairs import with_pairs
 from featurenerf.data.splits import Split, write_split
 from featurenerf.errors import InputError, MissingExtraError, first_line
 from featurenerf.files import write_json
+from featurenerf.progress import Progress
 from featurenerf.synthesis.annotations.base import AnnotatedMesh, Annotation, AnnotationSource, Kind
 from featurenerf.synthesis.annotations.points import nearest_labels
 from featurenerf.synthesis.camera_sets import CameraSet, set_cameras
 from featurenerf.synthesis.make import (
     PART_POINTS,
     RENDERER_VERSION,
+    are_whole,
     check_settings,
     mapper,
     record_object,
     record_recipe,
     split_objects,
+    writing_category,
 )
-from featurenerf.synthesis.meshes.catalogue import MeshEntry
+from featurenerf.synthesis.meshes.entry import MeshEntry
 from featurenerf.synthesis.meshes.files import read_mesh
 from featurenerf.synthesis.write import ObjectRecord, object_files, write_labels, write_object
 
+READER_VERSION = 2
+"""To be raised whenever the same mesh file gives another mesh than before."""
 _ANNOTATIONS: dict[Kind, tuple[AnnotationKind, ...]] = {
     "parts": ("part_2d", "part_3d"),
     "keypoints": ("kp_2d", "kp_3d"),
@@ -132,8 +136,11 @@ def render_meshes(
     by_id = {entry.id: entry for entry in meshes}
     skipped = {} if split is None else _missing(split, by_id, skip_broken)
     if split is None:
-        if len(by_id) < 3:
-            raise InputError(f"{len(by_id)} objects cannot be split: two are for testing, so give 3 or more")
+        if len(by_id) < 4:
+            raise InputError(
+                f"{len(by_id)} objects cannot be split: two are for testing, and training needs two more, one of them "
+                "for validation, so give 4 or more, or a split of your own (--all-test, --splits)"
+            )
         split = split_objects(sorted(by_id), settings.generator("split"))
     split = split.only(set(by_id))
     ids = sorted({*split.train, *split.val, *split.test})
@@ -141,35 +148,34 @@ def render_meshes(
         raise InputError("the split names none of these meshes: give the split of the data set that they come from")
     tasks = [_Task(by_id[i], _known(sources, i), i in split.train) for i in ids]
     missing: dict[str, tuple[str, ...]] = {}
-    try:
-        record_recipe(out, settings.synset, _described(settings, tasks, sources))
-        _write_attribution(out, settings.synset, tasks)
-        todo = [task for task in tasks if not _is_finished(out, settings, task)]
-        with mapper(min(workers, len(todo))) as mapped:
-            done = mapped(partial(_render, out, settings, skip_broken), todo)
-            label = f"{category_name(settings.synset)}: objects"
-            bar = tqdm(done, label, len(ids), initial=len(ids) - len(todo), disable=not progress)
-            for object_id, problem, not_there in bar:
-                if problem is not None:
-                    skipped[object_id] = problem
-                if not_there:
-                    missing[object_id] = not_there
-        left = set(ids) - set(skipped)
-        if not left:
-            raise InputError(f"none of the {len(ids)} meshes can be rendered; the first: {skipped[ids[0]]}")
-        split = split.only(left)
-        if not split.cross_inst_pairs and not split.cross_view_pairs:
-            split = _with_pairs(split, {task.entry.id: task.kinds for task in tasks}, settings)
-        names = _label_names(settings.synset, sources)
-        if names != LabelNames():
-            write_labels(out, settings.synset, names)
-        write_split(split_file(out, settings.synset), split)
-    except InputError:
-        if not (out / "camera" / settings.synset).exists():  # nothing was made: other settings may be tried
-            (out / "made" / f"{settings.synset}.json").unlink(missing_ok=True)
-        raise
-    except OSError as error:
-        raise InputError(f"{out} cannot be written ({error}): free some space or give another --out") from error
+    with writing_category(out, settings.synset):
+        try:
+            record_recipe(out, settings.synset, _described(settings, tasks, sources))
+            _write_attribution(out, settings.synset, tasks)
+            todo = [task for task in tasks if not _is_finished(out, settings, task)]
+            with mapper(min(workers, len(todo))) as mapped:
+                done = mapped(partial(_render, out, settings, skip_broken), todo)
+                label = f"{category_name(settings.synset)}: objects"
+                bar = Progress(done, label, len(ids), initial=len(ids) - len(todo), disable=not progress)
+                for object_id, problem, not_there in bar:
+                    if problem is not None:
+                        skipped[object_id] = problem
+                    if not_there:
+                        missing[object_id] = not_there
+            left = set(ids) - set(skipped)
+            if not left:
+                raise InputError(f"none of the {len(ids)} meshes can be rendered; the first: {skipped[ids[0]]}")
+            split = split.only(left)
+            if not split.cross_inst_pairs and not split.cross_view_pairs:
+                split = _with_pairs(split, {task.entry.id: task.kinds for task in tasks}, settings)
+            names = _label_names(settings.synset, sources)
+            if names != LabelNames():
+                write_labels(out, settings.synset, names)
+            write_split(split_file(out, settings.synset), split)
+        except InputError:
+            if not (out / "camera" / settings.synset).exists():  # nothing was made: other settings may be tried
+                (out / "made" / f"{settings.synset}.json").unlink(missing_ok=True)
+            raise
     counts = Counter(kind for task in tasks if task.entry.id not in skipped for kind in task.kinds)
     return RenderReport(split, {kind: counts[kind] for kind in _ANNOTATIONS}, skipped, missing)
 
@@ -181,7 +187,7 @@ def annotated_mesh(entry: MeshEntry, annotations: Sequence[Annotation] = ()) -> 
         InputError: the mesh or an annotation cannot be read, or they do not fit.
     """
     with entry.opened() as path:
-        mesh = AnnotatedMesh.of(read_mesh(path, entry.turn))
+        mesh = AnnotatedMesh.of(read_mesh(path, entry.turn, entry.root))
     for annotation in annotations:
         mesh = annotation.apply(mesh)
     return mesh
@@ -243,8 +249,7 @@ def _known(sources: Sequence[AnnotationSource], object_id: str) -> tuple[Annotat
 
 
 def _is_finished(out: Path, settings: RenderSettings, task: _Task) -> bool:
-    files = object_files(out, settings.synset, task.entry.id, settings.views, task.files)
-    return all(path.exists() for path in reversed(files))
+    return are_whole(object_files(out, settings.synset, task.entry.id, settings.views, task.files))
 
 
 def _described(
@@ -267,7 +272,7 @@ def _described(
         "annotations": [type(source).__name__ for source in sources],
         "part_names": list(names.parts),
         "keypoint_names": list(names.keypoints),
-        "version": f"mesh.{RENDERER_VERSION}",
+        "version": f"mesh.{RENDERER_VERSION}.{READER_VERSION}",
     }
 
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 from io import BytesIO
 
 import numpy as np
+import torch
 from jaxtyping import Float, UInt8
 from PIL import Image, ImageFilter
+from torch import Tensor
 
 Pictures = UInt8[np.ndarray, "t h w 4"]
 Picture = UInt8[np.ndarray, "h w 4"]
@@ -73,8 +75,7 @@ def _as_found(alpha: Image.Image, rng: np.random.Generator) -> Image.Image:
     return alpha
 
 
-def framing(count: int, rng: np.random.Generator) -> Float[np.ndarray, "n 4"]:
-    """Roll (radians), zoom (logarithm) and shift (x, y; in sides of the picture) of pictures whose camera is not quite
-    known: none of half of them."""
+def framings(count: int, rng: np.random.Generator) -> Float[Tensor, "n 4"]:
+    """Of pictures whose camera is not quite known (``models.warp.reframed``); half are framed as they should."""
     drawn = rng.normal(0, (0.1, 0.1, 0.03, 0.03), (count, 4)).clip(-0.3, 0.3)
-    return np.where(rng.random((count, 1)) < 0.5, 0, drawn).astype(np.float32)
+    return torch.from_numpy(np.where(rng.random((count, 1)) < 0.5, 0, drawn)).float()

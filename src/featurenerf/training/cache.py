@@ -27,11 +27,13 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from featurenerf.errors import InputError
-from featurenerf.files import write_atomically, write_json
+from featurenerf.files import cannot_write, write_atomically, write_json
 from featurenerf.limits import json_file, parsing
+from featurenerf.locks import LOCK
 from featurenerf.teachers.projection import Projection
 
-FORMAT = 1
+FORMAT = 2
+"""In format 1, "bfloat16" says what was wanted, not what the teacher ran in."""
 _ABOUT, _PROJECTION = "cache.json", "projection.safetensors"
 SHARD_PICTURES = 512
 SHARD_SECONDS = 60.0
@@ -105,13 +107,13 @@ class FeatureCache:
         """
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            if any(path for path in folder.iterdir() if path.name != _PROJECTION):
+            if any(path.name not in (_PROJECTION, LOCK) for path in folder.iterdir()):
                 raise InputError(f"{folder} holds something that is no cache of features: give another folder")
             write_atomically(folder / _PROJECTION, projection.write)
             facts = {"components": projection.components, "variance_explained": projection.explained}
             write_json(folder / _ABOUT, {"format": FORMAT, **about, "precision": precision, **facts}, indent=2)
         except OSError as error:
-            raise InputError(f"{folder} cannot be written ({error.strerror}): give another folder") from error
+            raise cannot_write(folder, error) from error
 
     @staticmethod
     def exists(folder: Path) -> bool:
@@ -122,7 +124,8 @@ class FeatureCache:
         Raises:
             InputError: when the cache was made with something else than ``wanted``.
         """
-        odd = sorted(key for key, value in wanted.items() if self.about.get(key) != value)
+        unknown = {"bfloat16"} if self.about["format"] == 1 else set()
+        odd = sorted(key for key, value in wanted.items() if key not in unknown and self.about.get(key) != value)
         if odd:
             raise InputError(
                 f"{self.folder} holds features that were made otherwise ({', '.join(odd)}): give another folder for "
@@ -183,7 +186,10 @@ class FeatureCache:
             "grid": torch.tensor(next(iter(self._pending.values())).shape[1:]),
         }
         path = self.folder / f"shard-{hashlib.sha256(keys.tobytes()).hexdigest()[:16]}.safetensors"
-        write_atomically(path, lambda temporary: save_file(tensors, temporary))
+        try:
+            write_atomically(path, lambda temporary: save_file(tensors, temporary))
+        except OSError as error:
+            raise cannot_write(self.folder, error) from error
         self._pending = {}
         self._open(path)
 
@@ -221,7 +227,7 @@ def _read_about(path: Path) -> dict[str, Any]:
         version, precision = about.get("format"), about.get("precision", "half")
         if precision not in ("half", "byte"):
             raise ValueError(f"its precision is {precision!r}")
-    if version != FORMAT:
+    if version not in (1, FORMAT):
         raise InputError(f"{path} is of format {version}, not {FORMAT}: delete the folder and make it again")
     return about
 
