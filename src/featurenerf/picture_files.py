@@ -12,11 +12,12 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from featurenerf.errors import InputError, first_line
+from featurenerf.limits import PIXELS
 
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "AVIF", "TGA")
 """The readers of Pillow that are used, by its names; TGA has no signature and is tried last. HEIC comes with the extra
 ``heif``. Whatever else Pillow knows (PostScript calls another program) is not opened."""
-MAX_PIXELS = 200_000_000
+MAX_PIXELS = PIXELS
 """A larger picture is refused before its pixels are read."""
 REMEDY = "give a PNG, JPEG or WebP file"
 
