@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from safetensors import SafetensorError
@@ -226,7 +227,11 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
+_ASKING = Lock()
+
+
 def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
+    with _ASKING:  # two threads at once would leave it at 0
+        mask = os.umask(0)
+        os.umask(mask)
     return mask

@@ -43,6 +43,7 @@ def test_help_lists_the_verbs(
     assert call(monkeypatch, *arguments) == 0
     said = capsys.readouterr().out
     assert all(f"  {verb} " in said for verb in cli.VERBS)
+    assert "  --version " in said
 
 
 def test_version(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -69,7 +69,7 @@ def test_rays_enter_the_hull_at_the_object(objects: Dataset) -> None:
     camera = views.camera(0)
     alpha = torch.from_numpy(views.picture(0)[..., 3]) > 0
     origins, directions = (t.reshape(-1, 3) for t in camera.rays())
-    points, met = hull.first_hit(origins, directions, camera.near, camera.far)
+    points, met = hull.first_hit(origins, directions, *camera.cut)
     on_object = alpha.reshape(-1)
     assert met[on_object].float().mean() > 0.9
     assert met[~on_object].float().mean() < 0.1
@@ -77,7 +77,7 @@ def test_rays_enter_the_hull_at_the_object(objects: Dataset) -> None:
     away = torch.cdist(points[met & on_object], cloud).amin(1)
     assert away.median() < 0.08
     ahead = ((points - origins) * directions).sum(-1)
-    assert ahead[met].min() >= camera.near
+    assert ahead[met].min() >= 0.8
 
 
 def test_places_lie_in_the_box_and_know_nothing_far_from_the_object(objects: Dataset) -> None:
@@ -282,6 +282,16 @@ def test_a_ray_meets_nothing_before_near_and_beyond_far() -> None:
     ray = torch.tensor([[-1.0, 30.5 / 48 - 0.5, 11.5 / 48 - 0.5]]), torch.tensor([[1.0, 0, 0]])
     for near, far, expected in ((0.0, 0.9, False), (0.95, 2.0, False), (0.9, 0.95, True)):
         assert hull.first_hit(*ray, near, far)[1].tolist() == [expected]
+
+
+def test_rays_from_any_distance_reach_the_hull() -> None:
+    """Of one batch, without being told between which depths."""
+    hull, away = hull_of([(20 * 48 + 30) * 48 + 11]), torch.tensor([0.6, 1.0, 4.0, 30.0])
+    origins = torch.tensor([[-1.0, 30.5 / 48 - 0.5, 11.5 / 48 - 0.5]]).repeat(4, 1)
+    origins[:, 0] = -away
+    points, met = hull.first_hit(origins, torch.tensor([[1.0, 0, 0]]).repeat(4, 1))
+    assert met.all()
+    assert (points[:, 0] - 20 / 48 + 0.5).abs().max() < 1 / 95
 
 
 def test_a_ray_beside_the_cube_meets_no_cell_at_its_rim() -> None:

@@ -15,11 +15,16 @@ from featurenerf.runtime import keep_freed_memory
 
 VERBS = {
     "demo": "lift and compare the pictures that ship with the package",
-    "lift": "one picture to a turntable, a sheet, a point cloud and a mesh",
+    "lift": "a picture, or a folder of them, to a turntable, a sheet, a point cloud and a mesh",
+    "page": "pictures to one HTML file: a click on an object shows what corresponds on all others",
+    "edit": "a part of an object takes another's colour, texture or shape, or goes",
+    "export": "one picture to GLB, PLY, OBJ, splats, a dense grid or views with cameras",
     "data": "make, render, pack, look at and check data sets",
     "train": "train a field on a data set",
+    "models": "the checkpoints that ship, and what is known of one",
     "teachers": "the networks that a field can be distilled from",
     "eval": "score a checkpoint: keypoint and part transfer, novel views",
+    "benchmark": "a recipe of experiments, from data to a report with intervals",
     "import-official": "turn a checkpoint of the authors' program into one of ours",
 }
 
@@ -34,6 +39,7 @@ def main() -> None:
     if verb in ("-h", "--help"):
         print("usage: featurenerf VERB ...   (featurenerf VERB --help says more)\n")
         print("\n".join(f"  {name:16} {what}" for name, what in VERBS.items()))
+        print("\n  --version        which featurenerf this is")
         return
     if verb in ("-V", "--version"):
         print(featurenerf.__version__)  # that of the package's metadata, which a clone that is not installed lacks

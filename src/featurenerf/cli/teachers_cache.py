@@ -17,7 +17,7 @@ def cache(
     precision: Literal["half", "byte"] = "half",
     views: int | None = None,
     splits: Path | None = None,
-    device: str = "cpu",
+    device: str = "auto",
 ) -> None:
     """Put a teacher's features of a data set's training and validation pictures into a cache.
 
@@ -33,7 +33,7 @@ def cache(
         precision: byte takes half the space and rounds a little; half is exact where components are --feature-dim.
         views: how many views of each object (the first); by default all.
         splits: folder of the split files; by default ``splits`` of the data set.
-        device: where the teacher runs: cpu, cuda, mps.
+        device: where the teacher runs: cpu, cuda or mps; auto is the best that is usable.
     """
     from featurenerf.data.categories import category_name
     from featurenerf.data.open import open_dataset

@@ -31,7 +31,8 @@ def make_report(
 
     Keys: ``task, category, split, method``; ``pairs`` (scored), ``skipped`` (sharing neither part nor keypoint);
     ``part_miou``, ``keypoint_accuracy`` ({threshold: share}, in pixels, or world units for 3d),
-    ``left_right_confusion``; ``psnr``, ``psnr_foreground`` (dB), ``ssim`` of the picture rendered at the target view;
+    ``left_right_confusion``; ``psnr``, ``psnr_foreground`` (dB), ``ssim`` of the picture rendered at the target view,
+    and ``distances`` ({backbone or metric: mean}) of it;
     ``privileged`` (the method sees the real target picture); ``seconds`` (all), ``seconds_per_picture`` (reading,
     encoding and rendering one), ``peak_memory_mib`` (of the process, or of the GPU where one is used), ``device``;
     ``checkpoint``, ``config``; ``pairs_scores`` (a list a score, and ``pair``, the records of the scored pairs).
@@ -50,6 +51,7 @@ def make_report(
         "psnr": evaluation.mean("psnr"),
         "psnr_foreground": evaluation.mean("psnr_foreground"),
         "ssim": evaluation.mean("ssim"),
+        "distances": evaluation.distances(),
         "privileged": evaluation.method.privileged and evaluation.task.one_object,
         "seconds": round(evaluation.seconds, 3),
         "seconds_per_picture": evaluation.seconds_per_picture,
@@ -63,11 +65,13 @@ def make_report(
 
 def _pairs_scores(evaluation: Evaluation) -> dict[str, Any]:
     scores, thresholds = evaluation.scores, evaluation.keypoint_accuracy() or {}
+    measured = evaluation.distances()
     names = ("part_iou", "left_right", "psnr", "psnr_foreground", "ssim")
     return {
         "pair": [score.pair.record() for score in scores],
         "keypoint_accuracy": {t: [(score.keypoint_accuracy or {}).get(t) for score in scores] for t in thresholds},
         **{name: [getattr(score, name) for score in scores] for name in names},
+        **({"distances": {name: [s.distances.get(name) for s in scores] for name in measured}} if measured else {}),
     }
 
 

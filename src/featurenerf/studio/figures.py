@@ -184,6 +184,11 @@ def stacked(pages: Sequence[Image.Image]) -> Image.Image:
 def turntable_frame(view: Rendered, colors: DescriptorColors | None, size: int = 256) -> Image.Image:
     """A view's colours at the left, its descriptors at the right where there are any."""
     pictures = [color_picture(view), *([] if colors is None else [descriptor_picture(view, colors)])]
+    return side_by_side(pictures, size)
+
+
+def side_by_side(pictures: Sequence[Image.Image], size: int = 256) -> Image.Image:
+    """Square pictures beside each other."""
     frame = Image.new("RGB", (len(pictures) * size, size), PAPER)
     for number, picture in enumerate(pictures):
         frame.paste(scaled(picture, size), (number * size, 0))

@@ -29,6 +29,7 @@ from featurenerf.errors import InputError
 from featurenerf.files import remove_leftovers, write_json
 from featurenerf.locks import locked
 from featurenerf.progress import Progress
+from featurenerf.synthesis.camera_sets import CameraSet, set_cameras
 from featurenerf.synthesis.meshes.appearance import Lighting
 from featurenerf.synthesis.meshes.renderer import RenderScene, check_renderer, render_view
 from featurenerf.synthesis.objects import CATEGORIES, family_of, generate
@@ -51,6 +52,7 @@ class Recipe:
     views: int = 50
     seed: int = 0
     size: int = PICTURE_SIZE
+    cameras: CameraSet = "canonical"
 
     def __post_init__(self) -> None:
         if self.category not in CATEGORIES:
@@ -68,6 +70,14 @@ class Recipe:
         """Of the program, as far as it decides the files too."""
         return f"{CATEGORIES[self.category].version}.{RENDERER_VERSION}"
 
+    @property
+    def record(self) -> dict[str, Any]:
+        """As data sets note it down: canonical cameras are not mentioned, as before there were others."""
+        settings = asdict(self)
+        if self.cameras == "canonical":
+            del settings["cameras"]
+        return {**settings, "version": self.version}
+
     def object_id(self, index: int) -> str:
         return f"{self.category}-{self.seed}-{index:05d}"
 
@@ -84,6 +94,7 @@ def make_dataset(
     seed: int = 0,
     size: int = PICTURE_SIZE,
     workers: int = 2,
+    cameras: CameraSet = "canonical",
     progress: bool = True,
 ) -> Split:
     """Makes one category of a data set under ``out``, which may hold other categories already.
@@ -96,17 +107,18 @@ def make_dataset(
             same for all objects) for validation and test objects.
         size: width and height of the pictures, in pixels.
         workers: processes; each uses one core.
+        cameras: wide ones vary in elevation, roll, distance, lens and crop too (``wide_cameras``).
     Raises:
         InputError: the settings make no sense, ``out`` holds the category made with other settings, or cannot be
             written.
     """
-    recipe, out = Recipe(category, objects, views, seed, size), Path(out)
+    recipe, out = Recipe(category, objects, views, seed, size, cameras), Path(out)
     if workers < 1:
         raise InputError(f"{workers} workers make nothing: give 1 or more")
     with writing_category(out, recipe.synset):
         ids = [recipe.object_id(index) for index in range(objects)]
         families = {name: family_of(category, seed, index) for index, name in enumerate(ids)}
-        record_recipe(out, recipe.synset, {**asdict(recipe), "version": recipe.version, "families": families})
+        record_recipe(out, recipe.synset, {**recipe.record, "families": families})
         write_labels(out, recipe.synset, generated_labels(category))
         split = split_objects(ids, recipe.generator(2))
         todo = [index for index in range(objects) if not _is_finished(out, recipe, index)]
@@ -157,21 +169,6 @@ def check_settings(views: int, seed: int, size: int) -> None:
         raise InputError(f"pictures of {size} pixels are not made: give a size from 8 to 2048")
 
 
-def training_cameras(count: int, size: int, generator: np.random.Generator) -> Camera:
-    """Random cameras, spread evenly over the upper hemisphere up to 80 degrees of elevation."""
-    azimuths = generator.uniform(0, 360, count)
-    elevations = np.rad2deg(np.arcsin(generator.uniform(0, np.sin(np.deg2rad(80)), count)))
-    return Camera.look_at(azimuths.tolist(), elevations.tolist(), size, size)
-
-
-def fixed_cameras(count: int, size: int = PICTURE_SIZE) -> Camera:
-    """The cameras of validation and test objects: a spiral from 5 to 75 degrees of elevation."""
-    low, high = np.sin(np.deg2rad([5, 75]))
-    elevations = np.rad2deg(np.arcsin(low + (high - low) * (np.arange(count) + 0.5) / count))
-    azimuths = np.rad2deg(np.arange(count) * np.pi * (3 - np.sqrt(5))) % 360
-    return Camera.look_at(azimuths.tolist(), elevations.tolist(), size, size)
-
-
 PartOf = Callable[[Float[np.ndarray, "n 3"]], Int[np.ndarray, " n"]]
 """The part label of places of a surface."""
 
@@ -220,10 +217,9 @@ def _neighbour(point: np.ndarray, surface: np.ndarray) -> np.ndarray:
 def _make_object(out: Path, recipe: Recipe, training: frozenset[str], index: int) -> None:
     mesh = generate(recipe.category, recipe.seed, index)
     generator = recipe.generator(1, index)
-    if recipe.object_id(index) in training:
-        cameras = training_cameras(recipe.views, recipe.size, generator)
-    else:
-        cameras = fixed_cameras(recipe.views, recipe.size)
+    trains = recipe.object_id(index) in training
+    common = recipe.generator(3)
+    cameras = set_cameras(recipe.cameras, recipe.views, recipe.size, generator, common, training=trains)
     write_object(out, recipe.synset, recipe.object_id(index), record_object(mesh, cameras, generator))
 
 

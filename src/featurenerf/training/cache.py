@@ -13,7 +13,6 @@ pictures of its last minute. Several runs can fill one cache.
 from __future__ import annotations
 
 import hashlib
-import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,12 +22,13 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Float16, Int8, UInt8
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from featurenerf.errors import InputError
 from featurenerf.files import cannot_write, write_atomically, write_json
+from featurenerf.limits import json_file, parsing
 from featurenerf.locks import LOCK
 from featurenerf.teachers.projection import Projection
 
@@ -80,7 +80,9 @@ class FeatureCache:
         self.about = _read_about(folder / _ABOUT)
         self.projection = Projection.read(folder / _PROJECTION)
         """Of the features that are kept."""
-        self._steps = _steps(self.projection) if self.about["precision"] == "byte" else None
+        if self.projection.variances is None:
+            raise InputError(f"{folder / _PROJECTION} is damaged (it lacks variances): delete the folder")
+        self._steps = _steps(self.projection) if self.about.get("precision") == "byte" else None
         self.bytes = 0
         """Size of the shards."""
         self._shards: list[dict[str, Tensor]] = []
@@ -193,13 +195,11 @@ class FeatureCache:
 
     def _open(self, path: Path) -> None:
         dtype = torch.float16 if self._steps is None else torch.int8
-        try:
+        with parsing(f"{path} is damaged", "delete it, its pictures will be made again"):
             with safe_open(path, "pt") as file:  # maps the file: only what is looked at is read
                 shard = {name: file.get_tensor(name) for name in ("keys", "masks", "starts", "values", "grid")}
-            if len(shard["starts"]) != len(shard["keys"]) + 1 or shard["values"].dtype != dtype:
+            if not _fit(shard, self.projection.components) or shard["values"].dtype != dtype:
                 raise ValueError("its tensors do not fit together")
-        except (OSError, SafetensorError, ValueError) as error:
-            raise InputError(f"{path} is damaged ({error}): delete it, its pictures will be made again") from error
         number = len(self._shards)
         self._shards.append(shard)
         self.bytes += path.stat().st_size
@@ -207,16 +207,26 @@ class FeatureCache:
             self._places.setdefault(key.tobytes().hex(), (number, row))
 
 
+def _fit(shard: Mapping[str, Tensor], components: int) -> bool:
+    """Whether the tensors of a shard are of one set of pictures."""
+    keys, masks, starts, values, grid = (shard[name] for name in ("keys", "masks", "starts", "values", "grid"))
+    if keys.dtype != torch.uint8 or masks.dtype != torch.uint8 or grid.dtype != torch.int64 or grid.shape != (2,):
+        return False
+    h, w = grid.tolist()
+    if min(h, w) < 1 or keys.shape[1:] != (16,) or masks.shape != (len(keys), -(-h * w // 8)):
+        return False
+    within = starts.dtype == torch.int64 and starts.shape == (len(keys) + 1,) and values.shape[1:] == (components,)
+    return within and bool((starts[0] == 0) & (starts[-1] == len(values)) & (starts.diff() >= 0).all())
+
+
 def _read_about(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise InputError(f"there is no cache of features in {path.parent}: make one with `featurenerf teachers cache`")
-    try:
-        about = json.loads(path.read_text())
-        if not isinstance(about, dict):
-            raise ValueError("not an object")
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} is damaged ({error}): delete the folder and make it again") from error
-    version = about.get("format")
+    with parsing(f"{path} is damaged", "delete the folder and make it again"):
+        about = json_file(path)
+        version, precision = about.get("format"), about.get("precision", "half")
+        if precision not in ("half", "byte"):
+            raise ValueError(f"its precision is {precision!r}")
     if version not in (1, FORMAT):
         raise InputError(f"{path} is of format {version}, not {FORMAT}: delete the folder and make it again")
     return about

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cache
 
@@ -64,12 +65,14 @@ class Hull:
         return torch.from_numpy(points.astype(np.float32)), torch.from_numpy(inside)
 
     def first_hit(
-        self, origins: Float[Tensor, "r 3"], directions: Float[Tensor, "r 3"], near: float, far: float
+        self, origins: Float[Tensor, "r 3"], directions: Float[Tensor, "r 3"], near: float = 0.0, far: float = math.inf
     ) -> tuple[Float[Tensor, "r 3"], Bool[Tensor, " r"]]:
-        """Where rays enter the hull, to half a cell, and whether they do."""
+        """Where rays enter the hull between two depths, to half a cell, and whether they do."""
         filled = torch.zeros(CELLS**3, dtype=torch.bool)
         filled[torch.from_numpy(self.inside).long()] = True
-        depths = torch.arange(near, far, 0.5 / CELLS)
+        away = origins.norm(dim=-1)
+        near, far = max(near, float(away.min()) - 0.5), min(far, float(away.max()) + 0.5)
+        depths = torch.arange(near, max(far, near + 0.5 / CELLS), 0.5 / CELLS)
         points = origins.unsqueeze(1) + directions.unsqueeze(1) * depths[:, None]  # (r, s, 3)
         cells = ((points + 0.5) * CELLS).long()
         x, y, z = cells.clamp(0, CELLS - 1).unbind(-1)

@@ -20,10 +20,11 @@ from featurenerf.data.objects import ObjectViews, part_names
 from featurenerf.data.open import open_dataset
 from featurenerf.errors import InputError
 from featurenerf.models import MODELS, Model, checkpoint
+from featurenerf.models.base import changed_settings
 from featurenerf.progress import Progress
 from featurenerf.runtime import has_bfloat16, usable_device
 from featurenerf.training.batches import Batch, Drawing, batches, make_batch, to_device
-from featurenerf.training.config import Budget, TrainConfig
+from featurenerf.training.config import Budget, CoordinateLoss, TrainConfig
 from featurenerf.training.correspondence import correspondence_loss, correspondences
 from featurenerf.training.distributed import ALONE, Processes, join_processes
 from featurenerf.training.interrupt import Interrupts, Stopped
@@ -81,14 +82,15 @@ def _train(
     if config.start_from is None and progress["step"] == 0:
         pictures = training_pictures(objects)
         model.initialise(
-            iter(Progress(pictures, "initialising", FIT_PICTURES, leave=False, disable=not processes.first))
+            iter(Progress(pictures, "initialising", FIT_PICTURES, leave=False, disable=not processes.first)),
+            imagenet=config.imagenet,
         )
     run.about.update(targets.about)
     run.start(progress)
     if processes.first and budget.bf16 and not has_bfloat16(device):
         Progress.write("this device has no bfloat16: in float32 a step takes four times as long, give more minutes")
     clock = Clock(budget, progress, processes, device, started)
-    drawing = Drawing(budget, model.pixel_offset, "label" in model.channels)
+    drawing = Drawing(budget, model.pixel_offset, labelled="label" in model.channels, photographic=config.photographic)
     stream = batches(processes.share(objects), drawing, config.seed, clock.step, config.workers, processes.rank)
     trained = [p for p in model.parameters() if p.requires_grad]
     held_out = targets.of_other_objects()
@@ -113,7 +115,7 @@ def _train(
             batch = to_device(next(stream), device)
             model.train()
             seed = config.seed + clock.step * processes.size + processes.rank
-            losses = step_losses(model, batch, targets, budget, seed=seed)
+            losses = step_losses(model, batch, targets, budget, seed=seed, coordinate_loss=config.coordinate_loss)
             loss = weighted(losses, config.loss_weights)
             if not torch.isfinite(loss):
                 terms = ", ".join(f"{name} {value.detach():.4g}" for name, value in losses.items())
@@ -146,11 +148,11 @@ def _train(
 
 def dataset_objects(config: TrainConfig, split: str) -> list[ObjectViews]:
     """The objects of all categories of a run."""
-    return [
-        views
-        for name in config.category
-        for views in open_dataset(config.data, name, split, config.splits, skip_broken=config.skip_broken)
-    ]
+    most = config.train_objects if split == "train" else None
+    opened = (
+        open_dataset(config.data, c, split, config.splits, skip_broken=config.skip_broken) for c in config.category
+    )
+    return [views for dataset in opened for views in dataset[:most]]
 
 
 def new_model(config: TrainConfig, objects: Sequence[ObjectViews]) -> Model:
@@ -164,6 +166,7 @@ def new_model(config: TrainConfig, objects: Sequence[ObjectViews]) -> Model:
     labels = part_names(objects) if config.labels else ()
     asked = {name: getattr(config, name) for name in ("feature_dim", "symmetric", "coordinate")} | {"labels": labels}
     settings = {field.name: asked[field.name] for field in fields(model_type.config_type) if field.name in asked}
+    settings |= {**_encoder(config, model_type), **changed_settings(model_type.config_type, config.model)}
     if not config.coordinate and "coordinate" not in settings:
         raise InputError(f"the {config.field} field always predicts coordinates: leave coordinate on")
     symmetry = "mirror" if settings.get("symmetric") else "none"
@@ -171,7 +174,7 @@ def new_model(config: TrainConfig, objects: Sequence[ObjectViews]) -> Model:
     if config.start_from is None:
         model = model_type(model_type.config_type(**settings, categories=categories))
         return model.to(memory_format=model.memory_format)  # type: ignore[call-overload]  # torch's stubs lack it
-    model = checkpoint.load(config.start_from)
+    model = checkpoint.load(config.start_from).requires_grad_()
     if model.name != config.field:
         raise InputError(f"{config.start_from} is a {model.name} field, not a {config.field} one: give that field")
     odd = [name for name, value in settings.items() if getattr(model.config, name) != value]
@@ -182,23 +185,46 @@ def new_model(config: TrainConfig, objects: Sequence[ObjectViews]) -> Model:
     return model
 
 
+def _encoder(config: TrainConfig, model_type: type[Model]) -> dict[str, Any]:
+    """The settings of the encoder: of a run that is resumed or continues a checkpoint, those that it has."""
+    before = config.start_from
+    if config.resume and (config.out / "checkpoint" / checkpoint.CONFIG).is_file():
+        before = str(config.out / "checkpoint")
+    if before is None:
+        return model_type.encoder_settings(config.encoder, config.imagenet)
+    found = checkpoint.read_config(checkpoint.directory_of(before))["model"]
+    kept = {name: found[name] for name in ("encoder", "encoder_blocks") if name in found}
+    if config.encoder not in (None, kept.get("encoder")):
+        raise InputError(f"the model of {before} has the encoder {kept.get('encoder')}: train with the same")
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in kept.items()}
+
+
 def step_losses(
-    model: Model, batch: Batch, targets: Targets, budget: Budget, *, seed: int, jitter: bool = True
+    model: Model,
+    batch: Batch,
+    targets: Targets,
+    budget: Budget,
+    *,
+    seed: int,
+    jitter: bool = True,
+    coordinate_loss: CoordinateLoss = "weighted",
 ) -> dict[str, Tensor]:
     """Unweighted losses of a batch: every source picture becomes a field, every field sees its object's rays."""
     o, v = batch.pictures.shape[:2]
     feature, present = targets.of(batch)
     device = batch.pictures.device
     with torch.autocast(device.type, torch.bfloat16, enabled=budget.bf16 and has_bfloat16(device)):
-        field = model.encode_batch(batch.pictures.flatten(0, 1).unsqueeze(1), batch.cameras.reshape(o * v, 1))
+        framing = None if batch.framing is None else batch.framing.reshape(o * v, 1, 4)
+        pictures = batch.pictures.flatten(0, 1).unsqueeze(1)
+        field = model.encode_batch(pictures, batch.cameras.reshape(o * v, 1), framing)
         field = replace(field, sampling=model.training_sampling(budget.shaded_samples))
         rays = batch.rays(feature, present).repeated(v)
-        near, far, generator = batch.cameras.near, batch.cameras.far, torch.Generator(device).manual_seed(seed)
+        (near, far), generator = batch.cameras.cut, torch.Generator(device).manual_seed(seed)
         channels = tuple(name for name in model.channels if name != "density")
         seen = field.render_rays(rays.origins, rays.directions, near, far, channels, jitter=jitter, generator=generator)
         points = batch.hull_points.repeat_interleave(v, 0)
         density = field.query(points, points, channels=("density",)).density if budget.hull_points else None
-    losses = ray_losses(seen, rays)
+    losses = ray_losses(seen, rays, coordinate_loss)
     if density is not None:
         losses["hull"] = hull_loss(density, batch.in_hull.repeat_interleave(v, 0))
     if v > 1:

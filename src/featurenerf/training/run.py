@@ -227,7 +227,8 @@ class Run:
 
 def _completed(settings: Mapping[str, Any], field: str) -> dict[str, Any]:
     """Settings with those that the version of the run did not know yet: what it did is what the default does."""
-    defaults = {f.name: f.default for f in fields(TrainConfig) if f.name in ("coordinate", "labels")}
+    later = ("coordinate", "labels", "coordinate_loss", "encoder", "imagenet", "model", "train_objects")
+    defaults = json.loads(json.dumps({f.name: f.default for f in fields(TrainConfig) if f.name in later}))
     return {**defaults, **settings, "weights": {**LOSS_WEIGHTS[field], **settings["weights"]}}
 
 

@@ -14,8 +14,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import math
-from dataclasses import replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
@@ -26,13 +24,14 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 from torch import Tensor
 
-from featurenerf.cameras import DISTANCE, PICTURE_SIZE, Camera
+from featurenerf.cameras import Camera
 from featurenerf.data.categories import category_name, synset_of
 from featurenerf.data.formats.files import read_image
 from featurenerf.data.objects import Dataset, Format, ObjectViews
 from featurenerf.data.splits import SPLITS, Split
-from featurenerf.data.storage import AGAIN, parsing, read_file, read_json
+from featurenerf.data.storage import read_file, read_json
 from featurenerf.errors import InputError
+from featurenerf.limits import AGAIN, parsing
 from featurenerf.models.warp import Canonical, canonical_cameras, canonicalise
 
 SET_LIST = "set_lists_fewview_dev.json"
@@ -101,14 +100,14 @@ class Co3dObject(ObjectViews):
 
     def picture(self, view: int) -> UInt8[np.ndarray, "h w 4"]:
         """The frame as its camera sees it, in colour, and its mask as alpha."""
-        frame, canonical = self._chosen[view], self._canonical(view)
-        shrink = float(self._original[view].focal.amax()) / canonical.focal
+        frame = self._chosen[view]
+        shrink = float((self._original[view].focal / self._cameras[view].focal).amax())
         picture = _read_picture(self._file(frame, "image"), 2 / shrink)
         size = (picture.shape[2], picture.shape[1])
         mask = _read_mask(self._file(frame, "mask"), size)
         camera = self._original[view].resize(*size).reshape(1)
-        color, _, _ = canonicalise((picture * mask)[None], camera, canonical)
-        alpha, _, _ = canonicalise(mask.expand(3, -1, -1)[None], camera, canonical)
+        color, _ = canonicalise((picture * mask)[None], camera, Canonical())
+        alpha, _ = canonicalise(mask.expand(3, -1, -1)[None], camera, Canonical())
         rgb = (color[0] / alpha[0].clamp(min=1e-4)).clamp(0, 1) * (alpha[0] > 0.5 / 255)
         rgba = torch.cat([rgb, alpha[0, :1].clamp(0, 1)])
         return (rgba * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
@@ -217,21 +216,9 @@ class Co3dObject(ObjectViews):
         with parsing(f"{self.source}: sequence {self.id} has no usable cameras"):
             return Camera.from_pose(pose, focal, width, height, principal=principal)
 
-    def _canonical(self, view: int) -> Canonical:
-        """The canonical camera moved to where the view's own stands, its picture as large as there."""
-        distance = float(self._original[view].centre.norm())
-        half = Canonical().focal / PICTURE_SIZE * distance / DISTANCE
-        return Canonical(PICTURE_SIZE, 2 * math.degrees(math.atan(0.5 / half)), distance)
-
     @cached_property
     def _cameras(self) -> Camera:
-        original = self._original
-        cameras = [
-            canonical_cameras(original[view].reshape(1), self._canonical(view))[0][0] for view in range(len(self))
-        ]
-        distance = self._original.centre.norm(dim=-1)
-        near, far = max(0.05, float(distance.min()) - 0.5), float(distance.max()) + 0.5
-        return replace(Camera.stack(cameras), near=near, far=far)
+        return canonical_cameras(self._original, Canonical())
 
 
 def _is_usable(frame: Frame) -> bool:

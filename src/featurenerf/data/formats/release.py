@@ -1,7 +1,8 @@
 """The layout of the FeatureNeRF release, which ``featurenerf data make`` writes too.
 
     img/<synset>/<object>/<view>.png      RGBA pictures
-    camera/<synset>/<object>.json         camera_angle_x, frames[].file_path, frames[].transform_matrix
+    camera/<synset>/<object>.json         camera_angle_x, frames[].file_path, frames[].transform_matrix, and where
+                                          frames differ in them fl_x, fl_y, cx, cy of each (pixels)
     part_2d_anno/<synset>/<object>.npz    labels (views, H, W), 0 = background
     kp_2d_anno/<synset>/<object>.npz      labels: an array of objects, for each view a (K, 3) array of x, y, id
     part_3d_anno/<synset>/<object>.npz    pts (N, 3), labels (N,)
@@ -30,8 +31,9 @@ from featurenerf.data.formats.unpickle import read_npz
 from featurenerf.data.labels import ANNOTATIONS, AnnotationKind, LabelNames, generated_labels
 from featurenerf.data.objects import Dataset, Format, ObjectViews
 from featurenerf.data.splits import read_split
-from featurenerf.data.storage import AGAIN, DataPath, PackPath, parsing, read_json
+from featurenerf.data.storage import DataPath, PackPath, read_json
 from featurenerf.errors import InputError
+from featurenerf.limits import AGAIN, parsing
 
 UNUSABLE = {"f9c1d7748c15499c6f2bd1c4e9adb41"}
 """Objects that the release's splits list and whose pictures are not usable."""
@@ -41,6 +43,10 @@ Root = TypeVar("Root", Path, DataPath)
 
 def picture_folder(root: Root, synset: str, object_id: str) -> Root:
     return root / "img" / synset / object_id
+
+
+INTRINSICS = ("fl_x", "fl_y", "cx", "cy")
+"""Names of a frame's focal lengths and principal point, as nerfstudio's files have them."""
 
 
 def camera_file(root: Root, synset: str, object_id: str) -> Root:
@@ -207,8 +213,12 @@ class ReleaseObject(ObjectViews):
                 f"{self._camera_file}: camera_angle_x is {angle}, not an angle in radians between 0 and pi"
             )
         width, height = self._picture_size
+        focal = width / 2 / np.tan(angle / 2)
+        usual = dict(zip(INTRINSICS, (focal, focal, width / 2, height / 2), strict=True))
+        with parsing(f"{self._camera_file}: fl_x, fl_y, cx and cy of a frame are numbers of pixels", "make it again"):
+            numbers = torch.tensor([[float((usual | frame)[name]) for name in INTRINSICS] for frame in self._frames])
         try:
-            return Camera.from_pose(poses, width / 2 / np.tan(angle / 2), width, height)
+            return Camera.from_pose(poses, numbers[:, :2], width, height, principal=numbers[:, 2:])
         except InputError as error:
             raise InputError(f"{self._camera_file}: {error}; {AGAIN}") from error
 

@@ -29,8 +29,9 @@ from featurenerf.data.formats.files import read_image
 from featurenerf.data.labels import AnnotationKind
 from featurenerf.data.objects import Dataset, Format, ObjectViews
 from featurenerf.data.splits import SPLITS, Split
-from featurenerf.data.storage import parsing, read_json
+from featurenerf.data.storage import read_json
 from featurenerf.errors import InputError, MissingExtraError
+from featurenerf.limits import parsing
 from featurenerf.pictures import Square, canonical_square, cut_out, to_tensor
 
 CATEGORIES = {"airplane": "aeroplane", "motorcycle": "motorbike"}

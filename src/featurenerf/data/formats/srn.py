@@ -24,8 +24,9 @@ from featurenerf.data.categories import SYNSETS, category_name
 from featurenerf.data.formats.files import read_image
 from featurenerf.data.objects import Dataset, Format, ObjectViews
 from featurenerf.data.splits import SPLITS, Split
-from featurenerf.data.storage import parsing, read_file
+from featurenerf.data.storage import read_file
 from featurenerf.errors import InputError
+from featurenerf.limits import parsing
 
 SOURCE_VIEW = 64
 """What PixelNeRF encodes of a test object (or this and view 104); all other views are compared."""

@@ -79,9 +79,13 @@ class Method(ABC):
         rule = nearest if self.euclidean else match
         return rule(query, candidates)[0].cpu()
 
+    def carry(self, source: PairView, asked: Tensor, target: PairView, candidates: Tensor) -> Int[Tensor, " n"]:
+        """Index of the candidate on the target that each place asked for on the source goes to."""
+        return self.closest(self.vectors(source, asked), self.vectors(target, candidates))
+
     def labels(self, target: PairView, places: Tensor, source: PairView, known: Tensor, parts: Tensor) -> Tensor:
         """Part labels of places of the target: of ``parts``, that of the closest ``known`` place of the source."""
-        return parts[self.closest(self.vectors(target, places), self.vectors(source, known))]
+        return parts[self.carry(target, places, source, known)]
 
     def channel(self, view: PairView, places: Num[Tensor, "n c"], name: str) -> Vectors:
         """One of ``channels``: rendered at pixels (not divided by alpha), or queried at points."""
