@@ -30,7 +30,7 @@ from featurenerf.studio.edit import (
     textured,
 )
 from featurenerf.studio.formats import ExportSettings
-from featurenerf.studio.parts import PartLabels, Subject, Surface, share, subject
+from featurenerf.studio.parts import PartLabels, Subject, SurfacePixels, share, subject
 from side_view import side_view, thirds
 
 LABELS = PartLabels(thirds().astype(np.int64), {1: "front", 2: "middle", 3: "back"}, "labels")
@@ -146,8 +146,8 @@ def test_matched_points_tell_turn_shift_and_scale_in_spite_of_wrong_matches() ->
     there = 1.3 * points @ rotation.T + shift
     there[:15] = torch.rand(15, 3, generator=generator)
     order = torch.randperm(60, generator=generator)
-    source = Surface(torch.zeros(60, 2, dtype=torch.int64), points, points, meaning)
-    target = Surface(torch.zeros(60, 2, dtype=torch.int64), there[order], points, meaning[order])
+    source = SurfacePixels(torch.zeros(60, 2, dtype=torch.int64), points, points, meaning)
+    target = SurfacePixels(torch.zeros(60, 2, dtype=torch.int64), there[order], points, meaning[order])
     found, moved, scale, agree = similarity(source, target)
     torch.testing.assert_close(found, rotation, atol=1e-4, rtol=0)
     torch.testing.assert_close(moved, shift, atol=1e-4, rtol=0)

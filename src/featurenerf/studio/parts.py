@@ -214,7 +214,7 @@ def _prepared(of: Subject, given: PartLabels) -> PartLabels:
 
 
 @dataclass(frozen=True, eq=False)
-class Surface:
+class SurfacePixels:
     """What a subject's own camera sees of its field, a row a pixel of the object.
 
     Attributes:
@@ -227,12 +227,12 @@ class Surface:
     rgb: Float[Tensor, "n 3"]
     descriptor: Float[Tensor, "n d"]
 
-    def among(self, which: Bool[Tensor, " n"] | Int64[Tensor, " m"]) -> Surface:
-        return Surface(self.pixels[which], self.points[which], self.rgb[which], self.descriptor[which])
+    def among(self, which: Bool[Tensor, " n"] | Int64[Tensor, " m"]) -> SurfacePixels:
+        return SurfacePixels(self.pixels[which], self.points[which], self.rgb[which], self.descriptor[which])
 
 
 @torch.no_grad()
-def surface(field: VolumeField, camera: Camera) -> Surface:
+def surface(field: VolumeField, camera: Camera) -> SurfacePixels:
     """What a camera sees of a field.
 
     Raises:
@@ -246,7 +246,7 @@ def surface(field: VolumeField, camera: Camera) -> Surface:
         seen[name][pixels[:, 0], pixels[:, 1]] for name in ("alpha", "depth", "rgb", "descriptor")
     )
     points = camera.to(depth.device).unproject(pixels.flip(-1).to(depth) + 0.5, (depth / alpha)[:, 0])
-    return Surface(pixels, points, (rgb / alpha).clamp(0, 1), descriptor)
+    return SurfacePixels(pixels, points, (rgb / alpha).clamp(0, 1), descriptor)
 
 
 def labelled_part(field: VolumeField, part: str, subjects: Sequence[Subject]) -> Part:
