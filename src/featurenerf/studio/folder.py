@@ -19,7 +19,6 @@ from typing import Any, Literal, TypeVar
 
 import torch
 from PIL import Image
-from tqdm import tqdm
 
 from featurenerf.cameras import Camera
 from featurenerf.errors import InputError, MissingExtraError
@@ -28,6 +27,7 @@ from featurenerf.files import REPORT, write_json
 from featurenerf.models.base import Model
 from featurenerf.models.checkpoint import load
 from featurenerf.pictures import to_tensor
+from featurenerf.progress import Progress
 from featurenerf.studio.lift import LiftSettings, lift
 from featurenerf.studio.prepare import prepare
 
@@ -132,7 +132,7 @@ def lift_folder(
 
     made: dict[Path, Path] = {}
     failed: dict[Path, str] = {}
-    for path, found in tqdm(
+    for path, found in Progress(
         _in_threads(work, paths, workers), "lift", len(paths), unit="picture", disable=not progress
     ):
         try:
