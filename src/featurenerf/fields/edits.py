@@ -63,7 +63,8 @@ def transformed(
     pose = field.source.pose.clone()
     pose[..., :3, :3] = rotation.to(pose) @ pose[..., :3, :3]
     pose[..., :3, 3] = scale * field.source.centre @ rotation.T.to(pose) + translation.to(pose)
-    source = replace(field.source, pose=pose, near=scale * field.source.near, far=scale * field.source.far)
+    near, far = (None if depth is None else scale * depth for depth in (field.source.near, field.source.far))
+    source = replace(field.source, pose=pose, near=near, far=far)
     return edited(Transformed, field, rotation=rotation, translation=translation, scale=float(scale), source=source)
 
 

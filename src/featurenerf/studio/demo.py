@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
-from tqdm import tqdm
 
 from featurenerf.cameras import Camera
 from featurenerf.fields.base import Field, Rendered, Samples
@@ -19,6 +18,7 @@ from featurenerf.files import REPORT, fresh_directory, write_json
 from featurenerf.matching import transfer_keypoints, transfer_parts
 from featurenerf.models.base import Model
 from featurenerf.pictures import open_picture
+from featurenerf.progress import Progress
 from featurenerf.studio import demo_page, figures
 from featurenerf.studio.edit import EditSettings, find_part, like_part, textured
 from featurenerf.studio.edit import sheet as edit_sheet
@@ -47,7 +47,7 @@ def make_demo(
     categories = list(dict.fromkeys(p.category for p in pictures))
     with (
         fresh_directory(out, "demo") as folder,
-        tqdm(total=len(pictures) + len(categories), desc="demo", unit="picture", disable=not progress) as bar,
+        Progress(total=len(pictures) + len(categories), desc="demo", unit="picture", disable=not progress) as bar,
         torch.no_grad(),
     ):
         sections: list[str] = []
@@ -192,7 +192,7 @@ def _carried(
     size = marked.picture.width
     target_view = _rendered(field, target.camera(size, size, turn))
     xy, _ = transfer_keypoints(source_view, target_view, marked.keypoints)
-    alpha = Image.open(target.path).convert("RGBA").getchannel("A").resize((size, size))
+    alpha = open_picture(target.path).convert("RGBA").getchannel("A").resize((size, size))
     mask = None if turn else np.array(alpha) > 127  # a picture that was taken says itself where its object is
     labels = transfer_parts(source_view, target_view, marked.parts, target_mask=mask)
     picture = figures.color_picture(target_view.view) if turn else target.on_paper(size)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-_STYLE = """
+STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; color: #202226; background: #fcfcfa;
   max-width: 1320px; margin: 2rem auto; padding: 0 1.5rem; }
 h1, h2, h3 { font-weight: 600; } h1 { margin-bottom: 0; } h2 { margin-top: 3rem; }
@@ -26,7 +26,7 @@ def page(sections: Sequence[str], parameters: int, encoding: float, seconds: flo
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>featurenerf: one picture in, a 3D field out</title>
-<style>{_STYLE}</style>
+<style>{STYLE}</style>
 <h1>One picture in, a 3D field out</h1>
 <p>From each picture below, and nothing else, a network of {parameters / 1e6:.1f} million parameters made a continuous
 field: density, colour and a descriptor for every point in space. The turntables show its colours at the left and its

@@ -14,7 +14,6 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from PIL import Image, ImageColor
 from torch import Tensor
-from tqdm import tqdm
 
 from featurenerf.cameras import PICTURE_SIZE, Camera
 from featurenerf.errors import InputError
@@ -23,6 +22,7 @@ from featurenerf.fields.regions import Part, Region, baked
 from featurenerf.fields.volume import VolumeField
 from featurenerf.files import REPORT, fresh_directory, write_json
 from featurenerf.matching import match
+from featurenerf.progress import Progress
 from featurenerf.studio import figures
 from featurenerf.studio.formats import ExportSettings, export_field
 from featurenerf.studio.parts import Subject, Surface, labelled_part, share, surface
@@ -286,7 +286,7 @@ def edit(
     settings = settings or EditSettings()
     with (
         fresh_directory(out, "edit") as folder,
-        tqdm(total=4, desc="edit", unit="step", leave=False, disable=not progress) as bar,
+        Progress(total=4, desc="edit", unit="step", leave=False, disable=not progress) as bar,
     ):
         bar.set_description("part")
         whole = find_part(of, part, region, [] if like is None else [like])
@@ -353,7 +353,7 @@ def _turntable(folder: Path, of: Subject, field: VolumeField, settings: EditSett
     """Before at the left, after at the right; returns the name of the file."""
     frames = []
     cameras = _around_from(of.camera.resize(settings.size, settings.size), settings.frames)
-    for camera in tqdm(cameras, desc="turntable", leave=False, disable=not progress):
+    for camera in Progress(cameras, desc="turntable", leave=False, disable=not progress):
         pair = [figures.color_picture(figures.render_views(each, [camera])[0]) for each in (of.field, field)]
         frames.append(figures.side_by_side(pair))
     return figures.write_turntable(frames, folder / "turntable").name

@@ -15,13 +15,13 @@ import torch
 from jaxtyping import Float32, Int32
 from numpy.lib.recfunctions import structured_to_unstructured
 from torch import Tensor
-from tqdm import tqdm
 
 from featurenerf.cameras import PICTURE_SIZE, Camera
 from featurenerf.errors import InputError
 from featurenerf.fields.base import Field
 from featurenerf.files import write_bytes
 from featurenerf.matching import FOREGROUND_ALPHA, first_source_camera
+from featurenerf.progress import Progress
 
 RADIUS = 0.5
 """An object with a bounding-box diagonal of 1 that is centred at the origin fits in a sphere of this radius."""
@@ -31,7 +31,8 @@ LEVELS = tuple(0.5 * 200 ** (i / 39) for i in range(40))
 
 COLOR_DEPTH = 0.015
 """How far below a surface its colours are read, in world units: there they are not mixed with the background."""
-
+GRIDS = (8, 512)
+"""The least and the most points a side of the cube in which ``mesh`` looks."""
 _SMALLEST_PIECE = 0.01  # pieces of a mesh with less than this share of the largest one's volume are dropped
 _NO_OBJECT = "the field shows no solid object: the picture may hold none, or the model does not know its kind"
 
@@ -109,7 +110,7 @@ def point_cloud(
     cameras = all_around() if cameras is None else cameras
     level = surface_level(field) / 2 if level is None else level
     found = []
-    for camera in tqdm(cameras, desc="point cloud", leave=False, disable=not progress):
+    for camera in Progress(cameras, desc="point cloud", leave=False, disable=not progress):
         rendered = field.render(camera, channels=("depth", "alpha"))
         solid = rendered["alpha"][..., 0] > FOREGROUND_ALPHA
         depth = (rendered["depth"] / rendered["alpha"].clamp(min=1e-6))[..., 0][solid].float()
@@ -141,13 +142,16 @@ def mesh(field: Field, grid: int = 96, level: float | int | None = None, *, prog
     """
     from skimage.measure import marching_cubes
 
-    if not 8 <= grid <= 512:
-        raise InputError(f"a mesh needs a grid of 8 to 512 points a side, not {grid}")
+    low, high = GRIDS
+    if not low <= grid <= high:
+        raise InputError(f"a mesh needs a grid of {low} to {high} points a side, not {grid}")
+    if level is not None and not 0 < level < np.inf:
+        raise InputError(f"a surface lies at a positive density, not at {level}")
     level = surface_level(field) if level is None else level
     device = field.source.pose.device
     axis = torch.linspace(-RADIUS, RADIUS, grid, device=device)
     density = np.zeros((grid, grid, grid), np.float32)
-    for number, x in enumerate(tqdm(axis, desc="mesh", leave=False, disable=not progress)):
+    for number, x in enumerate(Progress(axis, desc="mesh", leave=False, disable=not progress)):
         slab = torch.stack(torch.meshgrid(x, axis, axis, indexing="ij"), -1)[0]
         inside = slab.norm(dim=-1) <= RADIUS
         if inside.any():
