@@ -32,7 +32,7 @@ WING = "synthesis"
 """What makes data. It rests on the ground floor and on ``data``, and nothing else imports it but its own verbs."""
 WING_VERBS = {"cli.data_make", "cli.data_render"}
 WING_NEEDS = {*FLOORS[0], *FLOORS[1], "data", WING}
-LINES = 12_750
+LINES = 14_300
 """Of the package without the wing and its verbs. The goal is 11,500."""
 
 
