@@ -26,6 +26,9 @@ WIDTH, HEIGHT, FOCAL = 320, 240, 300.0
 DIAGONAL = 0.9
 """Metres that the diagonal of every object's bounding box has."""
 
+LEAST_INLIERS = 0.5
+"""An object whose depth map agrees less with its field is left alone."""
+
 
 class Shot:
     """What an RGB-D camera takes of a generated object, and where the object truly is."""
@@ -71,16 +74,19 @@ def main() -> None:
     names = generated_labels(args.category).keypoints
 
     with torch.no_grad():
-        shown = Shot(args.category, 0, 35, 25, 1.7)
+        shown = Shot(args.category, 1, 35, 25, 1.7)
         known = shown.register(model)
         print(f"the marked object: {known}")
         errors: dict[str, list[float]] = {}
-        for number in range(1, args.objects + 1):
+        for number in range(2, args.objects + 2):
             other = Shot(
                 args.category, number, random.uniform(-70, 70), random.uniform(10, 40), random.uniform(1.5, 2.2)
             )
             found = other.register(model)
             print(f"object {number}: {found}")
+            if found.inliers < LEAST_INLIERS:
+                print("  not taken: the depth map does not agree with what the field says")
+                continue
             candidates = surface(found)
             described = found.describe(candidates)
             for keypoint in sorted(shown.keypoints.keys() & other.keypoints.keys()):
