@@ -157,6 +157,7 @@ def _refuse_ignored(config: EvalConfig, needs_teacher: bool) -> None:
     across, listed = config.task in ("2d", "3d"), config.pair_file is not None
     problems = (
         (config.source_views and config.task != "view", "--source-views is of the task view: add --task view"),
+        (config.extra_views and config.task != "view", "--extra-views is of the task view: add --task view"),
         (config.source_views and listed, "--source-views and --pair-file contradict each other: give one of them"),
         (
             config.different_views and not across,
