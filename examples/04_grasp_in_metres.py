@@ -3,7 +3,7 @@
     python examples/04_grasp_in_metres.py                     # needs the extra data: chairs are generated and rendered
     python examples/04_grasp_in_metres.py --category car --objects 5
 
-A point is marked on one object: for a robot that is where its gripper once held. Its descriptor is looked for on another
+A point is marked on one object: for a robot, where its gripper once held. Its descriptor is looked for on another
 object, which was never seen, from its picture, depth map and intrinsics alone. What the generator knows of the same
 point says how far off the answer is. No camera is given: each is found.
 """

@@ -33,6 +33,10 @@ DEPTH = 64
 """Of lists within lists, and of whatever else can hold its like."""
 PICKLE_OPERATIONS = 1_000_000
 """Of the pickle that an array of objects is stored as, and values in its lists."""
+PIXELS = 200_000_000
+"""Of a picture, and of what a data set says of its size."""
+LENGTH = 1e6
+"""Coordinates of a data set: numbers beyond this are no places, neither in space nor in a picture."""
 PARAMETERS = 2**28
 """Numbers in a network, whose weights then take 1 GiB."""
 SILENCE = 15.0

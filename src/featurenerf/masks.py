@@ -78,8 +78,8 @@ def _values(mask: Mask) -> Float[Tensor, "h w"]:
         with reading("the mask"):
             return _drawn(upright(mask) if isinstance(mask, ImageFile.ImageFile) else mask)
     if isinstance(mask, Tensor):
-        array = mask.detach().cpu()
-        array = (array.float() if array.is_floating_point() else array).numpy()
+        tensor = mask.detach().cpu()
+        array: np.ndarray = (tensor.float() if tensor.is_floating_point() else tensor).numpy()
         array = array.transpose(1, 2, 0) if array.ndim == 3 else array
     else:
         array = np.asarray(mask)

@@ -45,7 +45,8 @@ def main(argv: Sequence[str]) -> None:
 
 def write_co3d(root: Path, category: str, splits: dict[str, Dataset]) -> None:
     """Every object as a sequence, in its split: pictures on grey, masks, cameras, no depth."""
-    frames, lists = [], {}
+    frames: list[dict[str, Any]] = []
+    lists: dict[str, list[Any]] = {}
     for split, dataset in splits.items():
         lists[split] = []
         for views in dataset:

@@ -12,6 +12,7 @@ import tyro
 
 from featurenerf.cli.arguments import read
 from featurenerf.errors import InputError
+from featurenerf.runtime import usable_device
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,8 @@ class BenchmarkConfig:
     else efficientnet-lite0 from a wheel; the report says which."""
     workers: int = os.cpu_count() or 1
     """Cells that run at a time, in processes of one thread each. One is enough on a GPU."""
-    device: str = "cpu"
+    device: str = "auto"
+    """Where models and teachers run: cpu, cuda or mps; auto is the best that is usable."""
     dtype: str = "float32"
     """What fields are evaluated in: float32 or bfloat16."""
     toy: bool = False
@@ -101,7 +103,8 @@ def planned_cells(config: BenchmarkConfig) -> Any:
     recipe = replace(recipe, categories=config.category or recipe.categories, seeds=config.seeds or recipe.seeds)
     common = {field.name: getattr(config, field.name) for field in fields(Have) if hasattr(config, field.name)}
     encoder = config.encoder or with_imagenet_weights(("resnet34", "efficientnet-lite0"))
-    return plan(recipe, Have(**{**common, "own": config.data, "encoder": encoder}))
+    found = {"own": config.data, "encoder": encoder, "device": str(usable_device(config.device))}
+    return plan(recipe, Have(**{**common, **found}))
 
 
 def call(verb: str, arguments: list[str]) -> None:

@@ -12,7 +12,7 @@ import torch
 from featurenerf.arrays import ArrayLike
 from featurenerf.cameras import Camera
 from featurenerf.errors import InputError
-from featurenerf.fields.base import CHANNELS, Field, Rendered, Samples, as_points, check_points, chosen
+from featurenerf.fields.base import CHANNELS, Field, Points, Rendered, Samples, as_points, check_points, chosen
 from featurenerf.rendering import Channels, PerRay, RayValues, Sampling, Vectors, render_rays
 
 RADIUS = 0.5

@@ -29,11 +29,10 @@ RADIUS = 0.5
 LEVELS = tuple(0.5 * 200 ** (i / 39) for i in range(40))
 """Densities between which ``surface_level`` chooses: 0.5 to 100."""
 
-GRIDS = (8, 512)
-"""The least and the most points a side of the cube in which ``mesh`` looks."""
 COLOR_DEPTH = 0.015
 """How far below a surface its colours are read, in world units: there they are not mixed with the background."""
-
+GRIDS = (8, 512)
+"""The least and the most points a side of the cube in which ``mesh`` looks."""
 _SMALLEST_PIECE = 0.01  # pieces of a mesh with less than this share of the largest one's volume are dropped
 _NO_OBJECT = "the field shows no solid object: the picture may hold none, or the model does not know its kind"
 

@@ -52,7 +52,7 @@ def encode_folder(
     Args:
         pictures: a folder, or paths of pictures.
         model: None is the shipped checkpoint.
-        camera: that took every picture; None is the assumed one, as in ``Model.encode``.
+        camera: that took every picture; None finds that of each, as in ``Model.encode``.
         prepared: take the pictures as they are, neither masked nor cropped.
         skip_broken: leave out pictures that cannot be read or show no object, with a warning each.
         workers: threads; None is one a core.

@@ -22,6 +22,7 @@ from featurenerf.cameras import Camera
 from featurenerf.errors import InputError
 from featurenerf.fields.base import Field
 from featurenerf.files import REPORT, fresh_directory, write_bytes, write_json
+from featurenerf.masks import Mask
 from featurenerf.matching import first_source_camera, normalise
 from featurenerf.models.base import Model
 from featurenerf.pca import principal_components
@@ -30,7 +31,6 @@ from featurenerf.studio import export
 from featurenerf.studio.export import Geometry
 from featurenerf.studio.mesh_files import bake, colored_glb, textured_glb, textured_obj
 from featurenerf.studio.parts import subject
-from featurenerf.studio.prepare import Mask
 from featurenerf.studio.splats import splats
 
 Format = Literal["glb", "ply", "obj", "splats", "grid", "cameras"]

@@ -21,13 +21,14 @@ from featurenerf.errors import InputError
 from featurenerf.fields.base import Field, Rendered
 from featurenerf.fields.pose import CameraEstimate
 from featurenerf.files import REPORT, fresh_directory, write_json
+from featurenerf.masks import Mask
 from featurenerf.models.base import Model
 from featurenerf.models.checkpoint import load
 from featurenerf.pictures import Picture, to_image, to_tensor
 from featurenerf.progress import Progress
 from featurenerf.studio import export, figures
 from featurenerf.studio.crop import Crop, focal_of
-from featurenerf.studio.prepare import Mask, prepare
+from featurenerf.studio.prepare import prepare
 
 Product = Literal["sheet", "turntable", "points", "mesh"]
 PRODUCTS: tuple[Product, ...] = get_args(Product)

@@ -35,7 +35,7 @@ from featurenerf.synthesis.make import (
     split_objects,
     writing_category,
 )
-from featurenerf.synthesis.meshes.catalogue import MeshEntry
+from featurenerf.synthesis.meshes.entry import MeshEntry
 from featurenerf.synthesis.meshes.files import read_mesh
 from featurenerf.synthesis.write import ObjectRecord, object_files, write_labels, write_object
 

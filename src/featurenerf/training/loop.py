@@ -80,11 +80,10 @@ def _train(
     progress, projection = run.restore(model, optimizer)
     targets = open_targets(config, objects, device, projection, progress=processes.first)
     if config.start_from is None and progress["step"] == 0:
-        pictures = training_pictures(objects)
-        model.initialise(
-            iter(Progress(pictures, "initialising", FIT_PICTURES, leave=False, disable=not processes.first)),
-            imagenet=config.imagenet,
+        shown = Progress(
+            training_pictures(objects), "initialising", FIT_PICTURES, leave=False, disable=not processes.first
         )
+        model.initialise(iter(shown), imagenet=config.imagenet)
     run.about.update(targets.about)
     run.start(progress)
     if processes.first and budget.bf16 and not has_bfloat16(device):

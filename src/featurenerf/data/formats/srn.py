@@ -107,9 +107,17 @@ class SrnObject(ObjectViews):
         alpha = np.where((rgb != 255).any(-1, keepdims=True), 255, 0).astype(np.uint8)
         return np.concatenate([rgb, alpha], -1)
 
+    @property
+    def left_out(self) -> int:
+        return len(self._files) - len(self._pictures)
+
+    @property
+    def _files(self) -> list[Path]:
+        return sorted((self.folder / "rgb").glob("*.png"))
+
     @cached_property
     def _pictures(self) -> list[Path]:
-        found = sorted((self.folder / "rgb").glob("*.png"))
+        found = self._files
         if self.leave_out_blank:
             found = [path for path in found if not self._is_blank(path)]
         if not found:
