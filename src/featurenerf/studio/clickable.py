@@ -17,12 +17,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int8, UInt16
+from jaxtyping import Float, Int8, Int64, UInt16
 from PIL import Image
 from torch import Tensor
 
+from featurenerf.cameras import Camera
 from featurenerf.errors import InputError
-from featurenerf.fields.base import Field
+from featurenerf.fields.base import Field, Rendered
 from featurenerf.files import ASSETS, write_bytes
 from featurenerf.matching import FOREGROUND_ALPHA, first_source_camera, normalise
 from featurenerf.models.base import Model
@@ -58,6 +59,63 @@ class ClickableObject:
     descriptors: Float[Tensor, "n d"]
 
 
+@dataclass(frozen=True, eq=False)
+class SurfaceCells:
+    """The surface of an object, one point a cell of space, as some cameras see it.
+
+    Attributes:
+        points: in the world.
+        rgb: theirs, in [0, 1].
+        descriptors: theirs, of length 1.
+        shown: number of the point that each pixel of each camera shows, from 1; 0 is none.
+    """
+
+    points: Float[Tensor, "n 3"]
+    rgb: Float[Tensor, "n 3"]
+    descriptors: Float[Tensor, "n d"]
+    shown: Int64[Tensor, "v h w"]
+
+
+def surface_cells(cameras: Sequence[Camera], views: Sequence[Rendered], title: str) -> SurfaceCells:
+    """The surface that rendered views show (``figures.render_views``); all pictures are of one size.
+
+    Raises:
+        InputError: where no view shows an object; ``title`` is what the message calls it.
+    """
+    places, colors, found = [], [], []
+    for camera, view in zip(cameras, views, strict=True):
+        solid = view["alpha"][..., 0] > FOREGROUND_ALPHA
+        depth = (view["depth"] / view["alpha"].clamp(min=1e-3))[..., 0]
+        places.append(camera.to("cpu").unproject(camera.pixels().cpu(), depth)[solid])
+        colors.append((view["rgb"] / view["alpha"].clamp(min=1e-3))[solid].clamp(0, 1))
+        found.append(normalise(view["descriptor"][solid]))
+    if not sum(map(len, places)):
+        raise InputError(
+            f"the model sees no object in {title}: the picture may hold none, or none of a kind that it knows"
+        )
+    cells = (torch.cat(places) / CELL).floor().long()
+    _, number = torch.unique(cells, dim=0, return_inverse=True)
+    count = torch.bincount(number).unsqueeze(1)
+    if len(count) >= 2**16:
+        raise InputError(f"{title} has a surface of {len(count)} cells: the world's unit must be the object's diagonal")
+    points, rgb, descriptors = (
+        torch.zeros(len(count), part.shape[1]).index_add(0, number, part) / count
+        for part in map(torch.cat, (places, colors, found))
+    )
+    solid = torch.stack([view["alpha"][..., 0] > FOREGROUND_ALPHA for view in views])
+    shown = torch.zeros(solid.shape, dtype=torch.long)
+    shown[solid] = number + 1
+    return SurfaceCells(points, rgb, normalise(descriptors), shown)
+
+
+def turned(field: Field, turns: int, size: int) -> list[Camera]:
+    """The camera of a field's picture, then those of a full turn around the object at the height of that one."""
+    own = first_source_camera(field)
+    x, y, z = own.centre.tolist()
+    azimuth, elevation = np.degrees(np.arctan2(y, x)), np.degrees(np.arctan2(z, np.hypot(x, y)))
+    return [own.resize(size, size), *figures.around(float(azimuth), float(elevation), turns, size)]
+
+
 @torch.no_grad()
 def clickable(
     field: Field, picture: Float[Tensor, "c h w"], title: str, turns: int = 12, size: int = 128
@@ -71,37 +129,14 @@ def clickable(
     Raises:
         InputError: where no picture shows an object.
     """
-    own = first_source_camera(field)
-    x, y, z = own.centre.tolist()
-    around = figures.around(
-        float(np.degrees(np.arctan2(y, x))), float(np.degrees(np.arctan2(z, np.hypot(x, y)))), turns, size
-    )
-    cameras = [own.resize(size, size), *around]
+    cameras = turned(field, turns, size)
     views = figures.render_views(field, cameras)
-    places, found = [], []
-    for camera, view in zip(cameras, views, strict=True):
-        solid = view["alpha"][..., 0] > FOREGROUND_ALPHA
-        depth = (view["depth"] / view["alpha"].clamp(min=1e-3))[..., 0]
-        places.append(camera.to("cpu").unproject(camera.pixels().cpu(), depth)[solid])
-        found.append(normalise(view["descriptor"][solid]))
-    if not sum(map(len, places)):
-        raise InputError(
-            f"the model sees no object in {title}: the picture may hold none, or none of a kind that it knows"
-        )
-    cells = (torch.cat(places) / CELL).floor().long()
-    _, number = torch.unique(cells, dim=0, return_inverse=True)
-    count = torch.bincount(number).unsqueeze(1)
-    if len(count) >= 2**16:
-        raise InputError(f"{title} has a surface of {len(count)} cells: the world's unit must be the object's diagonal")
-    means = [
-        torch.zeros(len(count), part.shape[1]).index_add(0, number, part) / count
-        for part in map(torch.cat, (places, found))
-    ]
-    shown = torch.zeros(len(views), size, size, dtype=torch.long)
-    shown[torch.stack([view["alpha"][..., 0] > FOREGROUND_ALPHA for view in views])] = number + 1
+    surface = surface_cells(cameras, views, title)
     given = figures.picture_on_paper(picture).resize((size, size), Image.Resampling.LANCZOS)
     pictures = [given, *(figures.color_picture(view) for view in views[1:])]
-    return ClickableObject(title, pictures, shown.numpy().astype(np.uint16), means[0], normalise(means[1]))
+    return ClickableObject(
+        title, pictures, surface.shown.numpy().astype(np.uint16), surface.points, surface.descriptors
+    )
 
 
 def make_page(
