@@ -9,7 +9,7 @@ import re
 import shlex
 import subprocess
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,7 @@ def origin(group: str, command: Sequence[object]) -> Record:
     return {
         "group": group,
         "commit": (commit + ("-dirty" if changed else "")) or None,
-        "date": datetime.now(timezone.utc).date().isoformat(),
+        "date": datetime.now(UTC).date().isoformat(),
         "machine": machine(),
         "command": shlex.join(map(str, command)),
     }

@@ -60,8 +60,8 @@ class EllipsoidModel(Model):
         super().__init__()
         self.nothing = nn.Parameter(torch.zeros(1))
 
-    def _encode(self, pictures: Tensor, cameras: Camera, scale: Tensor, assumed: bool = False) -> VolumeField:
-        return ellipsoid(cameras, 500.0 if pictures.max() > 0 else 0.0)
+    def _encode(self, pictures: Tensor, cameras: Camera, assumed: bool = False) -> VolumeField:
+        return ellipsoid(cameras, 500.0 if pictures[..., :3, :, :].max() > 0 else 0.0)
 
 
 def ellipsoid(source: Camera | None = None, opacity: float = 500.0) -> EllipsoidField:

@@ -18,13 +18,15 @@ def doubled(x: Tensor) -> Tensor:
     return x.repeat_interleave(2, -1).repeat_interleave(2, -2)
 
 
-def plain_net(net: PictureNet, picture: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def plain_net(net: PictureNet, rgba: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Raw density, latent volume, pixel latent and semantics of pictures."""
-    config, size = net.config, picture.shape[-1]
+    config, size = net.config, rgba.shape[-1]
+    picture, alpha = rgba[:, :3], rgba[:, 3:]
+    shown = 2 * (rgba if config.silhouette else picture) - 1
     steps = torch.tensor([(2 * i + 1) / size - 1 for i in range(size)])
     rows = steps[:, None].expand(len(picture), 1, size, size)
     columns = steps[None, :].expand(len(picture), 1, size, size)
-    x2 = net.stem(torch.cat([2 * picture - 1, rows, columns], 1))
+    x2 = net.stem(torch.cat([shown, rows, columns], 1))
     known: list[Tensor | int] = [0, 0, 0]
     semantics = torch.zeros(len(picture), 0, 1, 1)
     if config.encoder:
@@ -33,8 +35,7 @@ def plain_net(net: PictureNet, picture: Tensor) -> tuple[Tensor, Tensor, Tensor,
             resized(adapt(0.25 * maps[block]), size // step)
             for adapt, block, step in zip(net.adapt, (4, 10, 15), (4, 8, 16), strict=True)
         ]
-        shown = torch.cat([maps[10], resized(maps[13], maps[10].shape[-1])], 1)
-        semantics = net.to_semantics(shown)
+        semantics = net.to_semantics(torch.cat([maps[10], resized(maps[13], maps[10].shape[-1])], 1))
     x4 = net.down4(x2) + known[0]
     x8 = net.down8(x4) + known[1]
     x16 = net.down16(x8) + known[2]
@@ -47,9 +48,22 @@ def plain_net(net: PictureNet, picture: Tensor) -> tuple[Tensor, Tensor, Tensor,
     shape = net.to_shape(F.silu(y4)).permute(0, 2, 3, 1)  # half of the bins; those between are interpolated
     shape = F.interpolate(shape.flatten(0, 2)[:, None], config.density_bins, mode="linear")[:, 0]
     shape = shape.unflatten(0, (len(picture), size // 4, size // 4)).permute(0, 3, 1, 2)
-    fine = net.to_detail(F.silu(y2))
-    detail, pixels = fine[:, : config.density_bins], fine[:, config.density_bins :]
-    density = resized(shape, size // 2) + detail
+    bins = config.density_bins
+    if config.density_stride == 2:
+        fine = net.to_detail(F.silu(y2))
+        detail, pixels = fine[:, :bins], fine[:, bins:]
+    else:  # channel 4 c + 2 y + x is channel c of the pixel (y, x) of a cell's four
+        pixels_of_cells = torch.stack([shown[:, :, y::2, x::2] for y in (0, 1) for x in (0, 1)], 2).flatten(1, 2)
+        fine = net.to_detail(torch.cat([F.silu(y2), pixels_of_cells], 1))
+        detail, pixels = torch.zeros(len(rgba), bins, size, size), fine[:, 4 * bins :]
+        for y in (0, 1):
+            for x in (0, 1):
+                start = (2 * y + x) * bins
+                detail[:, :, y::2, x::2] = fine[:, start : start + bins]
+    density = resized(shape, size // config.density_stride) + detail
+    if config.silhouette:
+        covered = F.max_pool2d(alpha, config.density_stride)
+        density = density - 16 * (1 - (4 * covered).clamp(max=1))
     return (
         density.permute(0, 2, 3, 1),
         volume.permute(0, 3, 4, 1, 2),
@@ -61,7 +75,7 @@ def plain_net(net: PictureNet, picture: Tensor) -> tuple[Tensor, Tensor, Tensor,
 def plain_samples(field: FastField, points: Tensor, training: bool = False) -> dict[str, Tensor]:
     """All channels of a field of one object at points (n, 3), view by view."""
     head = field.head
-    views = field.scale.shape[1]
+    views = field.further.shape[1]
     plane = None if field.mirror is None else field.mirror[0]
     raw, hidden, semantics, colours, trust = [], [], [], [], []
     images = None if plane is None else points - 2 * (points @ plane[:3] + plane[3])[:, None] * plane[:3]
@@ -83,7 +97,7 @@ def plain_samples(field: FastField, points: Tensor, training: bool = False) -> d
         raw.append(here_raw if training else (here_raw + there_raw) / 2)
         hidden.append((1 - share) * here_hidden + share * there_hidden)
         semantics.append((1 - share) * here_semantics + share * there_semantics)
-    density = 60 * F.softplus(sum(raw) / views - 4) * field.scale.mean()
+    density = 60 * F.softplus(sum(raw) / views - 4)
     fused = F.silu(head.hidden(sum(hidden) / views))
     own_colour = torch.sigmoid(head.to_colour(fused))
     shares = torch.softmax(torch.stack([torch.zeros(len(points), 1), *trust]), 0)  # the own colour's trust is 0
@@ -106,7 +120,8 @@ def plain_samples(field: FastField, points: Tensor, training: bool = False) -> d
 def plain_look_up(field: FastField, points: Tensor, view: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Raw density, latent, colour and semantics of points in one view's frustum, between depths of 0.8 and 1.8."""
     camera = field.frustums[0, view]
-    xy, depth = camera.project(points * field.scale[0, view])
+    xy, depth = camera.project(points)
+    depth = depth - (camera.centre.norm() - 1.3)
     x, y, z = 2 * xy[:, 0] / camera.width - 1, 2 * xy[:, 1] / camera.height - 1, 2 * (depth - 0.8) - 1
 
     def flat(maps: Tensor) -> Tensor:

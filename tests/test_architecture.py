@@ -17,7 +17,11 @@ ROOT = Path(__file__).parents[1]
 
 FLOORS = (
     ("errors",),
-    ("cameras", "files", "runtime", "registry", "settings", "pca", "pictures", "rendering", "masks"),
+    ("limits", "categories"),
+    (
+        *("arrays", "cameras", "files", "locks", "progress", "runtime", "registry", "settings", "pca"),
+        *("picture_files", "pictures", "rendering", "masks", "alignment"),
+    ),
     ("matching",),
     ("fields",),
     ("models",),
@@ -32,8 +36,8 @@ FLOORS = (
 WING = "synthesis"
 """What makes data. It rests on the ground floor and on ``data``, and nothing else imports it but its own verbs."""
 WING_VERBS = {"cli.data_make", "cli.data_render"}
-WING_NEEDS = {*FLOORS[0], *FLOORS[1], "data", WING}
-LINES = 14_990
+WING_NEEDS = {*FLOORS[0], *FLOORS[1], *FLOORS[2], "data", WING}
+LINES = 20_500
 """Of the package without the wing and its verbs. The goal is 11,500."""
 
 

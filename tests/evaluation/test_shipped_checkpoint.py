@@ -8,7 +8,8 @@ import pytest
 import featurenerf
 from featurenerf.evaluation import Evaluation, Pair, evaluate
 from featurenerf.models.base import Model
-from featurenerf.synthesis.make import fixed_cameras, record_object
+from featurenerf.synthesis.camera_sets import fixed_cameras
+from featurenerf.synthesis.make import record_object
 from featurenerf.synthesis.objects import generate
 from given_object import GivenObject
 

@@ -288,10 +288,11 @@ class WitnessModel(Model):
         super().__init__()
         self.canonical = canonical
         self.weight = nn.Parameter(torch.zeros(1, dtype=dtype))
-        self.given: list[tuple[Tensor, Camera, Tensor, bool]] = []
+        self.given: list[tuple[Tensor, Camera, bool]] = []
 
-    def _encode(self, pictures: Tensor, cameras: Camera, scale: Tensor, assumed: bool = False) -> VolumeField:
-        self.given.append((pictures, cameras, scale, assumed))
+    def _encode(self, pictures: Tensor, cameras: Camera, assumed: bool = False) -> VolumeField:
+        self.given.append((pictures[:, :, :3], cameras, assumed))
+        self.alpha = pictures[:, :, 3]
         return witness(cameras)
 
 
@@ -299,15 +300,28 @@ def grey(value: float, width: int = 3, height: int = 2) -> Tensor:
     return torch.full((3, height, width), value)
 
 
+@torch.no_grad()
+def test_a_model_is_told_where_the_object_is() -> None:
+    """By alpha; of an RGB picture, everything that is not black."""
+    model, shown = WitnessModel(), torch.zeros(3, 2, 3)
+    shown[1, 0, 2] = 0.4
+    model.encode(shown)
+    assert model.alpha.tolist() == [[[[0, 0, 1], [0, 0, 0]]]]
+    model.encode(torch.cat([shown, torch.full((1, 2, 3), 0.25)]))
+    assert model.alpha.tolist() == [[[[0.25] * 3] * 2]]
+    assert model.given[1][0].max() == pytest.approx(0.1)  # on black
+    model.encode_batch(shown[None, None], Camera.look_at(width=3, height=2).reshape(1, 1))
+    assert model.alpha.sum() == 1
+
+
 def test_a_picture_alone_is_taken_from_the_front_20_degrees_up() -> None:
     model = WitnessModel()
     made = model.encode(torch.cat([grey(0.8), grey(0.5)[:1]]))
-    pictures, cameras, scale, assumed = model.given[0]
+    pictures, cameras, assumed = model.given[0]
     torch.testing.assert_close(pictures, torch.full((1, 1, 3, 2, 3), 0.4))  # on black
     expected = torch.tensor([1.2216004, 0.0, 0.4446262])
     torch.testing.assert_close(cameras.centre, expected.expand(1, 1, 3), atol=1e-6, rtol=0)
     assert (cameras.width, cameras.height) == (3, 2)
-    assert scale.tolist() == [[1]]
     assert assumed
     assert made.source.batch_shape == (1,)
     assert not made.batched
@@ -318,7 +332,7 @@ def test_a_camera_that_is_given_is_not_assumed() -> None:
     for picture, camera in ((grey(0.5), FRONT), ([grey(0.5)], [FRONT]), ((grey(0.5),), (FRONT,))):
         model = WitnessModel()
         made = model.encode(picture, camera)
-        assert not model.given[0][3]
+        assert not model.given[0][2]
         assert torch.equal(made.source.pose, FRONT.pose[None])
 
 
@@ -334,9 +348,9 @@ def test_pictures_may_be_images_and_files(tmp_path) -> None:
 def test_several_pictures_are_views_of_one_object() -> None:
     model = WitnessModel()
     made = model.encode([grey(0.2), grey(0.4)], [TWO_VIEWS[0], TWO_VIEWS[1]])
-    pictures, cameras, scale, _ = model.given[0]
+    pictures, cameras, _ = model.given[0]
     torch.testing.assert_close(pictures[0, :, 0, 0, 0], torch.tensor([0.2, 0.4]))
-    assert (pictures.shape, cameras.batch_shape, scale.shape) == ((1, 2, 3, 2, 3), (1, 2), (1, 2))
+    assert (pictures.shape, cameras.batch_shape) == ((1, 2, 3, 2, 3), (1, 2))
     assert torch.equal(cameras.pose[0], TWO_VIEWS.pose)
     assert torch.equal(made.source.pose, TWO_VIEWS.pose)
 
@@ -344,18 +358,19 @@ def test_several_pictures_are_views_of_one_object() -> None:
 def test_pictures_are_warped_to_the_canonical_camera() -> None:
     """What the field says of its source is in the user's world and pixels, of the first picture's size."""
     model = WitnessModel(Canonical(4, 90.0, 1.0))
-    views = [Camera.look_at(0, 0, 8, 8, distance=2, fov=90), Camera.look_at(90, 0, 4, 2, distance=4, fov=90)]
+    angle = 2 * math.degrees(math.atan(0.25))  # a focal length of 8 pixels; the other's is 8, too
+    views = [Camera.look_at(0, 0, 8, 8, distance=2, fov=53.130102), Camera.look_at(90, 0, 4, 2, distance=4, fov=angle)]
     made = model.encode([grey(0.2, 8, 8), grey(0.4, 4, 2)], views)
-    pictures, cameras, scale, _ = model.given[0]
+    pictures, cameras, _ = model.given[0]
     assert pictures.shape == (1, 2, 3, 4, 4)
     torch.testing.assert_close(pictures[0, 0, 0, 1:3, 1:3], torch.full((2, 2), 0.2))
     torch.testing.assert_close(pictures[0, 1, 0, :, 1:3], torch.tensor([0.0, 0.4, 0.4, 0.0])[:, None].expand(4, 2))
-    assert scale.tolist() == [[0.5, 0.25]]
-    torch.testing.assert_close(cameras.centre[0], torch.tensor([[1.0, 0, 0], [0, 1, 0]]), atol=1e-6, rtol=0)
+    torch.testing.assert_close(cameras.focal[0], torch.tensor([[4.0, 4.0], [8.0, 8.0]]))
+    torch.testing.assert_close(cameras.centre[0], torch.tensor([[2.0, 0, 0], [0, 4, 0]]), atol=1e-6, rtol=0)
     assert (cameras.width, cameras.height) == (4, 4)
     torch.testing.assert_close(made.source.centre, torch.tensor([[2.0, 0, 0], [0, 4, 0]]), atol=1e-6, rtol=0)
     assert (made.source.width, made.source.height) == (8, 8)
-    torch.testing.assert_close(made.source.focal, torch.tensor([[4.0, 4.0], [4.0, 8.0]]))
+    torch.testing.assert_close(made.source.focal, torch.tensor([[8.0, 8.0], [16.0, 32.0]]))
 
 
 def test_pictures_have_the_models_precision() -> None:
@@ -392,11 +407,11 @@ def test_a_batch_of_objects_keeps_its_order() -> None:
     angles = torch.tensor([[0.0, 30.0, 60.0], [90.0, 120.0, 150.0]])
     cameras = Camera.look_at(angles, 0.0, 4, 4, distance=2, fov=90)
     made = model.encode_batch(values[:, :, None, None, None].expand(2, 3, 3, 4, 4), cameras)
-    pictures, canonical, scale, assumed = model.given[0]
+    pictures, canonical, assumed = model.given[0]
     torch.testing.assert_close(pictures, values[:, :, None, None, None].expand(2, 3, 3, 2, 2))
     azimuths = torch.rad2deg(torch.atan2(canonical.centre[..., 1], canonical.centre[..., 0]))
     torch.testing.assert_close(azimuths, angles, atol=1e-4, rtol=0)
-    torch.testing.assert_close(scale, torch.full((2, 3), 0.5))
+    torch.testing.assert_close(canonical.centre.norm(dim=-1), torch.full((2, 3), 2.0))
     assert not assumed
     assert made.source is cameras
     assert made.batched

@@ -77,7 +77,7 @@ def test_what_is_like_a_point() -> None:
 def test_a_moved_field_is_seen_by_its_moved_cameras_as_before() -> None:
     """Turned by 90 degrees about z, twice as large, and shifted; optical depth does not change with the scale."""
     turn = torch.tensor([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
-    whole = ellipsoid(Camera.look_at(30, 20, 24, 24).reshape(1))
+    whole = ellipsoid(Camera.look_at(30, 20, 24, 24, near=0.8, far=1.8).reshape(1))
     moved = transformed(whole, turn, torch.tensor([0.1, -0.2, 0.3]), 2.0)
     assert math.isclose(moved.source.near, 1.6)
     assert math.isclose(moved.source.far, 3.6)

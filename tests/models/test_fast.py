@@ -18,7 +18,7 @@ from featurenerf.models import FastConfig, FastModel
 from featurenerf.models.fast import FastField
 from featurenerf.models.fast_net import Block, PictureNet
 from featurenerf.models.occupancy import density_activation, occupied_box, with_image
-from featurenerf.models.warp import Canonical
+from featurenerf.models.warp import Canonical, canonical_cameras
 from featurenerf.rendering import RayValues, Sampling
 from plain_fast_model import plain_net, plain_samples
 from small_fast_model import SMALL, picture, small_fast_model
@@ -48,6 +48,25 @@ def test_multilinear_is_grid_sample(shape: tuple[int, ...]) -> None:
         assert torch.allclose(a, b, atol=1e-10)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("side", [40, SMALL.size, 3 * SMALL.size])
+def test_half_precision_takes_pictures_of_any_size(dtype: torch.dtype, side: int) -> None:
+    """Half precision cannot be resized on a CPU: it happens before."""
+    half, whole = small_fast_model().to(dtype), small_fast_model()
+    given, camera = picture(size=side), Camera.look_at(30, 20, side, side)
+    points = torch.tensor([[0.0, 0.0, 0.0], [0.1, 0.0, 0.1]])
+    rough, exact = half.encode(given, camera).query(points), whole.encode(given, camera).query(points)
+    torch.testing.assert_close(rough.rgb.float(), exact.rgb, atol=0.05, rtol=0)
+
+
+def test_a_picture_is_an_array_too(model: FastModel) -> None:
+    values = (picture() * 255).round().byte().permute(1, 2, 0).numpy()
+    points = torch.rand(4, 3) - 0.5
+    expected = model.encode(torch.from_numpy(values).permute(2, 0, 1).float() / 255).query(points)
+    for given in (values, values.astype("float32") / 255):
+        torch.testing.assert_close(model.encode(given).query(points).rgb, expected.rgb)
+
+
 def test_shapes(model: FastModel) -> None:
     field = model.encode(picture())
     samples = field.query(torch.rand(2, 3, 3) - 0.5)
@@ -73,7 +92,7 @@ def test_a_field_does_not_change_when_another_picture_is_encoded(model: FastMode
     assert torch.equal(first.query(points).descriptor, before.descriptor)
     assert not torch.equal(second.query(points).descriptor, before.descriptor)
     with pytest.raises(AttributeError):
-        first.scale = torch.ones(1, 1)  # type: ignore[misc]
+        first.further = torch.ones(1, 1)  # type: ignore[misc]
 
 
 def test_render_is_what_its_rays_are(model: FastModel) -> None:
@@ -81,9 +100,7 @@ def test_render_is_what_its_rays_are(model: FastModel) -> None:
     field, camera = model.encode(picture()), Camera.look_at(70, 30, 24, 24)
     whole = field.render(camera, ("rgb", "depth", "alpha"))
     origins, directions = camera.rays()
-    seen = field.render_rays(
-        origins.reshape(1, -1, 3), directions.reshape(1, -1, 3), camera.near, camera.far, ("rgb",)
-    ).channels
+    seen = field.render_rays(origins.reshape(1, -1, 3), directions.reshape(1, -1, 3), *camera.cut, ("rgb",)).channels
     chunked = replace(field, rays_per_chunk=50).render(camera, ("rgb", "depth", "alpha"))
     for name in ("rgb", "depth", "alpha"):
         assert torch.allclose(whole[name].reshape(1, 576, -1), seen[name], atol=1e-5)
@@ -189,17 +206,21 @@ def test_the_world_turns_with_the_camera(model: FastModel) -> None:
     assert torch.allclose(here.descriptor, there.descriptor, atol=1e-3)
 
 
-def test_a_farther_camera_is_a_larger_world(model: FastModel) -> None:
-    """The same picture from twice the distance is an object twice as large."""
-    near, far = Camera.look_at(30, 20), Camera.look_at(30, 20, distance=2.6, near=1.6, far=3.6)
-    small, large = model.encode(picture(), near), model.encode(picture(), far)
-    points = torch.rand(8, 3) - 0.5
-    a, b = small.query(points), large.query(points * 2)
-    assert torch.allclose(a.descriptor, b.descriptor, atol=1e-3)
-    assert torch.allclose(a.density, b.density * 2, rtol=1e-3)
-    one, two = small.render(near, ("rgb", "depth", "alpha")), large.render(far, ("rgb", "depth", "alpha"))
-    assert torch.allclose(one["alpha"], two["alpha"], atol=2e-3)
-    assert torch.allclose(one["depth"] * 2, two["depth"], atol=5e-3)
+@pytest.mark.parametrize("distance", [0.9, 1.6, 2.6, 6.0])
+def test_a_picture_of_the_same_framing_is_the_same_field_seen_along_other_rays(
+    model: FastModel, distance: float
+) -> None:
+    """A lens in proportion to distance: what a pixel shows at a depth behind the origin's is the same."""
+    near = Camera.look_at(30, 20)
+    far = Camera.from_pose(Camera.look_at(30, 20, distance=distance).pose, near.focal * distance / 1.3, 128, 128)
+    here, there = model.encode(picture(), near), model.encode(picture(), far)
+    generator = torch.Generator().manual_seed(0)
+    xy = torch.rand(40, 2, generator=generator) * 100 + 14
+    behind = torch.rand(40, generator=generator) * 0.8 - 0.4
+    a, b = here.query(near.unproject(xy, 1.3 + behind)), there.query(far.unproject(xy, distance + behind))
+    assert a.density.std() > 0.2
+    for name, value in a.items():
+        torch.testing.assert_close(b[name], value, atol=2e-3, rtol=2e-3)
 
 
 def test_a_given_camera_is_honoured(model: FastModel) -> None:
@@ -276,13 +297,14 @@ def test_settings_at_their_bounds() -> None:
     assert config.descriptor_dim == 64 + 0 + 8
 
 
-def test_defaults_are_those_of_the_checkpoint_that_ships() -> None:
+def test_defaults_of_a_new_model() -> None:
     assert asdict(FastConfig()) == {
         "feature_dim": 64, "own_dim": 64, "semantic_dim": 64, "widths": (32, 64, 128, 256), "density_bins": 64,
         "volume_bins": 16, "volume_channels": 32, "pixel_channels": 32, "hidden": 128, "coarse_samples": 48,
         "shaded_samples": 6, "symmetric": True, "encoder": "efficientnet-lite0", "encoder_blocks": (4, 10, 15),
         "semantic_blocks": (10, 13), "backbone_size": 256, "semantic_weight": 0.8, "feature_weight": 0.4, "labels": (),
         "size": 128, "fov": 49.13, "distance": 1.3, "near": 0.8, "far": 1.8, "categories": {},
+        "density_stride": 1, "silhouette": True,
     }  # fmt: skip
 
 
@@ -311,13 +333,23 @@ def seeing() -> FastModel:
     return randomised(WITH_BACKBONE)
 
 
+def rgba(seed: int, size: int) -> Tensor:
+    """A random picture on black whose alpha goes from 0 to 1, from left to right."""
+    alpha = torch.linspace(0, 1, size).expand(1, size, size)
+    return torch.cat([picture(seed, size) * alpha, alpha])
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("silhouette", [True, False])
 @pytest.mark.parametrize("backbone", [True, False])
 @torch.no_grad()
-def test_the_net_is_the_plain_one(seeing: FastModel, backbone: bool) -> None:
-    net = seeing.net if backbone else randomised(SMALL).net
-    pictures = torch.stack([picture(0, 64), picture(1, 64)])
+def test_the_net_is_the_plain_one(backbone: bool, silhouette: bool, stride: int) -> None:
+    config = replace(WITH_BACKBONE if backbone else SMALL, density_stride=stride, silhouette=silhouette)
+    net = randomised(config).net
+    pictures = torch.stack([rgba(0, 64), rgba(1, 64)])
     found, wanted = net(pictures), plain_net(net, pictures)
-    sides = [(32, 32, 16), (16, 16, 8, 8), (32, 32, 8), (4, 4, 16) if backbone else (1, 1, 0)]
+    wide = 64 // stride
+    sides = [(wide, wide, 16), (16, 16, 8, 8), (32, 32, 8), (4, 4, 16) if backbone else (1, 1, 0)]
     for ours, plain, side in zip(found, wanted, sides, strict=True):
         assert ours.shape == (2, *side)
         assert not plain.numel() or plain.std((1, 2)).mean() > 0.05
@@ -325,13 +357,26 @@ def test_the_net_is_the_plain_one(seeing: FastModel, backbone: bool) -> None:
 
 
 @torch.no_grad()
+def test_outside_of_the_silhouette_there_is_nothing() -> None:
+    """Not even where the mirror image says so: the picture's own view shows no more than the picture."""
+    model = randomised(SMALL)
+    assert model.config.silhouette
+    alpha = torch.zeros(1, 128, 128)
+    alpha[:, 40:90, 30:80] = 1
+    shown = torch.cat([picture(0, 128), alpha])
+    seen = model.encode(shown, Camera.look_at(30, 10)).render(Camera.look_at(30, 10), ["alpha"]).alpha[..., 0]
+    assert seen[alpha[0] == 0].max() < 0.02
+    assert seen[alpha[0] > 0].mean() > 0.3
+
+
+@torch.no_grad()
 def test_what_the_backbone_says_counts(seeing: FastModel) -> None:
     """Each of its three maps."""
-    before = seeing.net(picture(0, 64)[None])
+    before = seeing.net(rgba(0, 64)[None])
     for adapt in seeing.net.adapt:
         weight = adapt.weight.clone()
         adapt.weight.mul_(1.5)
-        after = seeing.net(picture(0, 64)[None])
+        after = seeing.net(rgba(0, 64)[None])
         adapt.weight.copy_(weight)
         for one, other in zip(before[:3], after[:3], strict=True):
             assert (one - other).abs().max() > 1e-2 * one.std()
@@ -357,8 +402,8 @@ def test_a_block_is_the_plain_one() -> None:
     torch.testing.assert_close(block(x), x + y, rtol=1e-4, atol=1e-4)
 
 
-VIEWS = [Camera.look_at(20, 20, 64, 64), Camera.look_at(100, 30, 64, 64, distance=2.6, near=1.6, far=3.6)]
-"""The second sees a world of half the scale."""
+VIEWS = [Camera.look_at(20, 20, 64, 64), Camera.look_at(100, 30, 64, 64, distance=2.6)]
+"""The second stands further away."""
 
 
 @pytest.mark.parametrize("views", [1, 2])
@@ -384,11 +429,11 @@ def test_a_field_is_the_plain_one(seeing: FastModel, views: int, mirrored: bool,
 
 @torch.no_grad()
 def test_two_views_are_not_one(seeing: FastModel) -> None:
-    """Every channel listens to both, and the scale is the mean of theirs."""
+    """Every channel listens to both, and each knows where its camera stands."""
     points = (torch.rand(50, 3, generator=torch.Generator().manual_seed(1)) - 0.5) * 0.6
     pictures = [picture(k, 64) for k in range(2)]
     both = seeing.encode(pictures, VIEWS)
-    assert both.scale.tolist() == [[pytest.approx(1.0), pytest.approx(0.5)]]
+    assert both.further.tolist() == [[0.0, pytest.approx(1.3)]]
     assert tuple(both.source.batch_shape) == (2,)
     for alone in (seeing.encode(p, c) for p, c in zip(pictures, VIEWS, strict=True)):
         alone = alone.query(points)
@@ -479,10 +524,10 @@ def test_a_new_head_trusts_images_little() -> None:
 def test_semantics_are_components_of_two_maps() -> None:
     torch.manual_seed(0)
     net = PictureNet(WITH_BACKBONE)
-    pictures = torch.stack([picture(0, 64), picture(1, 64)])
-    features = net.semantic_features(pictures)
+    pictures = torch.stack([rgba(0, 64), rgba(1, 64)])
+    features = net.semantic_features(pictures[:, :3])
     assert features.shape == (2, 112 + 192, 4, 4)
-    maps = net.backbone(pictures, [10, 13])
+    maps = net.backbone(pictures[:, :3], [10, 13])
     torch.testing.assert_close(features[:, :112], maps[0])
     mean, basis = torch.randn(304), torch.randn(304, 16)
     net.set_semantics(mean, basis)
@@ -507,39 +552,39 @@ def test_density_of_raw_numbers() -> None:
     assert density_activation(raw).tolist() == pytest.approx(wanted, rel=1e-6)
 
 
-def cell_places(cells: list[tuple[int, int, int]], azimuth: float, scale: float) -> list[tuple[float, ...]]:
-    """World points of cells (row, column, depth) of 8 x 8 x 8, and of their neighbours, in the frustum of a camera at a
-    distance of 1.3, elevation 0."""
+def cell_places(cells: list[tuple[int, int, int]], azimuth: float, distance: float) -> list[tuple[float, ...]]:
+    """World points of cells (row, column, depth) of 8 x 8 x 8, and of their neighbours, in the frustum of a camera at
+    elevation 0 whose lens is in proportion to its distance."""
     places, a = [], math.radians(azimuth)
     for cell in cells:
         for row, column, deep in itertools.product(*(range(max(c - 1, 0), min(c + 2, 8)) for c in cell)):
-            right = ((column + 0.5) / 4 - 1) * math.tan(math.radians(49.13) / 2)
-            up = (1 - (row + 0.5) / 4) * math.tan(math.radians(49.13) / 2)
-            depth = 0.8 + (deep + 0.5) / 8
+            tangent = math.tan(math.radians(49.13) / 2) * 1.3 / distance
+            right, up = ((column + 0.5) / 4 - 1) * tangent, (1 - (row + 0.5) / 4) * tangent
+            depth = distance - 0.5 + (deep + 0.5) / 8
             long = math.sqrt(1 + right**2 + up**2)
             ahead, right, up = depth / long, depth * right / long, depth * up / long
-            x, y = 1.3 - ahead, right
-            places.append(
-                ((x * math.cos(a) - y * math.sin(a)) / scale, (x * math.sin(a) + y * math.cos(a)) / scale, up / scale)
-            )
+            x, y = distance - ahead, right
+            places.append((x * math.cos(a) - y * math.sin(a), x * math.sin(a) + y * math.cos(a), up))
     return places
 
 
 def test_the_box_by_hand() -> None:
     """Of two objects with two views each, around the cells that are filled and their neighbours, in world units."""
-    azimuths, scale = [[0.0, 90.0], [30.0, 200.0]], torch.tensor([[1.0, 0.5], [2.0, 1.0]])
+    azimuths, distance = [[0.0, 90.0], [30.0, 200.0]], [[1.3, 2.6], [0.9, 1.3]]
     filled = [[(2, 5, 3)], [(4, 4, 4), (6, 1, 5)], [(0, 7, 7)], [(3, 3, 2)]]
     raw = torch.full((4, 8, 8, 8), -0.80)
     for view, cells in enumerate(filled):
         for cell in cells:
             raw[(view, *cell)] = -0.77  # a density of 0.5 is -0.7834
-    cameras = Camera.stack([Camera.look_at(row, 0.0) for row in azimuths])
-    found = occupied_box(raw, cameras, scale)
+    given = [
+        Camera.stack([Camera.look_at(a, 0.0, distance=d) for a, d in zip(*row, strict=True)])
+        for row in zip(azimuths, distance, strict=True)
+    ]
+    cameras = canonical_cameras(Camera.stack(given).reshape(4), Canonical()).reshape(2, 2)
+    found = occupied_box(raw, cameras, torch.tensor(distance) - 1.3, (0.8, 1.8))
     assert found.shape == (2, 2, 3)
     for i in range(2):
-        places = [
-            place for j in range(2) for place in cell_places(filled[2 * i + j], azimuths[i][j], float(scale[i, j]))
-        ]
+        places = [place for j in range(2) for place in cell_places(filled[2 * i + j], azimuths[i][j], distance[i][j])]
         for axis in range(3):
             assert float(found[i, 0, axis]) == pytest.approx(min(p[axis] for p in places), abs=1e-5)
             assert float(found[i, 1, axis]) == pytest.approx(max(p[axis] for p in places), abs=1e-5)
@@ -549,7 +594,7 @@ def test_the_box_of_pictures_that_are_not_square_in_cells() -> None:
     """Columns are counted along x, rows along y."""
     raw = torch.full((1, 2, 4, 8), -10.0)
     raw[0, 0, 3, 0] = 10.0
-    low, high = occupied_box(raw, Camera.look_at(0.0, 0.0).reshape(1, 1), torch.ones(1, 1))[0]
+    low, high = occupied_box(raw, Camera.look_at(0.0, 0.0).reshape(1, 1), torch.zeros(1, 1), (0.8, 1.8))[0]
     tangent = math.tan(math.radians(49.13) / 2)
     outer, inner, up, depth = 0.75 * tangent, 0.25 * tangent, 0.5 * tangent, 0.8 + 1.5 / 8  # centres of cells
     right = depth * outer / math.sqrt(1 + outer**2 + up**2)
@@ -559,19 +604,25 @@ def test_the_box_of_pictures_that_are_not_square_in_cells() -> None:
     assert float(low[2]) == pytest.approx(-top, abs=1e-5)
 
 
-def test_the_box_of_nothing_is_one_cell() -> None:
-    box = occupied_box(torch.full((1, 8, 8, 8), -10.0), Camera.look_at(0.0, 0.0).reshape(1, 1), torch.ones(1, 1))[0]
-    tangent = 0.875 * math.tan(math.radians(49.13) / 2)
-    long = math.sqrt(1 + 2 * tangent**2)
-    wanted = [1.3 - 0.8625 / long, -0.8625 * tangent / long, 0.8625 * tangent / long]
-    assert box.tolist() == [pytest.approx(wanted, abs=1e-5)] * 2
+def test_a_view_that_sees_nothing_adds_nothing_to_the_box() -> None:
+    cameras, raw = Camera.look_at([0.0, 90.0], 0.0), torch.full((2, 8, 8, 8), -10.0)
+    raw[0, 4, 4, 4] = 10.0
+    both = occupied_box(raw, cameras.reshape(1, 2), torch.zeros(1, 2), (0.8, 1.8))
+    alone = occupied_box(raw[:1], cameras[:1].reshape(1, 1), torch.zeros(1, 1), (0.8, 1.8))
+    assert torch.equal(both, alone)
+
+
+def test_the_box_of_nothing_is_a_point() -> None:
+    camera = Camera.look_at(0.0, 0.0).reshape(1, 1)
+    box = occupied_box(torch.full((1, 8, 8, 8), -10.0), camera, torch.zeros(1, 1), (0.8, 1.8))
+    assert box.tolist() == [[[0.0] * 3] * 2]
 
 
 def test_the_box_of_a_density_is_a_choice() -> None:
     raw = torch.full((1, 8, 8, 8), 3.9)
     raw[0, 4, 4, 4] = 4.1  # of 44.7; 4 is 41.6
-    camera, scale = Camera.look_at(0.0, 0.0).reshape(1, 1), torch.ones(1, 1)
-    whole, some = occupied_box(raw, camera, scale)[0], occupied_box(raw, camera, scale, least=60 * math.log(2))[0]
+    frustums = (Camera.look_at(0.0, 0.0).reshape(1, 1), torch.zeros(1, 1), (0.8, 1.8))
+    whole, some = occupied_box(raw, *frustums)[0], occupied_box(raw, *frustums, least=60 * math.log(2))[0]
     assert (whole[1] - whole[0] > 0.7).all()
     assert (some[1] - some[0] < 0.5).all()
 
@@ -608,9 +659,12 @@ BOX = torch.tensor([[[-0.1, -0.2, -0.3], [0.2, 0.1, 0.4]]])
 @pytest.mark.parametrize(
     ("origin", "direction", "changes", "near_far", "wanted"),
     [
-        ((1.3, 0, 0), (-1, 0, 0), {"box": None}, (0.0, math.inf), (0.78, 1.82)),
+        ((1.3, 0, 0), (-1, 0, 0), {"box": None}, (0.0, math.inf), (0.8, 1.8)),
+        ((1.3, 0, 0), (-1, 0, 0), {"box": None}, (0.7, 1.9), (0.78, 1.82)),
+        ((4.0, 0, 0), (-1, 0, 0), {"box": None}, (0.0, math.inf), (3.5, 4.5)),
+        ((0.3, 0, 0), (-1, 0, 0), {"box": None}, (0.0, math.inf), (0.0, 0.8)),
         ((1.3, 0, 0), (-1, 0, 0), {"box": None}, (0.8, 1.8), (0.8, 1.8)),
-        ((2.6, 0, 0), (-1, 0, 0), {"box": None, "scale": torch.tensor([[0.25, 0.75]])}, (0.8, 9.0), (1.56, 3.64)),
+        ((2.6, 0, 0), (-1, 0, 0), {"box": None}, (0.8, 9.0), (2.08, 3.12)),
         ((1.3, 0, 0), (-1, 0, 0), {}, (0.8, 1.8), (1.1, 1.4)),
         ((1.3, 0, 0), (-1, 0, 0), {}, (1.2, 1.3), (1.2, 1.3)),
         ((1.3, 0, 0), (-1, 0, 0), {}, (1.5, 1.8), (1.5, 1.5)),  # it ends before near
@@ -631,7 +685,7 @@ def test_where_rays_are_sampled(
     near_far: tuple[float, float],
     wanted: tuple[float, float] | None,
 ) -> None:
-    """Within 0.52 canonical units of the origin, and in the box and its image; a ray that misses is empty."""
+    """Within 0.52 of the origin, and in the box and its image; a ray that misses is empty."""
     field = replace(seeing.encode(picture(0, 64), VIEWS[0]), **{"mirror": None, "box": BOX, **changes})
     rays = (torch.tensor([[value]], dtype=torch.float32) for value in (origin, direction))
     start, end = (float(bound) for bound in field.bounds(*rays, *near_far))
@@ -681,11 +735,13 @@ def test_every_fourth_field_trains_without_a_plane() -> None:
 
 
 SHIFT = torch.tensor([0.02, -0.03, 0.01])
+FOV_AT_2_6 = 2 * math.degrees(math.atan(math.tan(math.radians(49.13) / 2) / 2))
+"""Of a picture that shows as much as the canonical one."""
 
 
 @pytest.fixture
 def told(monkeypatch: pytest.MonkeyPatch) -> dict:
-    """Rays see an object that is turned by ``told["degrees"]`` about z and moved by SHIFT, in canonical units. Their
+    """Rays see an object that is turned by ``told["degrees"]`` about z and moved by SHIFT. Their
     alphas are those of ``told["alpha"]`` in turn; where alpha is 0.5 or less they see nonsense. What they were asked
     for is left in ``told``."""
     told: dict = {"alpha": [0.0, 0.3, 0.5, 0.51, 0.8, 1.0], "degrees": 20.0}
@@ -695,10 +751,9 @@ def told(monkeypatch: pytest.MonkeyPatch) -> dict:
     ) -> RayValues:
         b, r = origins.shape[:2]
         told.update(origins=origins, directions=directions, asked=(near, far, channels))
-        scale = self.scale.mean(1)[:, None, None]
         alpha = torch.tensor(told["alpha"]).repeat(r)[:r].expand(b, r).unsqueeze(-1)
-        depth = (1.3 + 0.3 * torch.sin(torch.arange(r) * 1.0))[:, None] / scale
-        points = (origins + directions * depth) * scale
+        depth = origins.norm(dim=-1, keepdim=True) + 0.3 * torch.sin(torch.arange(r) * 1.0)[:, None]
+        points = origins + directions * depth
         a = math.radians(told["degrees"])
         turn = torch.tensor([[math.cos(a), -math.sin(a), 0], [math.sin(a), math.cos(a), 0], [0, 0, 1]])
         turned = (points.unsqueeze(-2) * turn).sum(-1)
@@ -712,7 +767,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> dict:
 
 def test_the_plane_is_read_along_every_sixth_ray(model: FastModel, told: dict) -> None:
     """Of pixels 3, 9, ..., as far as rays go, in every view; 441 of 128 x 128."""
-    cameras = [Camera.look_at(20, 20), Camera.look_at(100, 30, distance=2.6)]
+    cameras = [Camera.look_at(20, 20), Camera.look_at(100, 30, distance=2.6, fov=FOV_AT_2_6)]
     model.encode([picture(0), picture(1)], cameras)
     assert told["asked"] == (0.0, math.inf, ("coordinate",))
     assert told["origins"].shape == (1, 2 * 441, 3)
@@ -731,16 +786,15 @@ def test_the_plane_that_coordinates_tell(model: FastModel, told: dict, distance:
     """Of what is seen with an alpha above 1/2. It gives way to that of the world where a camera was given and the two
     are less than 30 degrees apart. It has no gradient, and is not rounded to bfloat16."""
     told["degrees"] = degrees
-    camera = Camera.look_at(0, 20, distance=distance)
+    camera = Camera.look_at(0, 20, distance=distance, fov=FOV_AT_2_6)
     with torch.autocast("cpu", torch.bfloat16):
         given = model.encode(picture().requires_grad_(), camera).mirror
         assumed = model.encode(picture()).mirror
     a = math.radians(degrees)
-    scale = 1.3 / distance
     if degrees < 30:
         assert given.tolist() == [[0.0, 1.0, 0.0, 0.0]]
     else:
-        assert given[0].tolist() == pytest.approx([math.sin(a), math.cos(a), 0.0, -0.03 / scale], abs=1e-4)
+        assert given[0].tolist() == pytest.approx([math.sin(a), math.cos(a), 0.0, -0.03], abs=1e-4)
     assert assumed[0].tolist() == pytest.approx([math.sin(a), math.cos(a), 0.0, -0.03], abs=1e-4)
     assert not given.requires_grad
 

@@ -1,4 +1,4 @@
-"""From a picture with a camera to the picture of the canonical camera, against pixels worked out by hand.
+"""From a picture with a camera to one framed as the canonical camera's, against pixels worked out by hand.
 
 Most tests use a canonical picture of 8 x 8 pixels with a field of view of 90 degrees (a focal length of 4 pixels),
 taken from 2 away. Pictures hold the place of each pixel's centre, so that a pixel says where it comes from.
@@ -57,13 +57,13 @@ def test_the_canonical_picture_unless_told() -> None:
 
 def test_a_picture_that_fits_is_returned_as_it_is() -> None:
     pictures = torch.rand(1, 3, 8, 8)
-    same, cameras, scale = canonicalise(pictures, camera(), SMALL)
+    same, cameras = canonicalise(pictures, camera(), SMALL)
     assert same is pictures
     torch.testing.assert_close(cameras.pose, FRONT[None])
     torch.testing.assert_close(cameras.focal, torch.tensor([[4.0, 4.0]]))
     torch.testing.assert_close(cameras.principal, torch.tensor([[4.0, 4.0]]))
-    assert (cameras.width, cameras.height, cameras.near, cameras.far) == (8, 8, 0.8, 1.8)
-    assert scale.tolist() == [1.0]
+    assert (cameras.width, cameras.height, cameras.near, cameras.far) == (8, 8, None, None)
+    assert SMALL.further(cameras).tolist() == [0.0]
 
 
 @pytest.mark.parametrize("sign", [-1, 1])
@@ -192,32 +192,54 @@ def test_a_tiny_picture_through_a_long_lens_keeps_a_pixel() -> None:
 # ---------------------------------------------------------------------- the canonical cameras
 
 
-@pytest.mark.parametrize(("distance", "scale"), [(4.0, 0.5), (1.0, 2.0)])
-def test_another_distance_is_a_scaled_world(distance: float, scale: float) -> None:
+@pytest.mark.parametrize(("distance", "focal"), [(4.0, 8.0), (1.0, 2.0)])
+def test_a_picture_of_the_same_framing_fits_at_any_distance(distance: float, focal: float) -> None:
+    """Twice as far through twice the lens an object is as large."""
     pose = FRONT.clone()
     pose[0, 3] = distance
     pictures = torch.rand(1, 3, 8, 8)
-    same, cameras, scales = canonicalise(pictures, camera(pose), SMALL)
-    assert same is pictures  # it shows the same
-    assert scales.tolist() == [scale]
-    torch.testing.assert_close(cameras.pose, FRONT[None])
+    same, cameras = canonicalise(pictures, camera(pose, focal), SMALL)
+    assert same is pictures
+    assert SMALL.further(cameras).tolist() == [distance - 2]
+    torch.testing.assert_close(cameras.pose, pose[None])
+    assert cameras.focal.tolist() == [[pytest.approx(focal)] * 2]
+
+
+def test_a_camera_that_stands_further_is_zoomed_in() -> None:
+    """At twice the distance through the canonical lens: the middle half of the picture, twice as large."""
+    pose = FRONT.clone()
+    pose[0, 3] = 4.0
+    out = warped(places(8, 8), camera(pose))
+    expected = torch.tensor([2.25, 2.75, 3.25, 3.75, 4.25, 4.75, 5.25, 5.75])
+    torch.testing.assert_close(out[0], expected.expand(8, 8))
+    torch.testing.assert_close(out[1], expected[:, None].expand(8, 8))
+
+
+def test_a_batch_is_shrunk_each_by_itself() -> None:
+    """The nearer of two cameras shows stripes three times as dense; what the other shows does not become grey of it."""
+    near = FRONT.clone()
+    near[0, 3] = 2.0 / 3
+    stripes = (torch.arange(8) % 2).float().expand(2, 3, 8, 8)
+    out, cameras = canonicalise(stripes, Camera.from_pose(torch.stack([FRONT, near]), 4.0, 8, 8), SMALL)
+    torch.testing.assert_close(out[0], stripes[0], atol=1e-5, rtol=0)
+    assert (out[1, :, 3:5, 3:5] - 0.5).abs().max() < 0.2
+    torch.testing.assert_close(SMALL.further(cameras), torch.tensor([0.0, -4 / 3]))
 
 
 def test_the_canonical_camera_stands_in_the_same_direction_upright_and_looks_at_the_origin() -> None:
     pose = torch.eye(4)  # looks down, from beside
     pose[:3, 3] = torch.tensor([1.8, 2.4, 4.0])  # 5 away
-    target, scale = canonical_cameras(camera(pose), SMALL)
-    expected = torch.tensor([[-0.8, -0.48, 0.36, 0.72], [0.6, -0.64, 0.48, 0.96], [0.0, 0.6, 0.8, 1.6], [0, 0, 0, 1]])
+    target = canonical_cameras(camera(pose), SMALL)
+    expected = torch.tensor([[-0.8, -0.48, 0.36, 1.8], [0.6, -0.64, 0.48, 2.4], [0.0, 0.6, 0.8, 4.0], [0, 0, 0, 1]])
     torch.testing.assert_close(target.pose[0], expected, atol=1e-6, rtol=0)
-    assert scale.tolist() == [pytest.approx(0.4)]
+    assert target.focal.tolist() == [[pytest.approx(10.0), pytest.approx(10.0)]]
 
 
 def test_a_camera_at_the_origin_looks_back_at_it_along_its_own_axis() -> None:
     pose = FRONT.clone()
     pose[0, 3] = 0
-    target, scale = canonical_cameras(camera(pose), SMALL)
-    torch.testing.assert_close(target.pose[0], FRONT)
-    assert torch.isfinite(scale).all()
+    target = canonical_cameras(camera(pose), SMALL)
+    torch.testing.assert_close(target.pose[0], pose)
 
 
 ABOVE = torch.tensor([[0.0, 1, 0, 0], [-1, 0, 0, 0], [0, 0, 1, 2], [0, 0, 0, 1]])
@@ -227,7 +249,7 @@ BELOW = torch.tensor([[-1.0, 0, 0, 0], [0, 1, 0, 0], [0, 0, -1, -2], [0, 0, 0, 1
 @pytest.mark.parametrize("pose", [ABOVE, BELOW])
 def test_exactly_overhead_or_below_a_camera_keeps_its_own_up(pose: Tensor) -> None:
     pictures = torch.rand(1, 3, 8, 8)
-    same, cameras, _ = canonicalise(pictures, camera(pose), SMALL)
+    same, cameras = canonicalise(pictures, camera(pose), SMALL)
     assert same is pictures
     torch.testing.assert_close(cameras.pose[0], pose)
 
@@ -236,7 +258,7 @@ def test_overhead_a_camera_that_looks_aside_is_turned_to_the_origin() -> None:
     """It was tilted by 30 degrees about its right."""
     half_root = math.sqrt(3) / 2
     tilt = torch.tensor([[1.0, 0, 0, 0], [0, half_root, -0.5, 0], [0, 0.5, half_root, 0], [0, 0, 0, 1]])
-    target, _ = canonical_cameras(camera(ABOVE @ tilt), SMALL)
+    target = canonical_cameras(camera(ABOVE @ tilt), SMALL)
     torch.testing.assert_close(target.pose[0], ABOVE, atol=1e-6, rtol=0)
 
 
@@ -244,7 +266,7 @@ def test_overhead_a_camera_that_looks_aside_is_turned_to_the_origin() -> None:
 def test_z_is_up_unless_the_camera_is_within_2_and_a_half_degrees_of_overhead(elevation: float, keeps: bool) -> None:
     upright = Camera.look_at(30.0, elevation, 8, 8, distance=2, fov=90).pose
     rolled = turned(1.0, upright)
-    target, _ = canonical_cameras(camera(rolled), SMALL)
+    target = canonical_cameras(camera(rolled), SMALL)
     torch.testing.assert_close(target.pose[0], rolled if keeps else upright, atol=1e-5, rtol=0)
 
 
@@ -254,20 +276,40 @@ def test_every_picture_of_a_batch_is_warped_by_its_own_camera() -> None:
     far = FRONT.clone()
     far[0, 3] = 4.0
     poses = torch.stack([FRONT, turned(math.pi / 2), far])
-    principal = torch.tensor([[4.0, 4.0], [4.0, 4.0], [5.0, 4.0]])
-    out, cameras, scale = canonicalise(given, Camera.from_pose(poses, 4.0, 8, 8, principal=principal), SMALL)
+    principal, focal = torch.tensor([[4.0, 4.0], [4.0, 4.0], [5.0, 4.0]]), torch.tensor([[4.0, 4], [4, 4], [8, 8]])
+    out, cameras = canonicalise(given, Camera.from_pose(poses, focal, 8, 8, principal=principal), SMALL)
     assert out.dtype == torch.float64
     torch.testing.assert_close(out[0], given[0], atol=1e-5, rtol=0)
     torch.testing.assert_close(out[1], torch.rot90(given[1], 1, (1, 2)), atol=1e-5, rtol=0)
     torch.testing.assert_close(out[2, :, :, :7], given[2, :, :, 1:], atol=1e-5, rtol=0)
-    assert scale.tolist() == [1.0, 1.0, 0.5]
-    torch.testing.assert_close(cameras.pose, FRONT.expand(3, 4, 4), atol=1e-6, rtol=0)
+    assert SMALL.further(cameras).tolist() == [0.0, 0.0, 2.0]
+    torch.testing.assert_close(cameras.pose, torch.stack([FRONT, FRONT, far]), atol=1e-6, rtol=0)
 
 
 def test_every_camera_of_a_batch_is_set_upright_by_itself() -> None:
     angles, elevations = torch.tensor([10.0, 100.0, -60.0]), torch.tensor([0.0, 40.0, -70.0])
     given = Camera.look_at(angles, elevations, 8, 8, distance=4, fov=90)
-    target, scale = canonical_cameras(given, SMALL)
-    expected = Camera.look_at(angles, elevations, 8, 8, distance=2, fov=90)
-    torch.testing.assert_close(target.pose, expected.pose, atol=1e-5, rtol=0)
-    torch.testing.assert_close(scale, torch.full((3,), 0.5))
+    target = canonical_cameras(Camera.from_pose(given.pose @ turned(0.7, torch.eye(4)), 4.0, 8, 8), SMALL)
+    torch.testing.assert_close(target.pose, given.pose, atol=1e-5, rtol=0)
+    torch.testing.assert_close(target.focal, torch.full((3, 2), 8.0))
+
+
+def test_framing() -> None:
+    """A disc in the middle, and one above it: zoomed by 2, shifted right by a quarter, and rolled by a quarter turn."""
+    y, x = torch.meshgrid(*(torch.arange(64) + 0.5,) * 2, indexing="ij")
+    middle = ((x - 32) ** 2 + (y - 32) ** 2 < 16).float()
+    above = ((x - 32) ** 2 + (y - 20) ** 2 < 9).float()
+    shown = torch.stack([middle, above, above])[None]
+    camera, canonical = Camera.look_at([30.0], 10, 64, 64), Canonical(64)
+
+    def centres(*framing: float) -> list[float]:
+        warped, target = canonicalise(shown, camera, canonical, torch.tensor([framing]).float())
+        found = [v for m in warped[0, :2] for v in (float((m * x).sum() / m.sum()), float((m * y).sum() / m.sum()))]
+        xy, _ = target[0].project(camera[0].unproject(torch.tensor([[32.0, 32], [32, 20]]), torch.full((2,), 1.3)))
+        torch.testing.assert_close(xy.flatten(), torch.tensor(found), atol=0.2, rtol=0)  # its camera says the same
+        return [round(v) for v in found]
+
+    assert centres(0, 0, 0, 0) == [32, 32, 32, 20]
+    assert centres(0, math.log(2), 0, 0) == [32, 32, 32, 8]
+    assert centres(0, 0, 0.25, -0.125) == [48, 24, 48, 12]
+    assert centres(math.pi / 2, 0, 0, 0) == [32, 32, 44, 32]  # the camera rolls left, so its picture rolls right

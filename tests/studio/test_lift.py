@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ from featurenerf.errors import InputError
 from featurenerf.pictures import to_tensor
 from featurenerf.studio.export import read_ply
 from featurenerf.studio.lift import LiftSettings, lift
+from featurenerf.studio.prepare import prepare
 
 QUICK = LiftSettings(views=3, frames=6, size=32, grid=24, points=200)
 
@@ -42,6 +43,37 @@ def test_lift_honours_the_camera_and_takes_pictures_as_they_are(tmp_path: Path) 
     assert torch.equal(made.prepared, picture)
     assert torch.allclose(made.field.source.pose[0], Camera.look_at(90.0, 35.0).pose)
     assert made.report["camera"]["azimuth"] == 90
+
+
+def test_lift_says_what_it_found_of_the_camera(tmp_path: Path) -> None:
+    """The ellipsoid's coordinates are those of the world, so it is seen from where the camera was assumed to be."""
+    picture = box_picture(60, 80, (20, 50, 10, 60))
+    about = lift(picture, tmp_path / "a", EllipsoidModel(), settings=QUICK, progress=False).report["camera"]
+    assert about["how"] == "found"
+    assert (about["azimuth"], about["elevation"], about["roll"]) == pytest.approx((0, 20, 0), abs=1)
+    assert 0 <= about["uncertainty"] < 5
+    assert about["alternatives"] == []
+    given = replace(QUICK, azimuth=90, elevation=35)
+    about = lift(picture, tmp_path / "b", EllipsoidModel(), settings=given, progress=False).report["camera"]
+    assert about["how"] == "given"
+    assert "uncertainty" not in about
+
+
+def test_a_field_of_view_says_how_far_the_camera_was(tmp_path: Path) -> None:
+    """A photograph of 80 pixels' width is cropped to a square of about 80; 30 degrees across are a focal length of 149,
+    and the canonical one is 87.5 there: 1.7 times 1.3."""
+    picture = box_picture(60, 80, (20, 50, 10, 60))
+    made = lift(picture, tmp_path / "a", EllipsoidModel(), settings=replace(QUICK, fov=30), progress=False)
+    _, crop = prepare(picture, return_crop=True)
+    assert made.report["camera"]["distance"] == pytest.approx(1.3 * 149.28 / (1.0937 * crop.across), rel=0.02)
+
+
+def test_azimuth_and_elevation_are_given_together() -> None:
+    for given in ({"azimuth": 30}, {"elevation": 10}):
+        with pytest.raises(InputError, match="give both or neither"):
+            LiftSettings(**given)
+    with pytest.raises(InputError, match="field of view of 0 degrees"):
+        LiftSettings(fov=0)
 
 
 def test_lift_leaves_nothing_half_written(tmp_path: Path) -> None:
@@ -105,3 +137,36 @@ def test_a_field_without_descriptors_is_lifted_without_them(tmp_path: Path) -> N
     )
     heights = [to_tensor(made.folder / "sheet.png").shape[1] for made in (made, with_descriptors)]
     assert heights[1] - heights[0] == 184  # a row of pictures of 176 pixels and a gap of 8
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"level": -1}, "level is -1: it is a density, so it must be positive"),
+        ({"level": 0.0}, "level is 0.0"),
+        ({"level": float("nan")}, "level is nan"),
+        ({"level": float("inf")}, "level is inf"),
+        ({"grid": 0}, "grid is 0: it must lie between 8 and 512"),
+        ({"grid": 513}, "grid is 513"),
+        ({"elevation": 91}, "elevation is 91: it must lie between -90 and 90"),
+        ({"elevation": float("nan")}, "elevation is nan"),
+        ({"azimuth": float("inf")}, "azimuth is inf"),
+        ({"points": 0}, "points is 0"),
+        ({"size": 8}, "size is 8"),
+        ({"views": 0}, "views is 0"),
+    ],
+)
+def test_what_cannot_be_made_is_refused_before_anything_is(changes: dict[str, float], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        LiftSettings(**changes)  # type: ignore[arg-type]
+
+
+def test_lift_into_a_folder_behind_a_link(tmp_path: Path) -> None:
+    (tmp_path / "disk" / "real").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "disk" / "real")
+    made = lift(
+        box_picture(60, 80, (20, 50, 10, 60)), tmp_path / "link", EllipsoidModel(), settings=QUICK, progress=False
+    )
+    assert made.folder == tmp_path / "link"
+    assert (tmp_path / "disk" / "real" / "mesh.ply").is_file()
+    assert (tmp_path / "link").is_symlink()

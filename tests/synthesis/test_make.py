@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -20,8 +21,10 @@ from featurenerf.data.pairs import with_pairs
 from featurenerf.data.splits import Split, read_split
 from featurenerf.data.storage import read_json
 from featurenerf.errors import InputError
+from featurenerf.locks import locked
 from featurenerf.synthesis import make
-from featurenerf.synthesis.make import fixed_cameras, make_dataset, mapper, training_cameras
+from featurenerf.synthesis.camera_sets import fixed_cameras, training_cameras, wide_cameras
+from featurenerf.synthesis.make import make_dataset, mapper
 from featurenerf.synthesis.objects import CATEGORIES, generate
 
 pytest.importorskip("embreex", reason="the extra 'data' is not installed")
@@ -216,3 +219,74 @@ def test_a_killed_worker_ends_the_work() -> None:
         assert sorted(mapped(_killed, [0, 1, 3])) == [0, 1, 3]
     with pytest.raises(InputError, match="one of 2 processes was killed"), mapper(2) as mapped:
         list(mapped(_killed, range(4)))
+
+
+def test_wide_cameras_keep_the_object_in_the_middle_of_the_picture() -> None:
+    cameras = wide_cameras(200, 64, np.random.default_rng(0))
+    distance = cameras.centre.norm(dim=-1)
+    assert 0.95 <= distance.min() < 1.05
+    assert 5.5 < distance.max() <= 6
+    elevation = torch.rad2deg(torch.asin(cameras.centre[:, 2] / distance))
+    assert -10 <= elevation.min() < -7
+    assert 65 < elevation.max() <= 75
+    middle = cameras.project(torch.zeros(200, 1, 3))[0][:, 0]
+    assert (middle - 32).abs().max() <= 64 * 0.04 + 1e-3
+    seen = cameras.focal[:, 0] * 0.5 / (distance.square() - 0.25).sqrt() / 64  # radius of the sphere, in the picture
+    assert (seen / 0.456).log().abs().max() < 0.101  # 140 / 128 * 0.5 / sqrt(1.3^2 - 0.25)
+    away = torch.rad2deg(torch.acos((cameras.pose[:, :3, 2] * cameras.centre).sum(-1) / distance))
+    assert 8 < away.max() <= 12.01
+    roll = torch.rad2deg(torch.asin(cameras.pose[:, 2, 0]))  # how far the camera's x axis leaves the ground plane
+    assert 4 < roll.std() < 9
+
+
+def test_wide_cameras_are_read_as_they_were_written(tmp_path: Path) -> None:
+    make_dataset(tmp_path, "table", objects=3, views=4, size=32, workers=1, cameras="wide", progress=False)
+    assert read_json(tmp_path / "made" / "04379243.json")["cameras"] == "wide"
+    dataset = open_dataset(tmp_path, "table", "test")
+    one, two = (views.cameras() for views in dataset[:2])
+    torch.testing.assert_close(one.pose, two.pose)  # all test objects are seen by the same cameras
+    assert one.focal[0, 0] != one.focal[1, 0]
+    for view in range(4):  # the picture is where the camera says that the object is
+        alpha = torch.from_numpy(dataset[0].picture(view)[..., 3])
+        points = torch.from_numpy(dataset[0].part_points()[0])
+        xy = one[view].project(points)[0].floor().long().clamp(0, 31)
+        assert (alpha[xy[:, 1], xy[:, 0]] > 0).float().mean() > 0.95
+    with pytest.raises(InputError, match="other settings"):
+        make_dataset(tmp_path, "table", objects=3, views=4, size=32, workers=1, progress=False)
+
+
+SCRIPT = """
+from featurenerf.synthesis.make import make_dataset
+make_dataset(OUT, "chair", objects=3, views=2, size=16, workers=2, progress=False)
+"""
+
+
+def test_a_script_that_does_not_ask_whether_it_is_the_main_one_is_told_so(tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(SCRIPT.replace("OUT", repr(str(tmp_path / "DATA"))))
+    done = subprocess.run([sys.executable, str(tmp_path / "script.py")], capture_output=True, text=True)
+    assert done.returncode == 1
+    last = done.stderr.strip().splitlines()[-1]
+    assert 'put what the script does under if __name__ == "__main__":, or give 1 worker' in last
+    assert "memory" not in last
+
+
+def test_two_calls_do_not_make_one_category_at_a_time(tmp_path: Path) -> None:
+    """Another category may be made beside it."""
+    settings = {"objects": 3, "views": 2, "size": 16, "workers": 1, "progress": False}
+    with locked(tmp_path / "DATA" / CATEGORIES["chair"].synset):
+        with pytest.raises(InputError, match="is being written by another featurenerf"):
+            make_dataset(tmp_path / "DATA", "chair", **settings)  # type: ignore[arg-type]
+        make_dataset(tmp_path / "DATA", "table", **settings)  # type: ignore[arg-type]
+
+
+def test_files_that_a_loss_of_power_left_empty_are_made_again(tmp_path: Path) -> None:
+    settings = {"objects": 3, "views": 2, "size": 16, "workers": 1, "progress": False}
+    make_dataset(tmp_path, "table", **settings)  # type: ignore[arg-type]
+    picture = sorted(tmp_path.rglob("*.png"))[0]
+    whole = picture.read_bytes()
+    picture.write_bytes(b"")
+    leftover = picture.with_name(f".{picture.name}.{2**30}.tmp")
+    leftover.touch()
+    make_dataset(tmp_path, "table", **settings)  # type: ignore[arg-type]
+    assert picture.read_bytes() == whole
+    assert not leftover.exists()

@@ -92,17 +92,17 @@ def test_a_folder_without_annotations(tmp_path: Path, meshes: Path) -> None:
 
 
 def test_up_and_front_are_the_files(tmp_path: Path) -> None:
-    for name, (up, front) in {"a": ("z", "x"), "b": ("x", "-y"), "c": ("-y", "z")}.items():
+    axes = {"a": ("z", "x"), "b": ("x", "-y"), "c": ("-y", "z"), "d": ("-x", "y")}
+    for name, (up, front) in axes.items():
         write_obj(tmp_path / "meshes" / f"{name}.obj", up, front)  # type: ignore[arg-type]
     records = [
-        {"name": name, "path": f"meshes/{name}.obj", "up": up, "front": front}
-        for name, (up, front) in {"a": ("z", "x"), "b": ("x", "-y"), "c": ("-y", "z")}.items()
+        {"name": name, "path": f"meshes/{name}.obj", "up": up, "front": front} for name, (up, front) in axes.items()
     ]
     (tmp_path / "list.json").write_text(json.dumps({"objects": records}))
     render_meshes(tmp_path / "out", find_meshes(tmp_path / "list.json", "chair"), "chair", **SETTINGS)
     objects = every_object(tmp_path / "out")
-    assert len(objects) == 3
-    assert sum(views_from_the_front(views) for views in objects.values()) >= 3
+    assert len(objects) == 4
+    assert sum(views_from_the_front(views) for views in objects.values()) >= 4
 
 
 def test_hand_made_parts_and_keypoints(tmp_path: Path, meshes: Path) -> None:
@@ -181,7 +181,7 @@ def test_the_same_bytes_for_any_workers_and_after_an_interruption(
     with pytest.raises(InputError, match="holds chair made with other settings"):
         render_meshes(tmp_path / "three", entries, "chair", **{**SETTINGS, "views": 4})
     with pytest.raises(InputError, match="holds chair made with other settings"):
-        render_meshes(tmp_path / "three", entries[:3], "chair", **SETTINGS)
+        render_meshes(tmp_path / "three", entries[:3], "chair", split=Split((), (), ("a", "b", "c")), **SETTINGS)
 
 
 def test_a_changed_table_is_noticed(tmp_path: Path, meshes: Path) -> None:
@@ -265,8 +265,9 @@ def test_mistakes(tmp_path: Path, meshes: Path) -> None:
     ):
         with pytest.raises(InputError, match=said):
             render_meshes(tmp_path / "out", entries, "chair", **{**SETTINGS, **wrong})
-    with pytest.raises(InputError, match="2 objects cannot be split"):
-        render_meshes(tmp_path / "out", entries[:2], "chair", **SETTINGS)
+    for few in (2, 3):  # of three, none is left to validate on, and training would refuse the data
+        with pytest.raises(InputError, match=f"{few} objects cannot be split.* give 4 or more"):
+            render_meshes(tmp_path / "out", entries[:few], "chair", **SETTINGS)
     with pytest.raises(InputError, match="cannot be a category"):
         render_meshes(tmp_path / "out", entries, "../chair", **SETTINGS)
     assert not (tmp_path / "out").exists()
@@ -276,9 +277,9 @@ def test_command_line(tmp_path: Path, meshes: Path, capsys: pytest.CaptureFixtur
     (tmp_path / "table.json").write_text(json.dumps(TABLE))
     out = tmp_path / "out"
     common = f"render --meshes {meshes} --category chair --out {out} --views 2 --size 32 --workers 1".split()
-    main([*common, "--annotations", str(tmp_path / "table.json"), "--without", "d"])
+    main([*common, "--annotations", str(tmp_path / "table.json")])
     said = capsys.readouterr().out
-    assert "1 objects for training" in said
+    assert "1 objects for training, 1 for validation, 2 for testing" in said
     assert "1 with parts, 1 with keypoints; 0 skipped" in said
     main(["check", str(out)])
     main([*(str(tmp_path / "tests") if word == str(out) else word for word in common), "--all-test"])
@@ -287,3 +288,21 @@ def test_command_line(tmp_path: Path, meshes: Path, capsys: pytest.CaptureFixtur
         main([*common, "--limit", "0"])
     with pytest.raises(InputError, match="there is no folder"):
         main([*common, "--parts", str(tmp_path / "nowhere")])
+
+
+def test_a_bad_glb_is_left_out_and_counted(tmp_path: Path, meshes: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    glb = b"glTF" + (2).to_bytes(4, "little") + (28).to_bytes(4, "little") + (8).to_bytes(4, "little") + b"JSON{}      "
+    for name, content in {
+        "cut.glb": glb[:20], "empty.glb": b"", "hollow.glb": glb, "deep.gltf": b"[" * 100_000, "list.gltf": b"[]",
+        "old.gltf": b'{"asset": {"version": "1.0"}}',
+        "draco.gltf": b'{"asset": {"version": "2.0"}, "extensionsRequired": ["XYZ_squeezed"]}',
+    }.items():  # fmt: skip
+        (meshes / name).write_bytes(content)
+    out = tmp_path / "out"
+    common = f"render --meshes {meshes} --category chair --out {out} --views 2 --size 32 --workers 1".split()
+    main([*common, "--skip-broken"])
+    said = capsys.readouterr().out
+    assert "7 skipped" in said
+    assert "skipped draco: " in said
+    assert "it requires XYZ_squeezed, which is not known here" in said
+    assert sorted(every_object(out)) == list("abcd")

@@ -62,7 +62,7 @@ def test_categories_take_turns(objects: Dataset, tmp_path: Path) -> None:
 
 def test_shapes(objects: Dataset) -> None:
     batch = make_batch(objects, Drawing(BUDGET), np.random.default_rng(0))
-    assert batch.pictures.shape == (2, 2, 3, 64, 64)
+    assert batch.pictures.shape == (2, 2, 4, 64, 64)
     assert batch.cameras.batch_shape == (2, 2)
     assert batch.targets.shape == (2, 3, 64, 64, 4)
     assert batch.xy.shape == (2, 60, 2)
@@ -262,7 +262,7 @@ def test_fields_are_encoded_from_the_first_views_that_were_drawn() -> None:
     for number in range(2):
         opacity = 0.2 * (drawn[number] + 1)
         colours = batch.pictures[0, number].flatten(1)
-        assert torch.allclose(colours, torch.tensor([[0.2], [0.4], [1.0]]) * opacity, atol=1e-6)
+        assert torch.allclose(colours, torch.tensor([[0.2], [0.4], [1.0], [1.0]]) * opacity, atol=1e-6)
         assert torch.equal(batch.cameras.pose[0, number], views.camera(drawn[number]).pose)
     assert np.array_equal(batch.targets[0].numpy(), np.stack([pictures[view] for view in drawn]))
     opacity = 0.2 * (torch.tensor(drawn)[batch.view_index[0]] + 1)
@@ -341,3 +341,22 @@ def test_categories_follow_the_golden_section() -> None:
 
     assert taken(9, start=0) == [0, 1, 0, 2, 1, 0, 2, 0, 2]
     assert taken(4, start=3, process=1) == [1, 0, 2, 0]
+
+
+def test_photographic_batches_change_sources_alone(objects: Dataset) -> None:
+    """What rays should be is of the clean pictures, under the same light; teacher pictures are the data's own."""
+    plain = make_batch(objects, Drawing(BUDGET), np.random.default_rng(0))
+    assert plain.framing is None
+    batch = make_batch(objects, Drawing(BUDGET, photographic=True), np.random.default_rng(0))
+    assert batch.framing is not None
+    assert batch.framing.shape == (2, 2, 4)
+    assert (batch.pictures - plain.pictures).abs().max() > 0.05
+    first = objects[int(batch.views[0, 0, 0])]
+    given = torch.from_numpy(first.picture(int(batch.views[0, 0, 1])))
+    assert torch.equal(batch.targets[0, 0], given)
+    on_object = batch.alpha[0, :, 0] == 1
+    clean = torch.stack([torch.from_numpy(first.picture(int(v))) for v in batch.views[0, :, 1]]).float() / 255
+    column, row = batch.xy[0].long().unbind(-1)
+    own = clean[batch.view_index[0], row, column]
+    assert torch.equal(own[:, 3], batch.alpha[0, :, 0])
+    assert (own[on_object, :3] - batch.rgb[0, on_object]).abs().mean() > 0.01

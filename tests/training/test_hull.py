@@ -69,7 +69,7 @@ def test_rays_enter_the_hull_at_the_object(objects: Dataset) -> None:
     camera = views.camera(0)
     alpha = torch.from_numpy(views.picture(0)[..., 3]) > 0
     origins, directions = (t.reshape(-1, 3) for t in camera.rays())
-    points, met = hull.first_hit(origins, directions, camera.near, camera.far)
+    points, met = hull.first_hit(origins, directions, *camera.cut)
     on_object = alpha.reshape(-1)
     assert met[on_object].float().mean() > 0.9
     assert met[~on_object].float().mean() < 0.1
@@ -77,7 +77,7 @@ def test_rays_enter_the_hull_at_the_object(objects: Dataset) -> None:
     away = torch.cdist(points[met & on_object], cloud).amin(1)
     assert away.median() < 0.08
     ahead = ((points - origins) * directions).sum(-1)
-    assert ahead[met].min() >= camera.near
+    assert ahead[met].min() >= 0.8
 
 
 def test_places_lie_in_the_box_and_know_nothing_far_from_the_object(objects: Dataset) -> None:
@@ -284,6 +284,16 @@ def test_a_ray_meets_nothing_before_near_and_beyond_far() -> None:
         assert hull.first_hit(*ray, near, far)[1].tolist() == [expected]
 
 
+def test_rays_from_any_distance_reach_the_hull() -> None:
+    """Of one batch, without being told between which depths."""
+    hull, away = hull_of([(20 * 48 + 30) * 48 + 11]), torch.tensor([0.6, 1.0, 4.0, 30.0])
+    origins = torch.tensor([[-1.0, 30.5 / 48 - 0.5, 11.5 / 48 - 0.5]]).repeat(4, 1)
+    origins[:, 0] = -away
+    points, met = hull.first_hit(origins, torch.tensor([[1.0, 0, 0]]).repeat(4, 1))
+    assert met.all()
+    assert (points[:, 0] - 20 / 48 + 0.5).abs().max() < 1 / 95
+
+
 def test_a_ray_beside_the_cube_meets_no_cell_at_its_rim() -> None:
     hull = hull_of([(x * 48 + 47) * 48 + 24 for x in range(48)] + [x * 48 * 48 + 24 for x in range(48)])
     beside = torch.tensor([[-1.0, 0.505, 0.01], [-1.0, -0.505, 0.01], [-1.0, 0.495, 0.01], [-1.0, -0.495, 0.01]])
@@ -384,3 +394,16 @@ def test_a_single_cell_is_a_point_until_it_is_three_radii_away() -> None:
         assert code.isfinite().all()
         assert code[6] == pytest.approx(0.223607 * (mean - (cell + 0.5) / 24 + 0.5) / 0.04, abs=2e-3)
     assert codes[18, 12, 12][:3].max() < 0.01  # it reaches nowhere
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_points_are_drawn_where_a_share_has_no_place(inside: bool) -> None:
+    """The whole sphere is inside where every picture is opaque; and it may be all edge."""
+    every = np.flatnonzero((((np.indices((48,) * 3) + 0.5) / 48 - 0.5) ** 2).sum(0).ravel() < 0.25)
+    none = np.zeros(0, np.int64)
+    box = torch.tensor([[0.0, 0, 0], [1, 1, 1]])
+    cells, codes = torch.zeros(0, dtype=torch.int32), torch.zeros(0, 24)
+    hull = Hull(every if inside else none, none if inside else every, box, cells, codes)
+    points, marks = hull.draw(101, np.random.default_rng(0))
+    assert points.norm(dim=-1).max() < 0.5 + 0.02
+    assert marks.tolist() == [float(inside)] * 101

@@ -127,9 +127,8 @@ class _Planner:
         teacher = None if row.teacher is None else self._teacher(row.teacher)
         if teacher is not None:
             given["teacher"] = teacher
-        device = {} if self.have.device == "cpu" else {"device": self.have.device}
         arguments: list[str | Made] = ["--data", where, "--category", category]
-        arguments += options({**given, **device, "progress": False})
+        arguments += options({**given, "device": self.have.device, "progress": False})
         kind = None
         if training is not None and row.trained is not None:
             cell = self._training(row.trained, trial.source, category, seed)
@@ -152,9 +151,8 @@ class _Planner:
         if settings.get("field") == "paper" and self.have.encoder and "encoder" not in settings:
             settings["encoder"] = self.have.encoder
         where, mark = self._data(source, category)
-        device = {} if self.have.device == "cpu" else {"device": self.have.device}
         arguments: list[str | Made] = ["--data", where, "--category", category]
-        arguments += options({**settings, "seed": seed, "processes": 1, "workers": 1, **device})
+        arguments += options({**settings, "seed": seed, "processes": 1, "workers": 1, "device": self.have.device})
         if training.start is not None:
             arguments += ["--start-from", Made(self._training(training.start, source, category, seed))]
         elif teacher is not None and "train_objects" not in settings:
@@ -167,9 +165,8 @@ class _Planner:
     def _cache(self, source: Source, category: str, teacher: str, settings: Mapping[str, Any]) -> Cell:
         where, mark = self._data(source, category)
         given = {"category": category, "teacher": teacher, "components": settings.get("feature_dim", 64), "views": 24}
-        device = {} if self.have.device == "cpu" else {"device": self.have.device}
         about = {"teacher": teacher.partition(":")[0], "category": category}
-        arguments = ("--data", where, *options({**given, **device}))
+        arguments = ("--data", where, *options({**given, "device": self.have.device}))
         seconds = 0.4 * self.recipe.objects * min(24, self.recipe.views)
         return Cell(
             "cache", ("teachers", "cache"), arguments, code_hash(("cli.teachers_cache",), None, teacher) + mark, about,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 
 def make(
@@ -13,6 +14,7 @@ def make(
     seed: int = 0,
     size: int = 128,
     workers: int = 2,
+    cameras: Literal["canonical", "wide"] = "canonical",
 ) -> None:
     """Make a data set of procedural objects: pictures, cameras, parts, keypoints, splits and pairs.
 
@@ -26,13 +28,15 @@ def make(
         seed: another seed makes other objects.
         size: width and height of the pictures, in pixels.
         workers: processes, each on one core; the files do not depend on their number.
+        cameras: canonical ones look at the object from all sides; wide ones also vary in roll, distance, lens and crop,
+            as those of photographs do.
     """
     from featurenerf.synthesis.make import Recipe, make_dataset
 
     for name in category:  # all of them are looked at before the first is made
-        Recipe(name, objects, views, seed, size)
+        Recipe(name, objects, views, seed, size, cameras)
     for name in category:
-        split = make_dataset(out, name, objects, views, seed, size, workers)
+        split = make_dataset(out, name, objects, views, seed, size, workers, cameras)
         print(
             f"{out}: {name}, {len(split.train)} objects for training, {len(split.val)} for validation, "
             f"{len(split.test)} for testing, {views} views each"

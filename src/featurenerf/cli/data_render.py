@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from featurenerf.errors import InputError
 from featurenerf.synthesis.meshes.files import Axis
@@ -28,14 +28,15 @@ def render(
     splits: Path | None = None,
     all_test: bool = False,
     skip_broken: bool = False,
+    cameras: Literal["canonical", "wide"] = "canonical",
 ) -> None:
     """Make a data set of real meshes: pictures, cameras, splits, pairs, and parts and keypoints where known.
 
     Stopped half-way, the same command takes the work up again.
 
     Args:
-        meshes: a folder of OBJ, GLB, glTF, PLY, OFF or AC3D files; a Sweet Home 3D catalogue (.sh3f, .jar, a folder of
-            such); a ShapeNet folder; or a JSON list of meshes.
+        meshes: a folder of OBJ, GLB, glTF, PLY, OFF, STL or AC3D files; a Sweet Home 3D catalogue (.sh3f, .jar, a
+            folder of such); a ShapeNet folder; or a JSON list of meshes.
         category: such as chair; catalogues and ShapeNet folders are searched for it.
         out: folder of the data set; it may hold other categories already.
         views: pictures of each object.
@@ -56,6 +57,8 @@ def render(
             for testing.
         all_test: all objects are for testing.
         skip_broken: leave out what is broken or missing, name it and count it, instead of stopping there.
+        cameras: canonical ones look at the object from all sides; wide ones also vary in roll, distance, lens and crop,
+            as those of photographs do.
     """
     from featurenerf.data.categories import category_name, synset_of
     from featurenerf.data.splits import Split
@@ -75,7 +78,7 @@ def render(
     split = None if splits is None else read_split_lists(splits, synset)
     if all_test:
         split = Split((), (), tuple(entry.id for entry in entries))
-    done = render_meshes(out, entries, category, views, seed, size, workers, sources, split, skip_broken)
+    done = render_meshes(out, entries, category, views, seed, size, workers, sources, split, skip_broken, cameras)
     for object_id, names in done.missing.items():
         print(f"{object_id} lacks {', '.join(names)}: plain colours are shown instead")
     for object_id, problem in done.skipped.items():

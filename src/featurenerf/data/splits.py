@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from featurenerf.data.storage import DataPath, parsing, read_json
+from featurenerf.data.storage import DataPath, read_json
 from featurenerf.errors import InputError
 from featurenerf.files import write_json
+from featurenerf.limits import parsing
 
 SPLITS = ("train", "val", "test")
 PairList = Literal["cross_inst_pairs", "cross_view_pairs", "cross_pose_pairs"]

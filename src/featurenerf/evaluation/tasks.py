@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from jaxtyping import Int, Shaped
 from torch import Tensor
-from tqdm import tqdm
 
 from featurenerf.data.labels import AnnotationKind
 from featurenerf.data.objects import ObjectViews
@@ -25,6 +24,7 @@ from featurenerf.evaluation import metrics
 from featurenerf.evaluation.methods import METHODS, FeatureMaps, Inputs, Method, PairView, PictureModel
 from featurenerf.evaluation.perceptual import PictureDistance
 from featurenerf.pictures import Background, composite_bytes
+from featurenerf.progress import Progress
 
 TaskName = Literal["2d", "view", "3d", "spair"]
 P = TypeVar("P")
@@ -174,7 +174,7 @@ def score_pairs(
     method = METHODS[method] if isinstance(method, str) else method
     ready, start = method.start(inputs), time.perf_counter()
     with torch.no_grad():
-        bar = tqdm(pairs, desc=f"{task.name} {method.name}", unit="pair", disable=not progress)
+        bar = Progress(pairs, desc=f"{task.name} {method.name}", unit="pair", disable=not progress)
         scores = tuple(found for pair in bar if (found := score(pair, ready)) is not None)
     if not scores:
         problem = f"none of the {len(pairs)} pairs shares a part or a keypoint, or shows an object"

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
 
+from featurenerf.arrays import ArrayLike
 from featurenerf.cameras import Camera
 from featurenerf.errors import InputError
-from featurenerf.fields.base import CHANNELS, Field, Points, Rendered, Samples, check_points, chosen
+from featurenerf.fields.base import CHANNELS, Field, Points, Rendered, Samples, as_points, check_points, chosen
 from featurenerf.rendering import Channels, PerRay, RayValues, Sampling, Vectors, render_rays
 
+RADIUS = 0.5
+"""Of the sphere around the origin in which an object lies, in world units."""
 _POINTS_PER_CHUNK = 32768  # of a query; memory grows with it
 
 
@@ -41,10 +45,22 @@ class VolumeField(Field):
         """Values of channels at world points; ``directions`` are unit and point away from the viewer."""
 
     def bounds(self, origins: Vectors, directions: Vectors, near: float, far: float) -> tuple[PerRay, PerRay]:
-        """Depths between which rays are sampled; a field that knows where it is empty narrows them."""
-        return torch.full_like(origins[..., :1], near), torch.full_like(origins[..., :1], far)
+        """Depths between which rays are sampled. Near 0 and far infinity are no cut: then it is the depths at which the
+        sphere of radius 0.5 can be. A field that knows where it is empty, or that it lies elsewhere, says so."""
+        away = origins.norm(dim=-1, keepdim=True)
+        start = (away - RADIUS).clamp(min=0.0) if near == 0.0 else torch.full_like(away, near)
+        end = away + RADIUS if far == math.inf else torch.full_like(away, far)
+        return start, torch.maximum(start, end)
 
-    def query(self, points: Points, directions: Points | None = None, channels: Sequence[str] | None = None) -> Samples:
+    def mirrored(self, points: Points) -> Points | None:
+        """Where the mirror images of world points of the object lie; None where it is not known to have any."""
+        return None
+
+    def query(
+        self, points: ArrayLike, directions: ArrayLike | None = None, channels: Sequence[str] | None = None
+    ) -> Samples:
+        points = as_points(points, self.source)
+        directions = None if directions is None else as_points(directions, self.source, "directions")
         every = channels is None or tuple(channels) == CHANNELS  # as much of it as the field has
         wanted = chosen(None if every else channels, self.channels, (*self.channels, *self._asked(channels)))
         check_points(points, directions)
@@ -75,7 +91,7 @@ class VolumeField(Field):
         batch = self.source.batch_shape[0] if self.batched else 1
         rays = camera.to(self.source.pose.device).rays(self.pixel_offset)
         origins, directions = (vectors.reshape(batch, -1, 3) for vectors in rays)
-        near, far = self.bounds(origins, directions, camera.near, camera.far)
+        near, far = self.bounds(origins, directions, *camera.cut)
         flat = self._render_flat(origins, directions, near, far, wanted)
         shape = (*camera.batch_shape, camera.height, camera.width)
         return Rendered({name: flat[name].reshape(*shape, -1) for name in wanted})

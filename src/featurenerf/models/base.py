@@ -6,7 +6,9 @@ import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from html import escape
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from jaxtyping import Float
@@ -14,12 +16,15 @@ from torch import Tensor, nn
 
 from featurenerf.cameras import DISTANCE, FAR, FOV, NEAR, PICTURE_SIZE, Camera
 from featurenerf.errors import InputError
+from featurenerf.fields.pose import CameraEstimate, FoundCamera, assumed_camera, estimated_camera
 from featurenerf.fields.volume import VolumeField
+from featurenerf.models.settings import check_sizes, check_types
 from featurenerf.models.warp import Canonical, canonicalise
-from featurenerf.pictures import Picture, on_black, to_tensor
+from featurenerf.pictures import Picture, to_tensor, with_silhouette
 from featurenerf.rendering import Sampling
 from featurenerf.settings import text_of, value_of
 
+M = TypeVar("M", bound="Model")
 Compare = Callable[[Float[Tensor, "o v r d"], int | None], Float[Tensor, ""]]
 """A loss of descriptors: how unlike they are where places of the batch's objects correspond (of the first rays only,
 where a number is given)."""
@@ -58,14 +63,15 @@ class ModelConfig:
     fov: float = FOV
     """Their horizontal field of view, in degrees."""
     distance: float = DISTANCE
-    """Of their camera from the origin, in world units."""
+    """Of the camera from the origin, in world units, that would show an object as large as in them."""
     near: float = NEAR
     far: float = FAR
-    """The depths between which there is a field, in world units."""
+    """The depths of that camera between which there is a field, in world units."""
     categories: dict[str, str] = dataclasses.field(default_factory=dict)
     """What the model was trained on: the symmetry of each category's objects, "mirror" or "none", by its name."""
 
     def __post_init__(self) -> None:
+        check_types(self)
         if not 0 <= self.near < self.far < float("inf"):
             raise InputError(f"near is {self.near} and far {self.far}: they must satisfy 0 <= near < far")
         if self.feature_dim < 0:
@@ -75,6 +81,11 @@ class ModelConfig:
         known = isinstance(self.categories, dict) and set(self.categories.values()) <= {"mirror", "none"}
         if not known:
             raise InputError(f'categories are {self.categories!r}: each name must say "mirror" or "none"')
+        check_sizes(self, {"feature_dim": (0, 8192), "size": (16, 1024)})
+        if len(self.labels) > 1000 or len(self.categories) > 1000:
+            raise InputError(
+                f"{len(self.labels)} labels and {len(self.categories)} categories: 1000 of each can be had"
+            )
 
     @property
     def canonical(self) -> Canonical | None:
@@ -101,6 +112,8 @@ class Model(nn.Module, ABC):
     pixel_offset: float = 0.5
     memory_format: torch.memory_format = torch.contiguous_format
     """How the weights of a new model lie in memory."""
+    checkpoint: Path | None = None
+    """The directory that it was loaded from."""
 
     @property
     @abstractmethod
@@ -108,11 +121,70 @@ class Model(nn.Module, ABC):
         """How many numbers each channel of its fields has, by name."""
 
     @abstractmethod
-    def _encode(
-        self, pictures: Float[Tensor, "b v 3 h w"], cameras: Camera, scale: Float[Tensor, "b v"], assumed: bool = False
-    ) -> VolumeField:
-        """A batched field. ``cameras`` are those of the pictures in a world scaled by ``scale`` about the origin; where
-        they are ``assumed``, the world says nothing of the object's heading."""
+    def _encode(self, pictures: Float[Tensor, "b v 4 h w"], cameras: Camera, assumed: bool = False) -> VolumeField:
+        """A batched field. ``pictures`` are on black, with alpha; ``cameras`` are theirs, as they were warped. Where
+        they are ``assumed`` or found, the world does not say exactly how the object stands."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(self._facts().values())})"
+
+    def _repr_html_(self) -> str:
+        rows = "".join(f"<tr><th>{name}</th><td>{escape(fact)}</td></tr>" for name, fact in self._facts().items())
+        return f"<table><caption>{type(self).__name__}</caption>{rows}</table>"
+
+    def _facts(self) -> dict[str, str]:
+        """What is worth knowing of it at a glance."""
+        categories = getattr(getattr(self, "config", None), "categories", {})
+        count = sum(parameter.numel() for parameter in self.parameters())
+        return {
+            "parameters": f"{count / 1e6:.1f} million parameters",
+            "categories": " and ".join(categories) or "of no named category",
+            "channels": "channels " + ", ".join(f"{name} {size}" for name, size in self.channels.items()),
+            "where": f"{str(self.dtype).removeprefix('torch.')} on {self.device}",
+        }
+
+    @property
+    def frozen(self) -> tuple[nn.Module, ...]:
+        """The parts of it that are never trained."""
+        return ()
+
+    def requires_grad_(self: M, requires_grad: bool = True) -> M:
+        """Whether the parameters that are trained require gradients; those of ``frozen`` parts never do."""
+        super().requires_grad_(requires_grad)
+        for part in self.frozen:
+            part.requires_grad_(False)
+        return self
+
+    def push_to_hub(
+        self,
+        repo_id: str,
+        *,
+        commit_message: str = "Upload model with featurenerf",
+        private: bool | None = None,
+        token: str | None = None,
+        revision: str | None = None,
+        create_pr: bool = False,
+        dtype: torch.dtype | None = None,
+    ) -> str:
+        """Put the model on the Hugging Face hub, where ``featurenerf.load(repo_id)`` finds it (extra ``hub``).
+
+        Configuration and weights go there, and what lay beside them where the model was loaded from: the teacher's
+        components and the card. Without a card one is made of what is known.
+
+        Args:
+            repo_id: OWNER/NAME; the repository is made if there is none.
+            private, commit_message, token, revision, create_pr: as in ``huggingface_hub``.
+            dtype: what the weights are stored as; None keeps theirs.
+        Returns:
+            the address of the commit.
+        Raises:
+            InputError: when the hub refuses it, or cannot be reached.
+            MissingExtraError: without the extra.
+        """
+        from featurenerf.models.publish import push
+
+        sent = {"commit_message": commit_message, "private": private, "token": token, "revision": revision}
+        return push(self, repo_id, create_pr=create_pr, dtype=dtype, **sent)  # type: ignore[arg-type]
 
     # ------------------------------------------------------------------ what training asks of a model
 
@@ -167,49 +239,91 @@ class Model(nn.Module, ABC):
         """One picture of an object, or several of the same object, to a field.
 
         Args:
-            picture: path, PIL image or (3|4, H, W) float tensor in [0, 1], or a list of those. Alpha goes on black;
-                nothing is cropped or masked (``featurenerf.prepare`` does that).
-            camera: of each picture; None is ``Camera.look_at(azimuth=0, elevation=20)``, and the world is then
-                that assumed camera's. A camera that is given should be in the object's own frame (+x front, z up) as
-                far as that is known. The picture is warped to the model's intrinsics.
+            picture: path, PIL image, (H, W, 3|4) array or (3|4, H, W) float tensor (``pictures.to_tensor``), or a list
+                of those. Alpha goes on black; nothing is cropped or masked (``featurenerf.prepare`` does that).
+            camera: of each picture, in the object's own frame (+x front, z up) as far as that is known. None finds it
+                for a single picture (``featurenerf.estimate_camera``): ``field.source`` is that camera, and
+                ``field.estimate`` says how sure it is. Where nothing is found it is assumed to be
+                ``Camera.look_at(azimuth=0, elevation=20)``. The picture is warped to the model's intrinsics.
         Raises:
             InputError: for an unreadable picture, or cameras that do not fit the pictures.
         """
         pictures: list[Any] = list(picture) if isinstance(picture, (list, tuple)) else [picture]
         if not pictures:
             raise InputError("encode needs at least one picture")
-        tensors = [on_black(to_tensor(p)).to(self.device, self.dtype) for p in pictures]
-        assumed = camera is None
-        if camera is None and len(tensors) > 1:
-            raise InputError("several pictures need a list of cameras: one view's camera can be assumed, two cannot")
-        if camera is None:
-            camera = Camera.look_at(width=tensors[0].shape[2], height=tensors[0].shape[1])
-        cameras = [c.to(self.device) for c in ([camera] if isinstance(camera, Camera) else camera)]
-        if len(cameras) != len(tensors):
-            raise InputError(f"{len(tensors)} pictures came with {len(cameras)} cameras")
-        for tensor, cam in zip(tensors, cameras, strict=True):
-            if tuple(tensor.shape[1:]) != (cam.height, cam.width):
+        tensors = [with_silhouette(to_tensor(p)).to(self.device, self.dtype) for p in pictures]
+        if camera is not None:
+            cameras = [camera] if isinstance(camera, Camera) else list(camera)
+            ready, source = self._ready(tensors, cameras)
+            found = any(isinstance(c, FoundCamera) for c in cameras)
+            return replace(self._encode(*ready, assumed=found), source=source)
+        if len(tensors) > 1:
+            raise InputError("several pictures need a list of cameras: one view's camera can be found, two cannot")
+        first, estimate = self._estimate(tensors[0], None)
+        if not estimate.found:
+            return replace(first, estimate=estimate)
+        ready, source = self._ready(tensors, [estimate.camera])
+        return replace(self._encode_again(first, *ready), source=source, estimate=estimate)
+
+    def estimate_camera(self, picture: Picture, lens: Camera | None = None) -> CameraEstimate:
+        """As ``featurenerf.estimate_camera``, by this model."""
+        return self._estimate(with_silhouette(to_tensor(picture)).to(self.device, self.dtype), lens)[1]
+
+    def _estimate(self, picture: Float[Tensor, "4 h w"], lens: Camera | None) -> tuple[VolumeField, CameraEstimate]:
+        """The field of a picture in the world of an assumed camera, and what it says of the true one."""
+        height, width = picture.shape[1:]
+        ready, source = self._ready([picture], [assumed_camera(width, height, lens)])
+        first = replace(self._encode(*ready, assumed=True), source=source)
+        return first, estimated_camera(first)
+
+    def _ready(
+        self, pictures: Sequence[Float[Tensor, "4 _h _w"]], cameras: Sequence[Camera]
+    ) -> tuple[tuple[Float[Tensor, "1 v 4 h w"], Camera], Camera]:
+        """Pictures and cameras as ``_encode`` takes them, and the source cameras as one batch."""
+        cameras = [c.to(self.device) for c in cameras]
+        if len(cameras) != len(pictures):
+            raise InputError(f"{len(pictures)} pictures came with {len(cameras)} cameras")
+        for picture, cam in zip(pictures, cameras, strict=True):
+            if tuple(picture.shape[1:]) != (cam.height, cam.width):
                 raise InputError(
-                    f"a picture of {tensor.shape[2]} x {tensor.shape[1]} pixels came with a camera of "
+                    f"a picture of {picture.shape[2]} x {picture.shape[1]} pixels came with a camera of "
                     f"{cam.width} x {cam.height}: resize one of them (Camera.resize)"
                 )
-        ready = [self._canonicalise(t[None], c.reshape(1)) for t, c in zip(tensors, cameras, strict=True)]
-        warped, canonical, scales = zip(*ready, strict=True)
+        ready = [self._canonicalise(t[None], c.reshape(1)) for t, c in zip(pictures, cameras, strict=True)]
+        warped, canonical = zip(*ready, strict=True)
         if len({each.shape for each in warped}) > 1:
             raise InputError("this model takes several pictures only if they have one size")
-        field = self._encode(torch.stack(warped, 1), Camera.stack(canonical, 1), torch.stack(scales, 1), assumed)
-        return replace(field, source=Camera.stack([c.resize(cameras[0].width, cameras[0].height) for c in cameras]))
+        source = Camera.stack([c.resize(cameras[0].width, cameras[0].height) for c in cameras])
+        return (torch.stack(warped, 1), Camera.stack(canonical, 1)), source
 
-    def encode_batch(self, pictures: Float[Tensor, "b v 3 h w"], cameras: Camera) -> VolumeField:
-        """B objects with V views each to a batched field; ``cameras`` has batch shape (B, V)."""
+    def _encode_again(self, field: Any, pictures: Float[Tensor, "1 1 4 h w"], cameras: Camera) -> VolumeField:
+        """The field of one picture whose camera was assumed, now that the camera is found."""
+        return self._encode(pictures, cameras, assumed=True)
+
+    def encode_batch(
+        self, pictures: Float[Tensor, "b v c h w"], cameras: Camera, framing: Float[Tensor, "b v 4"] | None = None
+    ) -> VolumeField:
+        """B objects with V views each to a batched field; ``cameras`` has batch shape (B, V).
+
+        Args:
+            pictures: RGB on black, or RGBA.
+            framing: how the pictures that the network sees are framed, where not as the canonical camera would: as
+                those whose camera is not quite known (``warp.reframed``).
+        """
         b, v = pictures.shape[:2]
         if tuple(cameras.batch_shape) != (b, v):
             raise InputError(f"pictures of batch shape {(b, v)} came with cameras of {tuple(cameras.batch_shape)}")
-        flat, canonical, scale = self._canonicalise(pictures.flatten(0, 1), cameras.reshape(b * v))
-        field = self._encode(flat.unflatten(0, (b, v)), canonical.reshape(b, v), scale.reshape(b, v))
+        odd = None if framing is None else framing.flatten(0, 1)
+        flat, canonical = self._canonicalise(with_silhouette(pictures.flatten(0, 1)), cameras.reshape(b * v), odd)
+        field = self._encode(flat.unflatten(0, (b, v)), canonical.reshape(b, v))
         return replace(field, source=cameras)
 
-    def _canonicalise(self, pictures: Float[Tensor, "n 3 h w"], cameras: Camera) -> tuple[Tensor, Camera, Tensor]:
+    def _canonicalise(
+        self, pictures: Float[Tensor, "n 4 h w"], cameras: Camera, framing: Float[Tensor, "n 4"] | None = None
+    ) -> tuple[Tensor, Camera]:
         if self.canonical is None:
-            return pictures, cameras, torch.ones(len(pictures), device=pictures.device)
-        return canonicalise(pictures, cameras, self.canonical)
+            return pictures, cameras
+        # not in half precision: pictures cannot be resized in it on every device
+        exact = pictures.float() if pictures.dtype in (torch.float16, torch.bfloat16) else pictures
+        warped, target = canonicalise(exact, cameras, self.canonical, framing)
+        return warped.to(pictures.dtype), target

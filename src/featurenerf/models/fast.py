@@ -26,6 +26,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from featurenerf.cameras import Camera
+from featurenerf.fields.base import Points
 from featurenerf.fields.lookup import multilinear, sampled
 from featurenerf.fields.volume import VolumeField
 from featurenerf.models.base import Compare, Model
@@ -34,6 +35,7 @@ from featurenerf.models.fast_net import FastConfig as FastConfig
 from featurenerf.models.fast_net import PictureNet
 from featurenerf.models.occupancy import density_activation, occupied_box, with_image
 from featurenerf.models.symmetry import fit_planes, reflect, world_plane
+from featurenerf.models.warp import Canonical
 from featurenerf.pca import principal_components
 from featurenerf.pictures import on_black
 from featurenerf.rendering import Channels, PerRay, Vectors, box_bounds, sphere_bounds
@@ -141,12 +143,15 @@ class FastField(VolumeField):
     """Its channels."""
     training: bool
     """Whether the model was being trained when it made the field."""
-    frustums: Camera  # (b, v) canonical cameras
-    scale: Float[Tensor, "b v"]
+    frustums: Camera  # (b, v), of the warped pictures
+    further: Float[Tensor, "b v"]
+    """How much further from the origin they stand than the canonical camera: so much less is depth in the volumes."""
+    depths: tuple[float, float]
+    """Between which the volumes lie, seen by the canonical camera."""
     pictures: Float[Tensor, "bv 3 s s"]
     density: Float[Tensor, "bv h w d"]
     volume: Float[Tensor, "bv hv wv dv c"]
-    pixels: Float[Tensor, "bv h w cp"]
+    pixels: Float[Tensor, "bv hp wp cp"]
     semantics: Float[Tensor, "bv hs ws cs"]
     mirror: Float[Tensor, "b 4"] | None
     """Symmetry planes in the world (``symmetry.reflect``); None where nothing is mirrored."""
@@ -166,7 +171,7 @@ class FastField(VolumeField):
             if there is not None and not self.training:
                 raw = raw.lerp(self._raw_density(there), self._has_mirror[:, None, None] / 2)
             raw = raw.mean(1)  # (b, n)
-            values["density"] = (density_activation(raw) * self.scale.mean(1, keepdim=True).to(raw.dtype)).unsqueeze(-1)
+            values["density"] = density_activation(raw).unsqueeze(-1)
         if rest := tuple(c for c in channels if c != "density"):
             if there is None:
                 own, image = self._source_features(here), None
@@ -175,21 +180,29 @@ class FastField(VolumeField):
             values.update(self.head(own, image, self._has_mirror, rest, self.training))
         return values
 
+    def mirrored(self, points: Points) -> Points | None:
+        """By the symmetry plane of a single field."""
+        if self.mirror is None or not self.mirror[:, :3].any():
+            return None
+        return reflect(points.reshape(1, -1, 3), self.mirror[:1]).reshape(points.shape)
+
     @property
     def _has_mirror(self) -> Float[Tensor, " b"]:
         """1 for objects that have a symmetry plane."""
-        return self.scale.new_zeros(len(self.scale)) if self.mirror is None else self.mirror[:, :3].square().sum(-1)
+        return self.further.new_zeros(len(self.further)) if self.mirror is None else self.mirror[:, :3].square().sum(-1)
 
     def _grid(self, points: Float[Tensor, "b n 3"]) -> Float[Tensor, "bv n 3"]:
         """Where points lie in each frustum, from -1 to 1."""
-        near, far = self.frustums.near, self.frustums.far
-        xy, depth = self.frustums.project(points.unsqueeze(1) * self.scale[..., None, None].to(points.dtype))
+        near, far = self.depths
+        each = points.unsqueeze(1).expand(-1, self.further.shape[1], -1, -1)  # (b, v, n, 3)
+        xy, depth = self.frustums.project(each)
+        depth = depth - self.further.unsqueeze(-1).to(points.dtype)
         size = points.new_tensor([self.frustums.width, self.frustums.height])
         grid = torch.cat([2 * xy / size - 1, 2 * (depth.unsqueeze(-1) - near) / (far - near) - 1], -1)  # (b, v, n, 3)
         return grid.flatten(0, 1)
 
     def _raw_density(self, grid: Float[Tensor, "bv n 3"]) -> Float[Tensor, "b v n"]:
-        return sampled(self.density.unsqueeze(1), grid.roll(1, -1))[..., 0].unflatten(0, self.scale.shape)
+        return sampled(self.density.unsqueeze(1), grid.roll(1, -1))[..., 0].unflatten(0, self.further.shape)
 
     def _source_features(self, grid: Float[Tensor, "bv n 3"]) -> SourceFeatures:
         flat, dtype = grid[..., :2], self.head.output.weight.dtype
@@ -197,16 +210,17 @@ class FastField(VolumeField):
         latent = torch.cat([deep, multilinear(self.pixels, flat), grid.to(self.volume.dtype)], -1)
         semantics = multilinear(self.semantics, flat) if self.semantics.shape[-1] else latent[..., :0]
         found = (latent.to(dtype), sampled(self.pictures, flat), semantics.to(dtype))
-        return SourceFeatures(*(x.unflatten(0, self.scale.shape) for x in found))
+        return SourceFeatures(*(x.unflatten(0, self.further.shape) for x in found))
 
     def bounds(self, origins: Vectors, directions: Vectors, near: float, far: float) -> tuple[PerRay, PerRay]:
-        start, end = sphere_bounds(origins, directions, (RADIUS / self.scale.mean(1)).reshape(-1, 1, 1))
+        first, last = super().bounds(origins, directions, near, far)
+        start, end = sphere_bounds(origins, directions, RADIUS)
         if self.box is not None:
             box = self.box if self.mirror is None else with_image(self.box, self.mirror)
             enter, leave = box_bounds(origins, directions, box)
             start, end = torch.maximum(start, enter), torch.minimum(end, leave)
-        start = start.clamp(near, far)
-        return start, torch.maximum(start, end.clamp(near, far))
+        start, end = (torch.minimum(torch.maximum(depth, first), last) for depth in (start, end))
+        return start, torch.maximum(start, end)
 
 
 class FastModel(Model):
@@ -215,13 +229,19 @@ class FastModel(Model):
     name = "fast"
     config_type = FastConfig
     memory_format = torch.channels_last
+    canonical: Canonical
 
     def __init__(self, config: FastConfig) -> None:
         super().__init__()
         self.config = config
-        self.canonical, self.sampling = config.canonical, config.sampling
+        self.canonical = Canonical(config.size, config.fov, config.distance, config.near, config.far)
+        self.sampling = config.sampling
         self.net = PictureNet(config)
         self.head = Head(config)
+
+    @property
+    def frozen(self) -> tuple[nn.Module, ...]:
+        return () if self.config.encoder is None else (self.net.backbone,)
 
     @property
     def channels(self) -> dict[str, int]:
@@ -264,14 +284,13 @@ class FastModel(Model):
             "correspondence": compare(own, None),
         }
 
-    def _encode(
-        self, pictures: Float[Tensor, "b v 3 s s"], cameras: Camera, scale: Float[Tensor, "b v"], assumed: bool = False
-    ) -> FastField:
+    def _encode(self, pictures: Float[Tensor, "b v 4 s s"], cameras: Camera, assumed: bool = False) -> FastField:
         flat = pictures.flatten(0, 1)
         density, volume, pixels, semantics = self.net(flat.contiguous(memory_format=torch.channels_last))
         dtype = torch.promote_types(flat.dtype, torch.float32)
         volume, pixels, semantics = (maps.to(dtype).contiguous() for maps in (volume, pixels, semantics))
         density = density.to(dtype)
+        further, depths = self.canonical.further(cameras), (self.canonical.near, self.canonical.far)
         field = FastField(
             source=cameras,
             sampling=self.sampling,
@@ -279,16 +298,31 @@ class FastModel(Model):
             sizes=self.channels,
             training=self.training,
             frustums=cameras,
-            scale=scale,
-            pictures=flat,
+            further=further,
+            depths=depths,
+            pictures=flat[:, :3],
             density=density,
             volume=volume,
             pixels=pixels,
             semantics=semantics,
             mirror=None,
-            box=None if self.training else occupied_box(density.detach(), cameras, scale),
+            box=None,
         )
-        return replace(field, mirror=self._mirror(field, not assumed)) if self.config.symmetric else field
+        return self._bounded(field, in_world=not assumed)
+
+    def _bounded(self, field: FastField, *, in_world: bool) -> FastField:
+        """A field with its bound and its symmetry plane."""
+        if not self.training:
+            bound = occupied_box(field.density.detach(), field.frustums, field.further, field.depths)
+            field = replace(field, box=bound)
+        return replace(field, mirror=self._mirror(field, in_world)) if self.config.symmetric else field
+
+    def _encode_again(self, field: FastField, pictures: Float[Tensor, "1 1 4 s s"], cameras: Camera) -> FastField:
+        if not torch.allclose(pictures[0, :, :3], field.pictures, atol=2e-3):
+            return self._encode(pictures, cameras, assumed=True)
+        # what the network makes of a picture does not depend on the heading and elevation of its camera
+        moved = replace(field, frustums=cameras, further=self.canonical.further(cameras), mirror=None)
+        return self._bounded(moved, in_world=False)
 
     @torch.no_grad()
     def _mirror(self, field: FastField, in_world: bool) -> Float[Tensor, "b 4"] | None:
@@ -296,22 +330,20 @@ class FastModel(Model):
 
         While training they are given; every fourth field has none, so that coordinates are learnt without, too.
         """
-        b, v = field.scale.shape
+        b, v = field.further.shape
         if self.training:
-            with_plane = torch.arange(b, device=field.scale.device) % 4 < 3
-            return world_plane(b, field.scale.device) * with_plane.unsqueeze(-1)
-        steps = torch.arange(3, self.config.size, 6, device=field.scale.device) + 0.5
+            with_plane = torch.arange(b, device=field.further.device) % 4 < 3
+            return world_plane(b, field.further.device) * with_plane.unsqueeze(-1)
+        steps = torch.arange(3, self.config.size, 6, device=field.further.device) + 0.5
         xy = torch.stack(torch.meshgrid(steps, steps, indexing="xy"), -1).flatten(0, 1).expand(b, v, -1, 2)
         origins, directions = field.frustums.rays_through(xy)  # (b, v, r, 3)
-        scale = field.scale[..., None, None].to(origins.dtype)
-        origins, directions = (x.flatten(1, 2) for x in (origins / scale, directions))
+        origins, directions = origins.flatten(1, 2), directions.flatten(1, 2)
         seen = field.render_rays(origins, directions, 0.0, math.inf, ("coordinate",)).channels
         alpha = seen["alpha"].clamp(min=1e-3)
         points = origins + directions * seen["depth"] / alpha
         weights = torch.where(alpha > 0.5, alpha, 0.0)[..., 0]
         with torch.autocast(points.device.type, enabled=False):
-            planes = fit_planes(points * scale.mean(1), seen["coordinate"] / alpha, weights, in_world=in_world)
-        planes[:, 3] /= field.scale.mean(1)
+            planes = fit_planes(points, seen["coordinate"] / alpha, weights, in_world=in_world)
         return planes if planes[:, :3].any() else None
 
 

@@ -1,6 +1,6 @@
 """The fast model's network: from a picture to what is known along each of its pixels' rays.
 
-    picture -> density (64 x 64 x 64), volume (32 x 32 x 16, 32 channels), pixel latent (64 x 64, 32),
+    picture -> density (128 x 128 x 64), volume (32 x 32 x 16, 32 channels), pixel latent (64 x 64, 32),
                semantics (16 x 16, 64)
 
 A U-Net beside a frozen ImageNet backbone.
@@ -20,7 +20,22 @@ from featurenerf.cameras import PICTURE_SIZE
 from featurenerf.errors import InputError
 from featurenerf.models.base import ModelConfig
 from featurenerf.models.encoders import ENCODERS
+from featurenerf.models.settings import check_sizes
 from featurenerf.rendering import Sampling
+
+EMPTIED, PARTLY = 16.0, 0.25
+"""Raw density is less by the first outside of the silhouette: then also the mean with a mirror image's is empty. A
+pixel that the object covers by the second is not outside: thin parts cover no more."""
+
+_BOUNDS = {
+    "own_dim": (64, 4096), "semantic_dim": (0, 4096), "widths": (8, 2048), "density_bins": (2, 1024),
+    "volume_bins": (1, 512), "volume_channels": (1, 512), "pixel_channels": (1, 1024), "hidden": (1, 4096),
+    "coarse_samples": (1, 4096), "shaded_samples": (0, 4096), "encoder_blocks": (0, 999), "semantic_blocks": (0, 999),
+    "backbone_size": (32, 2048), "semantic_weight": (0, 1000), "feature_weight": (0, 1000),
+}  # fmt: skip
+"""The least and the most that a setting can be."""
+_MOST_CELLS = 2**26
+"""Numbers in a volume of a picture: 256 MiB."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +50,10 @@ class FastConfig(ModelConfig):
     """Channels at 1/2, 1/4, 1/8 and 1/16 of the picture."""
     density_bins: int = 64
     """Depth bins of the density volume."""
+    density_stride: int = 1
+    """Pixels of the picture that a cell of the density volume is wide: 1 or 2."""
+    silhouette: bool = True
+    """The network sees where the object is in the picture (alpha), and there is nothing outside."""
     volume_bins: int = 16
     """Depth bins of the latent volume."""
     volume_channels: int = 32
@@ -81,6 +100,8 @@ class FastConfig(ModelConfig):
             raise InputError(f"own_dim is {self.own_dim}: it must be at least 64")
         if self.semantic_dim < 0:
             raise InputError(f"semantic_dim is {self.semantic_dim}: it must not be negative")
+        if self.density_stride not in (1, 2):
+            raise InputError(f"density_stride is {self.density_stride}: it must be 1 or 2")
         if len(self.encoder_blocks) != 3 or not self.semantic_blocks:
             raise InputError("encoder_blocks of the fast field must be three, semantic_blocks at least one")
         read = (*self.encoder_blocks, *self.semantic_blocks)
@@ -93,6 +114,13 @@ class FastConfig(ModelConfig):
             raise InputError(f"size is {self.size}: it must be a multiple of 16, at least 32")
         if len(self.widths) != 4 or any(w % 8 for w in self.widths):
             raise InputError(f"widths are {self.widths}: there must be four multiples of 8")
+        check_sizes(self, _BOUNDS)
+        side, fine = self.size // 4, self.size // self.density_stride
+        if max(side**2 * self.volume_bins * self.volume_channels, fine**2 * self.density_bins) > _MOST_CELLS:
+            raise InputError(
+                f"a volume of a picture would hold more than {_MOST_CELLS} numbers: choose a smaller size, fewer bins "
+                "or fewer channels"
+            )
 
 
 class Block(nn.Module):
@@ -116,7 +144,8 @@ class PictureNet(nn.Module):
         super().__init__()
         self.config = config
         w2, w4, w8, w16 = config.widths
-        self.stem = nn.Sequential(nn.Conv2d(5, w2, 4, stride=2, padding=1), Block(w2))
+        seen = 4 if config.silhouette else 3
+        self.stem = nn.Sequential(nn.Conv2d(seen + 2, w2, 4, stride=2, padding=1), Block(w2))
         self.down4 = nn.Sequential(nn.Conv2d(w2, w4, 3, stride=2, padding=1), Block(w4))
         self.down8 = nn.Sequential(nn.Conv2d(w4, w8, 3, stride=2, padding=1), Block(w8))
         self.down16 = nn.Sequential(nn.Conv2d(w8, w16, 3, stride=2, padding=1), Block(w16))
@@ -139,22 +168,28 @@ class PictureNet(nn.Module):
         self.narrow2, self.up2 = nn.Conv2d(w4, w2, 1), Block(w2)
         self.to_volume = nn.Conv2d(w4, config.volume_bins * config.volume_channels, 1)
         self.to_shape = nn.Conv2d(w4, config.density_bins // 2, 1)
+        parts = (2 // config.density_stride) ** 2  # cells of the density volume in a cell of y2
         self.to_detail = nn.Sequential(
-            nn.Conv2d(w2, 2 * w2, 3, padding=1),
+            nn.Conv2d(w2 if parts == 1 else w2 + 4 * seen, 2 * w2, 3, padding=1),
             nn.SiLU(),
-            nn.Conv2d(2 * w2, config.density_bins + config.pixel_channels, 1),
+            nn.Conv2d(2 * w2, parts * config.density_bins + config.pixel_channels, 1),
         )
 
     def forward(
-        self, picture: Float[Tensor, "b 3 s s"]
+        self, rgba: Float[Tensor, "b 4 s s"]
     ) -> tuple[
-        Float[Tensor, "b h w d"], Float[Tensor, "b hv wv dv c"], Float[Tensor, "b h w cp"], Float[Tensor, "b hs ws cs"]
+        Float[Tensor, "b h w d"],
+        Float[Tensor, "b hv wv dv c"],
+        Float[Tensor, "b hp wp cp"],
+        Float[Tensor, "b hs ws cs"],
     ]:
-        """Raw density, latent volume, pixel latent, semantics."""
-        size, bins = picture.shape[-1], self.config.volume_bins
+        """Raw density, latent volume, pixel latent, semantics; of a picture on black, alpha beside it."""
+        size, bins = rgba.shape[-1], self.config.volume_bins
+        picture, alpha = rgba.split([3, 1], 1)
+        seen = (rgba if self.config.silhouette else picture) * 2 - 1
         steps = (torch.arange(size, device=picture.device, dtype=picture.dtype) + 0.5) / size * 2 - 1
         where = torch.stack(torch.meshgrid(steps, steps, indexing="ij")).expand(len(picture), 2, size, size)
-        x2 = self.stem(torch.cat([picture * 2 - 1, where], 1))  # (b, w2, s/2, s/2)
+        x2 = self.stem(torch.cat([seen, where], 1))  # (b, w2, s/2, s/2)
         (added4, added8, added16), semantics = self._from_backbone(picture)
         x4 = self.down4(x2) + added4  # (b, w4, s/4, s/4)
         x8 = self.down8(x4) + added8  # (b, w8, s/8, s/8)
@@ -164,10 +199,17 @@ class PictureNet(nn.Module):
         y4 = self.up4(x4 + F.interpolate(self.narrow4(y8), scale_factor=2))  # (b, w4, s/4, s/4)
         y2 = self.up2(x2 + F.interpolate(self.narrow2(y4), scale_factor=2))  # (b, w2, s/2, s/2)
         volume = self.to_volume(F.silu(y4)).permute(0, 2, 3, 1).unflatten(-1, (bins, -1))
-        coarse = _resize(self._coarse_density(F.silu(y4)), size // 2)  # (b, d, s/2, s/2)
-        fine = self.to_detail(F.silu(y2)).permute(0, 2, 3, 1)
-        detail, pixels = fine.split([self.config.density_bins, self.config.pixel_channels], -1)
-        return coarse.permute(0, 2, 3, 1) + detail, volume, pixels, semantics.permute(0, 2, 3, 1)
+        each, stride, known = 2 // self.config.density_stride, self.config.density_stride, F.silu(y2)
+        if each > 1:  # y2 is half as large as the density volume: it is shown each cell's pixels again
+            known = torch.cat([known, F.pixel_unshuffle(seen, 2)], 1)
+        fine = self.to_detail(known).permute(0, 2, 3, 1)
+        detail, pixels = fine.split([each**2 * self.config.density_bins, self.config.pixel_channels], -1)
+        detail = detail.unflatten(-1, (each, each, -1)).transpose(2, 3).flatten(3, 4).flatten(1, 2)  # (b, h, w, d)
+        density = _resize(self._coarse_density(F.silu(y4)), size // stride).permute(0, 2, 3, 1) + detail
+        if self.config.silhouette:
+            covered = F.max_pool2d(alpha, stride).permute(0, 2, 3, 1)
+            density = density - EMPTIED * (1 - (covered / PARTLY).clamp(max=1))
+        return density, volume, pixels, semantics.permute(0, 2, 3, 1)
 
     def _coarse_density(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d h w"]:
         """``to_shape``, interpolated between its depth bins: its weights are, which comes to the same."""

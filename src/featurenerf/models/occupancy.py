@@ -21,19 +21,28 @@ def density_activation(raw: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
 
 
 def occupied_box(
-    raw: Float[Tensor, "bv h w d"], cameras: Camera, scale: Float[Tensor, "b v"], least: float = 0.5
+    raw: Float[Tensor, "bv h w d"],
+    cameras: Camera,
+    further: Float[Tensor, "b v"],
+    depths: tuple[float, float],
+    least: float = 0.5,
 ) -> Float[Tensor, "b 2 3"]:
     """Box, in the world, around the cells of frustum volumes whose density is at least ``least``; with a cell's margin.
 
-    Several views are fused by the mean of their raw numbers, so what is empty in all of them is empty.
+    Several views are fused by the mean of their raw numbers, so what is empty in all of them is empty. The box of
+    nothing is the origin.
+
+    Args:
+        cameras, further, depths: the frustums, as in ``FastField``.
     """
-    b, v = scale.shape
+    b, v = further.shape
+    near, far = depths
     h, w, d = raw.shape[1:]
     threshold = math.log(math.expm1(least / DENSITY_UNIT)) + DENSITY_SHIFT
     filled = F.max_pool3d(raw, 3, 1, 1) > threshold  # (bv, h, w, d)
     x = (torch.arange(w, device=raw.device) + 0.5) * cameras.width / w
     y = (torch.arange(h, device=raw.device) + 0.5) * cameras.height / h
-    depth = cameras.near + (torch.arange(d, device=raw.device) + 0.5) * (cameras.far - cameras.near) / d
+    depth = near + (torch.arange(d, device=raw.device) + 0.5) * (far - near) / d
     xy = torch.stack(torch.meshgrid(x, y, indexing="xy"), -1).expand(b, v, h, w, 2)
     origins, directions = cameras.rays_through(xy)
     boxes = []
@@ -41,11 +50,13 @@ def occupied_box(
         i, j = divmod(view, v)
         row, column, cell = filled[view].nonzero().unbind(-1)
         if len(cell) == 0:
-            row = column = cell = torch.zeros(1, dtype=torch.long, device=raw.device)
-        points = origins[i, j, row, column] + directions[i, j, row, column] * depth[cell, None]
-        boxes.append(torch.stack([points.amin(0), points.amax(0)]) / scale[i, j])
+            boxes.append(origins.new_tensor([[math.inf], [-math.inf]]).expand(2, 3))
+            continue
+        points = origins[i, j, row, column] + directions[i, j, row, column] * (depth[cell, None] + further[i, j])
+        boxes.append(torch.stack([points.amin(0), points.amax(0)]))
     low, high = torch.stack(boxes).unflatten(0, (b, v)).unbind(2)  # (b, v, 3)
-    return torch.stack([low.amin(1), high.amax(1)], 1)
+    box = torch.stack([low.amin(1), high.amax(1)], 1)
+    return torch.where(box.isfinite(), box, 0.0)
 
 
 def with_image(box: Float[Tensor, "b 2 3"], planes: Float[Tensor, "b 4"]) -> Float[Tensor, "b 2 3"]:

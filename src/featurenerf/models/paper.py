@@ -23,7 +23,14 @@ from featurenerf.fields.lookup import interpolate
 from featurenerf.fields.volume import VolumeField
 from featurenerf.models.base import Model, ModelConfig
 from featurenerf.models.encoders import ENCODERS, with_imagenet_weights
+from featurenerf.models.settings import check_sizes
 from featurenerf.rendering import Channels, Sampling, Vectors
+
+_BOUNDS = {
+    "width": (1, 4096), "blocks": (1, 64), "octaves": (1, 32), "coarse_samples": (1, 4096),
+    "importance_samples": (0, 4096), "depth_samples": (0, 4096),
+}  # fmt: skip
+"""The least and the most that a setting can be."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +87,9 @@ class PaperConfig(ModelConfig):
             raise InputError("a model in the authors' convention takes pictures as they are: set size to None")
         if self.size is not None and self.size < 32:
             raise InputError(f"size is {self.size}: the paper field needs pictures of at least 32 x 32 pixels")
+        if len(self.encoder_blocks) > 16:
+            raise InputError(f"encoder_blocks are {len(self.encoder_blocks)}: 16 can be joined")
+        check_sizes(self, _BOUNDS)
 
     @property
     def sampling(self) -> Sampling:
@@ -250,19 +260,16 @@ class PaperModel(Model):
         if imagenet:
             self.encoder.load_state_dict(ENCODERS[self.config.encoder].pretrained(max(self.config.encoder_blocks) + 1))
 
-    def _encode(
-        self, pictures: Float[Tensor, "b v 3 h w"], cameras: Camera, scale: Float[Tensor, "b v"], assumed: bool = False
-    ) -> PaperField:
-        maps = self.network.project(self.latent(pictures.flatten(0, 1)))  # b*v h/2 w/2 fuse*width
+    def _encode(self, pictures: Float[Tensor, "b v 4 h w"], cameras: Camera, assumed: bool = False) -> PaperField:
+        maps = self.network.project(self.latent(pictures.flatten(0, 1)[:, :3]))  # b*v h/2 w/2 fuse*width
         return PaperField(
             source=cameras,
             sampling=self.sampling,
             pixel_offset=self.pixel_offset,
             rays_per_chunk=128 if maps.device.type == "cpu" else 4096,
             model=self,
-            maps=maps.to(torch.promote_types(maps.dtype, torch.float32)).unflatten(0, scale.shape),
+            maps=maps.to(torch.promote_types(maps.dtype, torch.float32)).unflatten(0, pictures.shape[:2]),
             cameras=cameras,
-            scale=scale,
         )
 
     def latent(self, pictures: Float[Tensor, "m 3 h w"]) -> Float[Tensor, "m z h2 w2"]:
@@ -290,14 +297,12 @@ class PaperField(VolumeField):
     Attributes:
         model: whose MLP decodes points.
         maps: the projected latents of all source views; float32 at least.
-        cameras: of the pictures that were encoded, (b, v), in worlds scaled about the origin.
-        scale: of those worlds: their units per world unit.
+        cameras: of the pictures that were encoded, (b, v).
     """
 
     model: PaperModel
     maps: Float[Tensor, "b v h w c"]
     cameras: Camera
-    scale: Float[Tensor, "b v"]
 
     @property
     def channels(self) -> dict[str, int]:
@@ -312,8 +317,7 @@ class PaperField(VolumeField):
         """Points and cameras are handled in float32 whatever the type of the model."""
         config, network = self.model.config, self.model.network
         b, v, h, w, _ = self.maps.shape
-        scale = self.scale.to(self.maps.dtype)  # b v
-        local = points.unsqueeze(1).to(self.maps.dtype) * scale[..., None, None]  # b v n 3
+        local = points.unsqueeze(1).to(self.maps.dtype).expand(b, v, -1, 3)
         turned = self.cameras.rotate_to_camera(local)  # b v n 3, not translated: 0 is the object's centre
         outward = self.cameras.rotate_to_camera(directions.unsqueeze(1).to(local.dtype).expand_as(local))  # b v n 3
         code = torch.cat([positional_code(turned, config.octaves, config.frequency), outward], -1)  # b v n code
@@ -331,5 +335,5 @@ class PaperField(VolumeField):
         if "rgb" in values:
             values["rgb"] = values["rgb"].sigmoid()
         if "density" in values:
-            values["density"] = values["density"].relu().to(scale.dtype) * scale.mean(1)[:, None, None]
+            values["density"] = values["density"].relu().to(self.maps.dtype)
         return values

@@ -13,6 +13,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from featurenerf.alignment import similarity
+
 LARGEST_RESIDUAL = 0.08
 """Root mean square, in diagonals of the object, by which coordinates may miss a rigid motion; past it is no plane."""
 WORLD_PLANE_COSINE = math.cos(math.radians(30))
@@ -46,16 +48,12 @@ def fit_planes(
     Args:
         in_world: the world should be the object's own: its plane y = 0 is taken, unless what is found is far from it.
     """
-    share = (weights / weights.sum(-1, keepdim=True).clamp(min=1e-6)).float().unsqueeze(-1)
     p, q = points.float(), coordinates.float()
-    p_mean, q_mean = (share * p).sum(1, keepdim=True), (share * q).sum(1, keepdim=True)
-    u, _, vh = torch.linalg.svd((share * (p - p_mean)).mT @ (q - q_mean))
-    turn = torch.ones_like(p_mean[:, 0])
-    turn[:, 2] = torch.linalg.det(u @ vh).sign()  # a rotation, not a reflection
-    rotation = u * turn.unsqueeze(1) @ vh  # (b, 3, 3), for rows: q = p @ rotation + shift
-    shift = q_mean - p_mean @ rotation
-    missed = (share * (p @ rotation + shift - q).square()).sum((1, 2)).sqrt()
-    planes = torch.cat([rotation[..., 1], shift[..., 1]], -1)
+    motion = similarity(p, q, weights.float())
+    share = weights / weights.sum(-1, keepdim=True).clamp(min=1e-6)
+    missed = (share.float() * (motion(p) - q).square().sum(-1)).sum(-1).sqrt()
+    rotation, shift = motion.rotation, motion.translation
+    planes = torch.cat([rotation[..., 1, :], shift[..., 1:2]], -1)
     known = (weights.sum(-1) > 0) & (missed < LARGEST_RESIDUAL)
     planes = torch.where(known.unsqueeze(-1), planes, 0.0).to(points.dtype)
     if not in_world:

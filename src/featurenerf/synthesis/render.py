@@ -11,7 +11,6 @@ from pathlib import Path
 from zlib import crc32
 
 import numpy as np
-from tqdm import tqdm
 
 from featurenerf.cameras import PICTURE_SIZE
 from featurenerf.data.categories import category_name, synset_of
@@ -19,25 +18,29 @@ from featurenerf.data.formats.release import split_file
 from featurenerf.data.labels import AnnotationKind, LabelNames, generated_labels
 from featurenerf.data.pairs import with_pairs
 from featurenerf.data.splits import Split, write_split
-from featurenerf.errors import InputError
+from featurenerf.errors import InputError, MissingExtraError, first_line
 from featurenerf.files import write_json
+from featurenerf.progress import Progress
 from featurenerf.synthesis.annotations.base import AnnotatedMesh, Annotation, AnnotationSource, Kind
 from featurenerf.synthesis.annotations.points import nearest_labels
+from featurenerf.synthesis.camera_sets import CameraSet, set_cameras
 from featurenerf.synthesis.make import (
     PART_POINTS,
     RENDERER_VERSION,
+    are_whole,
     check_settings,
-    fixed_cameras,
     mapper,
     record_object,
     record_recipe,
     split_objects,
-    training_cameras,
+    writing_category,
 )
-from featurenerf.synthesis.meshes.catalogue import MeshEntry
+from featurenerf.synthesis.meshes.entry import MeshEntry
 from featurenerf.synthesis.meshes.files import read_mesh
 from featurenerf.synthesis.write import ObjectRecord, object_files, write_labels, write_object
 
+READER_VERSION = 2
+"""To be raised whenever the same mesh file gives another mesh than before."""
 _ANNOTATIONS: dict[Kind, tuple[AnnotationKind, ...]] = {
     "parts": ("part_2d", "part_3d"),
     "keypoints": ("kp_2d", "kp_3d"),
@@ -52,6 +55,7 @@ class RenderSettings:
     views: int
     seed: int
     size: int
+    cameras: CameraSet = "canonical"
 
     def generator(self, *path: int | str) -> np.random.Generator:
         """Random numbers that depend on the seed, the category and ``path`` only."""
@@ -102,6 +106,7 @@ def render_meshes(
     sources: Sequence[AnnotationSource] = (),
     split: Split | None = None,
     skip_broken: bool = False,
+    cameras: CameraSet = "canonical",
     progress: bool = True,
 ) -> RenderReport:
     """Renders meshes into one category of the data set ``out``, with splits, pairs, and who made each mesh.
@@ -118,10 +123,11 @@ def render_meshes(
             10 and 20 % are drawn.
         skip_broken: leave out objects that cannot be read or annotated, or that the split names and that are not there,
             instead of raising.
+        cameras: wide ones vary in elevation, roll, distance, lens and crop too (``wide_cameras``).
     Raises:
         InputError: the settings make no sense; an object is broken; ``out`` holds the category made otherwise.
     """
-    out, settings = Path(out), RenderSettings(synset_of(category), views, seed, size)
+    out, settings = Path(out), RenderSettings(synset_of(category), views, seed, size, cameras)
     check_settings(views, seed, size)
     if not settings.synset.isalnum():
         raise InputError(f"{category!r} cannot be a category's name: take letters and digits")
@@ -130,8 +136,11 @@ def render_meshes(
     by_id = {entry.id: entry for entry in meshes}
     skipped = {} if split is None else _missing(split, by_id, skip_broken)
     if split is None:
-        if len(by_id) < 3:
-            raise InputError(f"{len(by_id)} objects cannot be split: two are for testing, so give 3 or more")
+        if len(by_id) < 4:
+            raise InputError(
+                f"{len(by_id)} objects cannot be split: two are for testing, and training needs two more, one of them "
+                "for validation, so give 4 or more, or a split of your own (--all-test, --splits)"
+            )
         split = split_objects(sorted(by_id), settings.generator("split"))
     split = split.only(set(by_id))
     ids = sorted({*split.train, *split.val, *split.test})
@@ -139,35 +148,34 @@ def render_meshes(
         raise InputError("the split names none of these meshes: give the split of the data set that they come from")
     tasks = [_Task(by_id[i], _known(sources, i), i in split.train) for i in ids]
     missing: dict[str, tuple[str, ...]] = {}
-    try:
-        record_recipe(out, settings.synset, _described(settings, tasks, sources))
-        _write_attribution(out, settings.synset, tasks)
-        todo = [task for task in tasks if not _is_finished(out, settings, task)]
-        with mapper(min(workers, len(todo))) as mapped:
-            done = mapped(partial(_render, out, settings, skip_broken), todo)
-            label = f"{category_name(settings.synset)}: objects"
-            bar = tqdm(done, label, len(ids), initial=len(ids) - len(todo), disable=not progress)
-            for object_id, problem, not_there in bar:
-                if problem is not None:
-                    skipped[object_id] = problem
-                if not_there:
-                    missing[object_id] = not_there
-        left = set(ids) - set(skipped)
-        if not left:
-            raise InputError(f"none of the {len(ids)} meshes can be rendered; the first: {skipped[ids[0]]}")
-        split = split.only(left)
-        if not split.cross_inst_pairs and not split.cross_view_pairs:
-            split = _with_pairs(split, {task.entry.id: task.kinds for task in tasks}, settings)
-        names = _label_names(settings.synset, sources)
-        if names != LabelNames():
-            write_labels(out, settings.synset, names)
-        write_split(split_file(out, settings.synset), split)
-    except InputError:
-        if not (out / "camera" / settings.synset).exists():  # nothing was made: other settings may be tried
-            (out / "made" / f"{settings.synset}.json").unlink(missing_ok=True)
-        raise
-    except OSError as error:
-        raise InputError(f"{out} cannot be written ({error}): free some space or give another --out") from error
+    with writing_category(out, settings.synset):
+        try:
+            record_recipe(out, settings.synset, _described(settings, tasks, sources))
+            _write_attribution(out, settings.synset, tasks)
+            todo = [task for task in tasks if not _is_finished(out, settings, task)]
+            with mapper(min(workers, len(todo))) as mapped:
+                done = mapped(partial(_render, out, settings, skip_broken), todo)
+                label = f"{category_name(settings.synset)}: objects"
+                bar = Progress(done, label, len(ids), initial=len(ids) - len(todo), disable=not progress)
+                for object_id, problem, not_there in bar:
+                    if problem is not None:
+                        skipped[object_id] = problem
+                    if not_there:
+                        missing[object_id] = not_there
+            left = set(ids) - set(skipped)
+            if not left:
+                raise InputError(f"none of the {len(ids)} meshes can be rendered; the first: {skipped[ids[0]]}")
+            split = split.only(left)
+            if not split.cross_inst_pairs and not split.cross_view_pairs:
+                split = _with_pairs(split, {task.entry.id: task.kinds for task in tasks}, settings)
+            names = _label_names(settings.synset, sources)
+            if names != LabelNames():
+                write_labels(out, settings.synset, names)
+            write_split(split_file(out, settings.synset), split)
+        except InputError:
+            if not (out / "camera" / settings.synset).exists():  # nothing was made: other settings may be tried
+                (out / "made" / f"{settings.synset}.json").unlink(missing_ok=True)
+            raise
     counts = Counter(kind for task in tasks if task.entry.id not in skipped for kind in task.kinds)
     return RenderReport(split, {kind: counts[kind] for kind in _ANNOTATIONS}, skipped, missing)
 
@@ -179,7 +187,7 @@ def annotated_mesh(entry: MeshEntry, annotations: Sequence[Annotation] = ()) -> 
         InputError: the mesh or an annotation cannot be read, or they do not fit.
     """
     with entry.opened() as path:
-        mesh = AnnotatedMesh.of(read_mesh(path, entry.turn))
+        mesh = AnnotatedMesh.of(read_mesh(path, entry.turn, entry.root))
     for annotation in annotations:
         mesh = annotation.apply(mesh)
     return mesh
@@ -191,25 +199,40 @@ def _render(
     """Writes one object's files; returns its id, what is wrong with it where it is skipped, and pictures it lacks."""
     object_id = task.entry.id
     try:
-        mesh = annotated_mesh(task.entry, task.annotations)
+        mesh, record = _recorded(settings, task)
     except InputError as error:
         if not skip_broken:
             raise InputError(f"{error}; --skip-broken leaves {object_id} out") from error
         return object_id, str(error), ()
-    generator = settings.generator("object", object_id)
-    if task.training:
-        cameras = training_cameras(settings.views, settings.size, generator)
-    else:
-        cameras = fixed_cameras(settings.views, settings.size)
-    points, labels = mesh.part_points, mesh.part_labels
-    if points is None or labels is None:
-        record = record_object(mesh.mesh, cameras, generator)
-    else:
-        record = record_object(mesh.mesh, cameras, generator, lambda places: nearest_labels(places, points, labels))
-        chosen = np.sort(generator.permutation(len(points))[:PART_POINTS])
-        record = replace(record, part_points=points[chosen], part_labels=labels[chosen])
     write_object(out, settings.synset, object_id, _known_only(record, mesh.kinds))
     return object_id, None, mesh.missing
+
+
+def _recorded(settings: RenderSettings, task: _Task) -> tuple[AnnotatedMesh, ObjectRecord]:
+    """The mesh of an object, and what is written of it.
+
+    Raises:
+        InputError: a file of it is broken, in whatever way that shows.
+    """
+    try:
+        mesh = annotated_mesh(task.entry, task.annotations)
+        generator = settings.generator("object", task.entry.id)
+        common = settings.generator("cameras")
+        cameras = set_cameras(
+            settings.cameras, settings.views, settings.size, generator, common, training=task.training
+        )
+        points, labels = mesh.part_points, mesh.part_labels
+        if points is None or labels is None:
+            return mesh, record_object(mesh.mesh, cameras, generator)
+        record = record_object(mesh.mesh, cameras, generator, lambda places: nearest_labels(places, points, labels))
+        chosen = np.sort(generator.permutation(len(points))[:PART_POINTS])
+        return mesh, replace(record, part_points=points[chosen], part_labels=labels[chosen])
+    except (InputError, MissingExtraError):
+        raise
+    except Exception as error:  # what a mesh that can be read does to its renderer
+        raise InputError(
+            f"{task.entry.model} cannot be rendered ({type(error).__name__}: {first_line(error)}): get it again"
+        ) from error
 
 
 def _known_only(record: ObjectRecord, kinds: frozenset[Kind]) -> ObjectRecord:
@@ -226,8 +249,7 @@ def _known(sources: Sequence[AnnotationSource], object_id: str) -> tuple[Annotat
 
 
 def _is_finished(out: Path, settings: RenderSettings, task: _Task) -> bool:
-    files = object_files(out, settings.synset, task.entry.id, settings.views, task.files)
-    return all(path.exists() for path in reversed(files))
+    return are_whole(object_files(out, settings.synset, task.entry.id, settings.views, task.files))
 
 
 def _described(
@@ -245,11 +267,12 @@ def _described(
         "views": settings.views,
         "seed": settings.seed,
         "size": settings.size,
+        **({} if settings.cameras == "canonical" else {"cameras": settings.cameras}),
         "meshes": digest.hexdigest()[:16],
         "annotations": [type(source).__name__ for source in sources],
         "part_names": list(names.parts),
         "keypoint_names": list(names.keypoints),
-        "version": f"mesh.{RENDERER_VERSION}",
+        "version": f"mesh.{RENDERER_VERSION}.{READER_VERSION}",
     }
 
 

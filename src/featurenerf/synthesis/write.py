@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
 from jaxtyping import Float, Int, UInt8
 from PIL import Image
 
 from featurenerf.cameras import OPENCV_TO_OPENGL, Camera
-from featurenerf.data.formats.release import annotation_file, camera_file, picture_folder
+from featurenerf.data.formats.release import INTRINSICS, annotation_file, camera_file, picture_folder
 from featurenerf.data.labels import ANNOTATIONS, AnnotationKind, LabelNames
 from featurenerf.files import write_bytes, write_json
 
@@ -22,7 +24,7 @@ class ObjectRecord:
     """All that is written of one object; None where it has no such annotation.
 
     Attributes:
-        cameras: one camera a view (a batch), OpenGL axes; one focal length for all of them.
+        cameras: one camera a view (a batch), OpenGL axes.
         pictures: RGBA.
         parts: part label of each pixel, 0 = background.
         keypoints: for each view, x, y (pixel indices) and id of the visible keypoints.
@@ -42,20 +44,29 @@ class ObjectRecord:
 
 
 def write_object(root: Path, synset: str, object_id: str, record: ObjectRecord) -> None:
-    """Writes one object; each file appears whole or not at all, the camera file last."""
+    """Writes one object; each file appears whole or not at all, the camera file last.
+
+    The disk is not waited for: that would take longer than rendering. After a loss of power files may be empty.
+    """
     folder = picture_folder(root, synset, object_id)
     for view, picture in enumerate(record.pictures):
         buffer = BytesIO()
         Image.fromarray(picture).save(buffer, "PNG", compress_level=3)
-        write_bytes(folder / picture_name(view), buffer.getvalue())
+        write_bytes(folder / picture_name(view), buffer.getvalue(), durable=False)
     for kind, arrays in _annotation_arrays(record).items():
         buffer = BytesIO()
         np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
-        write_bytes(annotation_file(root, kind, synset, object_id), buffer.getvalue())
+        write_bytes(annotation_file(root, kind, synset, object_id), buffer.getvalue(), durable=False)
     camera = record.cameras
     poses = (camera.pose * OPENCV_TO_OPENGL).double().tolist()
     angle = 2 * np.arctan(camera.width / 2 / float(camera.focal[0, 0]))
-    frames = [{"file_path": picture_name(view), "transform_matrix": pose} for view, pose in enumerate(poses)]
+    frames: list[dict[str, Any]] = [
+        {"file_path": picture_name(view), "transform_matrix": pose} for view, pose in enumerate(poses)
+    ]
+    centre = torch.tensor([camera.width, camera.height]) / 2
+    if (camera.focal != camera.focal[0, 0]).any() or (camera.principal != centre).any():
+        for frame, numbers in zip(frames, torch.cat([camera.focal, camera.principal], 1).tolist(), strict=True):
+            frame.update(zip(INTRINSICS, numbers, strict=True))
     write_json(camera_file(root, synset, object_id), {"camera_angle_x": float(angle), "frames": frames})
 
 

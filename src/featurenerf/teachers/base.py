@@ -141,16 +141,23 @@ class Teacher(nn.Module, ABC):
         raise InputError(f"{self.name} cannot be asked in words: take clip-b16 or siglip-b16, facet=words")
 
     def fingerprint(self) -> str:
-        """SHA-256 of the weights. It tells teachers of one name apart, and is recorded with what was made of them."""
-        digest = hashlib.sha256()
-        for name, value in sorted(self.named_parameters()):
-            digest.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
-            digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
-        return digest.hexdigest()
+        """SHA-256 of the weights, buffers (as of batch normalisation) included.
+
+        It tells teachers of one name apart, and is recorded with what was made of them.
+        """
+        return _digest(self.state_dict())
 
     def has_weights(self, recorded: str) -> bool:
-        """Whether a recorded fingerprint is one of these weights."""
-        return recorded == self.fingerprint()
+        """Whether a recorded fingerprint is one of these weights; earlier versions left buffers out."""
+        return recorded in (self.fingerprint(), _digest(dict(self.named_parameters())))
+
+
+def _digest(tensors: Mapping[str, Tensor]) -> str:
+    digest = hashlib.sha256()
+    for name, value in sorted(tensors.items()):
+        digest.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
+        digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def joined(maps: Sequence[Float[Tensor, "b _ _ _"]]) -> Float[Tensor, "b c h w"]:

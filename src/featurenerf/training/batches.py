@@ -17,7 +17,8 @@ from torch import Tensor
 
 from featurenerf.cameras import Camera
 from featurenerf.data.objects import ObjectViews
-from featurenerf.pictures import on_black
+from featurenerf.pictures import with_silhouette
+from featurenerf.training.augment import faulty, framings, relit
 from featurenerf.training.config import Budget
 from featurenerf.training.hull import Hull, visual_hull
 from featurenerf.training.losses import Rays
@@ -31,16 +32,17 @@ class Batch:
     """Rays of several objects, with the pictures that each object's fields are encoded from.
 
     Attributes:
-        pictures, cameras: source pictures on black, and their cameras, (o, v).
+        pictures, cameras: source pictures on black with alpha, and their cameras, (o, v).
         xy: the rays' pixels in their own views, in the world's pixel convention.
         rgb: colours on black.
         places: where the rays enter their object's visual hull (``Hull.places``); ``met`` is 1 where they do.
         views: (object, view) of each target view; ``view_index`` says which one a ray is of.
         hull_points: points of the scene; ``in_hull`` is 1 where all silhouettes are.
         label: part labels of the rays' pixels, -1 where none is known; None where they were not asked for.
+        framing: how source pictures are framed, see ``Model.encode_batch``.
     """
 
-    pictures: Float[Tensor, "o v 3 h w"]
+    pictures: Float[Tensor, "o v 4 h w"]
     cameras: Camera
     xy: Float[Tensor, "o r 2"]
     origins: Float[Tensor, "o r 3"]
@@ -55,6 +57,7 @@ class Batch:
     hull_points: Float[Tensor, "o n 3"]
     in_hull: Float[Tensor, "o n"]
     label: Int[Tensor, "o r"] | None = None
+    framing: Float[Tensor, "o v 4"] | None = None
 
     def rays(self, feature: Float[Tensor, "o r k"], present: Float[Tensor, "o r 1"]) -> Rays:
         """The rays with what is known of them; ``feature`` and where it is ``present`` come from the teacher."""
@@ -68,12 +71,14 @@ class Drawing:
     Attributes:
         pixel_offset: where in a pixel its ray starts.
         labelled: read the part labels too.
+        photographic: source pictures look as people's photographs do (``training.augment``).
         hull_of: the visual hull of an object from its first views, kept as long as this is.
     """
 
     budget: Budget
     pixel_offset: float = 0.5
     labelled: bool = False
+    photographic: bool = False
     hull_of: Callable[[ObjectViews, int], Hull] = field(default_factory=lambda: functools.cache(visual_hull))
 
 
@@ -102,18 +107,21 @@ def _draw(objects: Sequence[ObjectViews], number: int, drawing: Drawing, rng: np
     chosen = rng.choice(available, budget.target_views, replace=available < budget.target_views)
     pictures = np.stack([views.picture(int(v)) for v in chosen])  # (t, h, w, 4)
     index, xy = _draw_pixels(pictures[..., 3], budget.rays, rng)
-    values = torch.from_numpy(pictures[index, xy[:, 1], xy[:, 0]].astype(np.float32) / 255)
+    seen = relit(pictures, rng) if drawing.photographic else pictures
+    values = torch.from_numpy(seen[index, xy[:, 1], xy[:, 0]].astype(np.float32) / 255)
     cameras = views.cameras()[torch.as_tensor(chosen)]
     pixels = torch.from_numpy(xy.astype(np.float32)) + drawing.pixel_offset
     origins, directions = cameras[torch.as_tensor(index)].rays_through(pixels)
     hull = drawing.hull_of(views, available)
     hull_points, in_hull = hull.draw(budget.hull_points, rng)
-    surface, met = hull.first_hit(origins, directions, cameras.near, cameras.far)
+    surface, met = hull.first_hit(origins, directions, *cameras.cut)
     sources = slice(0, budget.source_views)
-    shown = torch.from_numpy(pictures[sources]).permute(0, 3, 1, 2).float() / 255
+    given = np.stack([faulty(picture, rng) for picture in seen[sources]]) if drawing.photographic else seen[sources]
+    shown = torch.from_numpy(given).permute(0, 3, 1, 2).float() / 255
     return {
+        **({"framing": framings(budget.source_views, rng)} if drawing.photographic else {}),
         **({"label": _labels(views, chosen, index, xy)} if drawing.labelled else {}),
-        "pictures": on_black(shown),
+        "pictures": with_silhouette(shown),
         "cameras": cameras[sources],
         "xy": pixels,
         "origins": origins,

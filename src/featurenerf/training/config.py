@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from featurenerf.errors import InputError
+from featurenerf.runtime import usable_device
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,8 @@ class TrainConfig:
     skip_broken: bool = False
     """Leave objects with a missing or broken file out, and count them; every file is read beforehand."""
     seed: int = 0
-    device: str = "cpu"
+    device: str = "auto"
+    """cpu, cuda or mps; auto is the best that is usable."""
     resume: bool = False
     """Go on from the last checkpoint in the folder of the run."""
     symmetric: bool = True
@@ -133,6 +135,8 @@ class TrainConfig:
     """Principal components of the teacher's feature that are distilled; 0 for none, and then no teacher is needed."""
     coordinate: bool = True
     """Predict the coordinates of points (paper field). With neither these nor a feature it is pixelNeRF."""
+    photographic: bool = False
+    """Source pictures look as people's photographs do: in light, faults, masks and framing."""
     coordinate_loss: CoordinateLoss = "weighted"
     """Which samples of a ray the error of coordinates counts at: each by its weight, on rays of the object; "sample",
     all alike, as the paper prints it; "ray", the mean error of the ray's samples, as in the authors' program."""
@@ -186,7 +190,8 @@ class TrainConfig:
         """How many processes train on a machine of so many cores."""
         if self.processes is not None:
             return self.processes
-        in_pairs = self.field == "fast" and self.device == "cpu" and sys.platform == "linux"
+        on_cpu = self.device == "cpu" or (self.device == "auto" and usable_device("auto").type == "cpu")
+        in_pairs = self.field == "fast" and on_cpu and sys.platform == "linux"
         return min(2, cores) if in_pairs else 1
 
     @property

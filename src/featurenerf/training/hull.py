@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cache
 
@@ -47,23 +48,31 @@ class Hull:
         return np.flatnonzero(rest)
 
     def draw(self, count: int, rng: np.random.Generator) -> tuple[Float[Tensor, "n 3"], Float[Tensor, " n"]]:
-        """Random points, half of them inside, a quarter next to the hull, and 1 for those inside."""
+        """Random points, half of them inside, a quarter next to the hull, and 1 for those inside.
+
+        Where there is nothing inside, next to it or elsewhere, the points of that share are drawn from what there is.
+        """
         outside = self.outside
+        elsewhere = outside if len(outside) else self.edge if len(self.edge) else self.inside
         shares = ((self.inside, count // 2), (self.edge, count // 4), (outside, count - count // 2 - count // 4))
-        cells = np.concatenate([rng.choice(c if len(c) else outside, n).astype(np.int64) for c, n in shares])
+        cells = np.concatenate([rng.choice(c if len(c) else elsewhere, n).astype(np.int64) for c, n in shares])
         index = np.stack(np.unravel_index(cells, (CELLS,) * 3), -1)
         points = (index + rng.random((count, 3))) / CELLS - 0.5
         inside = np.zeros(count, np.float32)
         inside[: count // 2] = len(self.inside) > 0
+        if elsewhere is self.inside:
+            inside[:] = 1
         return torch.from_numpy(points.astype(np.float32)), torch.from_numpy(inside)
 
     def first_hit(
-        self, origins: Float[Tensor, "r 3"], directions: Float[Tensor, "r 3"], near: float, far: float
+        self, origins: Float[Tensor, "r 3"], directions: Float[Tensor, "r 3"], near: float = 0.0, far: float = math.inf
     ) -> tuple[Float[Tensor, "r 3"], Bool[Tensor, " r"]]:
-        """Where rays enter the hull, to half a cell, and whether they do."""
+        """Where rays enter the hull between two depths, to half a cell, and whether they do."""
         filled = torch.zeros(CELLS**3, dtype=torch.bool)
         filled[torch.from_numpy(self.inside).long()] = True
-        depths = torch.arange(near, far, 0.5 / CELLS)
+        away = origins.norm(dim=-1)
+        near, far = max(near, float(away.min()) - 0.5), min(far, float(away.max()) + 0.5)
+        depths = torch.arange(near, max(far, near + 0.5 / CELLS), 0.5 / CELLS)
         points = origins.unsqueeze(1) + directions.unsqueeze(1) * depths[:, None]  # (r, s, 3)
         cells = ((points + 0.5) * CELLS).long()
         x, y, z = cells.clamp(0, CELLS - 1).unbind(-1)

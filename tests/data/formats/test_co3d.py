@@ -77,8 +77,8 @@ def test_the_object_is_in_the_middle_of_our_size_and_upright(root: Path) -> None
     assert cameras.centre[0, 0] > 0
     assert abs(cameras.centre[0, 1]) < 1e-4  # +x towards the first one
     assert torch.allclose(cameras.project(torch.zeros(VIEWS, 3))[0], torch.tensor(64.0), atol=1e-3)
-    assert cameras.near < cameras.centre.norm(dim=-1).min() - 0.45
-    assert cameras.far > cameras.centre.norm(dim=-1).max() + 0.45
+    assert cameras.near is None  # what is seen follows from where each camera stands
+    assert cameras.far is None
 
 
 def test_masks_cut_the_object_out_and_it_fills_the_picture(root: Path) -> None:

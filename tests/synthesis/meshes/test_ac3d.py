@@ -114,14 +114,15 @@ def test_a_livery_of_a_folder_beside_is_found_and_a_missing_one_is_named(file: P
     livery = file.parent.parent / "Textures" / "B" / "skin.png"
     livery.parent.mkdir(parents=True)
     Image.fromarray(np.full((4, 4, 3), 7, np.uint8)).save(livery)
-    read = read_mesh(file, np.eye(3))
+    assert read_mesh(file, np.eye(3)).missing == ("skin.png",)  # the mesh's folder and what is below, by default
+    read = read_mesh(file, np.eye(3), file.parent.parent)
     assert read.missing == ()
     texture = read.mesh.materials[0].texture
     assert texture is not None
     assert texture.max() == 7
     livery.write_bytes(b"no picture")
     with pytest.raises(InputError, match=r"its picture skin\.png"):
-        read_mesh(file, np.eye(3))
+        read_mesh(file, np.eye(3), file.parent.parent)
 
 
 def test_liveries_are_not_looked_for_outside_of_a_models_own_folder(file: Path) -> None:

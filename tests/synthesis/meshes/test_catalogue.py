@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import zipfile
 from pathlib import Path
@@ -10,8 +11,9 @@ import numpy as np
 import pytest
 
 from featurenerf.errors import InputError
+from featurenerf.synthesis.meshes import entry as entries_file
 from featurenerf.synthesis.meshes.catalogue import RESERVED, find_meshes, parse_properties, read_catalogue
-from featurenerf.synthesis.meshes.files import axes_rotation
+from featurenerf.synthesis.meshes.files import MESH_SUFFIXES, axes_rotation, read_mesh
 from mesh_formats import write_obj
 
 PROPERTIES = """# a comment
@@ -153,3 +155,85 @@ def test_folders_and_lists(tmp_path: Path) -> None:
         find_meshes(tmp_path / "list.json", "boat")
     with pytest.raises(InputError, match="there is no"):
         find_meshes(tmp_path / "nowhere", "boat")
+
+
+def ids(folder: Path) -> list[str]:
+    return [entry.id for entry in find_meshes(folder, "boat")]
+
+
+def test_names_that_are_not_latin_keep_apart(tmp_path: Path) -> None:
+    """The digits are the first of SHA-256 of the name."""
+    for name in ("椅子", "стул", "Stühle", "chair", "mesh", "_"):
+        (tmp_path / f"{name}.obj").write_text("")
+    digest = {name: hashlib.sha256(name.encode()).hexdigest()[:8] for name in ("椅子", "стул", "Stühle", "_")}
+    assert ids(tmp_path) == sorted(
+        ["chair", "mesh", f"St_hle-{digest['Stühle']}", *(f"mesh-{digest[name]}" for name in ("椅子", "стул", "_"))]
+    )
+    (tmp_path / "list.json").write_text(
+        json.dumps({"objects": [{"name": name, "path": "a.obj"} for name in ("椅子", "стул")]})
+    )
+    assert ids(tmp_path / "list.json") == sorted(f"mesh-{digest[name]}" for name in ("椅子", "стул"))
+    (tmp_path / "below").mkdir()
+    (tmp_path / "below" / "椅子.obj").write_text("")
+    assert f"below-mesh-{digest['椅子']}" not in ids(tmp_path)  # the whole path is digested
+    assert len(ids(tmp_path)) == 7
+
+
+def test_files_of_one_name_keep_apart(tmp_path: Path) -> None:
+    for name in ("chair.obj", "chair.glb", "chair.mtl", "a b.obj", "a_b.obj", "one/a.obj", "one-a.ply", "alone.stl"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("")
+    spaced, underscored = (f"a_b-obj-{hashlib.sha256(n.encode()).hexdigest()[:8]}" for n in ("a b.obj", "a_b.obj"))
+    assert ids(tmp_path) == sorted(["chair-obj", "chair-glb", spaced, underscored, "one-a-obj", "one-a-ply", "alone"])
+    assert [entry.id for entry in find_meshes(tmp_path, "boat", only=("chair-glb",))] == ["chair-glb"]
+
+
+@pytest.mark.parametrize("suffix", MESH_SUFFIXES)
+def test_every_format_is_found_in_folders_and_as_a_file(tmp_path: Path, suffix: str) -> None:
+    (tmp_path / f"A{suffix.upper()}").write_text("")
+    (tmp_path / "readme.txt").write_text("")
+    for place in (tmp_path, tmp_path / f"A{suffix.upper()}"):
+        (entry,) = find_meshes(place, "boat")
+        assert (entry.id, Path(entry.model).name) == ("A", f"A{suffix.upper()}")
+
+
+def test_materials_at_the_root_of_an_archive(tmp_path: Path) -> None:
+    folder = tmp_path / "catalogue"
+    write_obj(folder / "chair.obj")
+    (folder / "tree").mkdir()
+    (folder / "tree" / "unnamed.png").write_bytes(b"another's")
+    text = "id#1=chair\nname#1=chair\nmodel#1=/chair.obj\n"
+    (folder / "PluginFurnitureCatalog.properties").write_text(text)
+    (entry,) = find_meshes(packed(folder, tmp_path / "a.sh3f"), "chair")
+    with entry.opened() as path:
+        assert sorted(p.name for p in path.parent.iterdir()) == ["a.png", "chair.mtl", "chair.obj"]
+        assert read_mesh(path, np.eye(3)).missing == ()
+
+
+def test_pictures_of_an_archive_go_by_any_name(tmp_path: Path) -> None:
+    folder = tmp_path / "catalogue"
+    write_obj(folder / "free" / "chair.obj", picture="木 Ä.png")
+    text = "id#1=chair\nname#1=chair\nmodel#1=/free/chair.obj\n"
+    (folder / "PluginFurnitureCatalog.properties").write_text(text)
+    (entry,) = find_meshes(packed(folder, tmp_path / "a.sh3f"), "chair")
+    with entry.opened() as path:
+        assert read_mesh(path, np.eye(3)).missing == ()
+
+
+def test_an_archive_that_unpacks_to_too_much_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before it is unpacked."""
+    with zipfile.ZipFile(tmp_path / "a.sh3f", "w", zipfile.ZIP_DEFLATED) as content:
+        content.writestr("PluginFurnitureCatalog.properties", "id#1=c\nname#1=chair\nmodel#1=/c.obj\n")
+        content.writestr("c.obj", "#" * 5_000_000)
+    (found,) = find_meshes(tmp_path / "a.sh3f", "chair")
+    monkeypatch.setattr(entries_file, "LARGEST_ARCHIVED", 4_000_000)
+    with pytest.raises(InputError, match=r"a\.sh3f: c\.obj and its files have over 3 MiB"), found.opened():
+        pass
+
+
+def test_shapenets_pictures_lie_in_the_objects_folder(tmp_path: Path) -> None:
+    model = tmp_path / "03001627" / "a1" / "models" / "model_normalized.obj"
+    write_obj(model, picture="../images/texture0.png")
+    (found,) = find_meshes(tmp_path, "chair")
+    assert read_mesh(model, found.turn, found.root).missing == ()
+    assert read_mesh(model, found.turn).missing == ("../images/texture0.png",)

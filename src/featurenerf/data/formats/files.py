@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import BytesIO
 
 from PIL import Image
 
 from featurenerf.data.storage import AGAIN, DataPath, read_file
-from featurenerf.errors import InputError
+from featurenerf.picture_files import open_file
 
 
 @contextmanager
@@ -20,14 +19,8 @@ def open_image(path: DataPath) -> Iterator[Image.Image]:
     Raises:
         InputError: it is missing or broken.
     """
-    content = read_file(path)
-    try:
-        with Image.open(BytesIO(content)) as image:
-            yield image
-    except InputError:
-        raise
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise InputError(f"{path} cannot be read ({error}): {AGAIN}") from error
+    with open_file(read_file(path), path, AGAIN) as image:
+        yield image
 
 
 def read_image(path: DataPath, mode: str | None = "RGB", scale: float = 1.0) -> Image.Image:

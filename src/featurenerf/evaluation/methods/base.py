@@ -97,10 +97,17 @@ class Method(ABC):
         """A copy of the method that reads ``inputs``.
 
         Raises:
-            InputError: if the model or the teacher is missing.
+            InputError: if the model or the teacher is missing, or the model lacks a channel.
         """
         if self.channels and inputs.model is None:
             raise InputError(f"method {self.name!r} needs a checkpoint")
+        known = getattr(inputs.model, "channels", None)
+        lacking = [name for name in self.channels if known is not None and name not in known]
+        if lacking:
+            raise InputError(
+                f"method {self.name!r} needs the channel {lacking[0]}, and the model was trained without it: it has "
+                f"{', '.join(known or ())}"
+            )
         if self.needs_teacher and inputs.teacher is None:
             which = "name one, or give a checkpoint that was trained with one"
             raise InputError(f"method {self.name!r} needs a teacher: {which}")

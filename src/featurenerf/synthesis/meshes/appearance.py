@@ -64,26 +64,37 @@ class MaterialTable:
     texels: np.ndarray  # (t, 4) uint8
     start: np.ndarray  # (m,) index of the first texel
     size: np.ndarray  # (m, 2) height, width
+    clamp: np.ndarray  # (m, 2) bool, along u and v
+    has_textures: bool
     has_holes: bool
 
     @classmethod
     def of(cls, materials: tuple[Material, ...]) -> MaterialTable:
-        tables = [_texture_rgba(material.texture) for material in materials]
-        lengths = [table.shape[0] * table.shape[1] for table in tables]
+        """Materials with one texture share its texels; each without has a white one of its own."""
+        keys = [number if m.texture is None else id(m.texture) for number, m in enumerate(materials, -len(materials))]
+        own: dict[int, np.ndarray] = {}
+        for key, m in zip(keys, materials, strict=True):
+            if key not in own:
+                own[key] = _texture_rgba(m.texture)
+        starts = np.cumsum([0, *(table.shape[0] * table.shape[1] for table in own.values())])
+        start = dict(zip(own, starts[:-1].tolist(), strict=True))
+        tables = list(own.values())
         return cls(
             np.stack([np.square(m.color) for m in materials]).astype(np.float32),
             np.array([m.specular for m in materials], np.float32),
             np.array([m.shininess for m in materials], np.float32),
             np.concatenate([table.reshape(-1, 4) for table in tables]),
-            np.cumsum([0, *lengths[:-1]]),
-            np.array([table.shape[:2] for table in tables]),
+            np.array([start[key] for key in keys]),
+            np.array([own[key].shape[:2] for key in keys]),
+            np.array([m.clamp for m in materials]),
+            any(m.texture is not None for m in materials),
             any((table[..., 3] < 128).any() for table in tables),
         )
 
     def albedo(self, material: np.ndarray, uv: np.ndarray | None) -> np.ndarray:
         """Linear RGB; the texture is read at the nearest texel (the samples of a pixel smooth it)."""
         colors = self.colors.take(material, 0)
-        if uv is None or len(self.texels) == len(self.start):  # no texture, or plain ones of one texel each
+        if uv is None or not self.has_textures:
             return colors
         return colors * _LINEAR.take(self.texels.take(self._index(material, uv), 0)[:, :3])
 
@@ -95,6 +106,8 @@ class MaterialTable:
     def _index(self, material: np.ndarray, uv: np.ndarray) -> np.ndarray:
         size = self.size.take(material, 0)
         place = uv - np.floor(uv)
+        if self.clamp.any():
+            place = np.where(self.clamp.take(material, 0), uv.clip(0, 1), place)
         column = np.minimum((place[:, 0] * size[:, 1]).astype(np.int64), size[:, 1] - 1)
         row = np.minimum((place[:, 1] * size[:, 0]).astype(np.int64), size[:, 0] - 1)
         return self.start[material] + row * size[:, 1] + column

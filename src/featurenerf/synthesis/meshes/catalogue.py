@@ -5,96 +5,28 @@ What is found is a ``MeshEntry``: where the mesh lies, how it is turned, and who
 
 from __future__ import annotations
 
+import hashlib
 import re
+import unicodedata
 import zipfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from pathlib import Path, PurePosixPath
-from tempfile import TemporaryDirectory
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from featurenerf.data.categories import category_name, synset_of
-from featurenerf.data.storage import read_json
-from featurenerf.errors import InputError
-from featurenerf.synthesis.meshes.files import Axis, axes_rotation
-
-MESH_SUFFIXES = (".obj", ".glb", ".gltf", ".ply", ".off", ".ac")
+from featurenerf.data.storage import read_file, read_json
+from featurenerf.errors import InputError, first_line
+from featurenerf.limits import parsing, unzipped
+from featurenerf.synthesis.meshes.entry import Attribution, MeshEntry
+from featurenerf.synthesis.meshes.files import MESH_SUFFIXES, Axis, axes_rotation
 
 RESERVED = ("SweetHome3D#BlendSwap-CC-0-Models", "SweetHome3D#BlendSwap-CC-BY-Models")
 """Catalogues that this project keeps for its last test: nothing is trained on, tuned on or selected by them."""
-
-
-@dataclass(frozen=True)
-class Attribution:
-    """Who made a mesh, where it comes from, and under which licence, in the words of its source."""
-
-    title: str = ""
-    author: str = ""
-    licence: str = ""
-    licence_url: str = ""
-    source: str = ""
-    reserved: bool = False
-
-
-@dataclass(frozen=True)
-class MeshEntry:
-    """A mesh that can be rendered.
-
-    Attributes:
-        id: its id in the data set.
-        model: the mesh file, or its name within ``archive``.
-        rotation: rows of the rotation from the file's frame to the package's.
-        archive: the zip file that holds it, if one does.
-    """
-
-    id: str
-    model: str
-    rotation: tuple[tuple[float, float, float], ...]
-    archive: Path | None = None
-    attribution: Attribution = Attribution()
-
-    @property
-    def turn(self) -> np.ndarray:
-        return np.array(self.rotation, np.float64)
-
-    @contextmanager
-    def opened(self) -> Iterator[Path]:
-        """The mesh file on disk, with its materials and pictures; taken out of its archive where it is in one.
-
-        Raises:
-            InputError: the archive cannot be read, or does not hold the mesh.
-        """
-        if self.archive is None:
-            yield Path(self.model)
-            return
-        with TemporaryDirectory(prefix="featurenerf-") as folder:
-            try:
-                with zipfile.ZipFile(self.archive) as content:
-                    taken = _extract(content, self.model, folder)
-            except (OSError, zipfile.BadZipFile, KeyError) as error:
-                raise InputError(
-                    f"{self.archive}: {self.model} cannot be read ({error}): get the file again"
-                ) from error
-            yield taken
-
-
-def _extract(content: zipfile.ZipFile, model: str, folder: str) -> Path:
-    """Takes out a mesh file, its material libraries, and the pictures and buffers that they name; says where it is."""
-    taken = Path(content.extract(model, folder))  # within the folder, whatever the name says
-    beside = str(PurePosixPath(model).parent) + "/"
-    names = [name for name in content.namelist() if name.startswith(beside) and name != model]
-    text = content.read(model).lower()
-    for is_library in (True, False):  # libraries name pictures
-        for name in names:
-            path = PurePosixPath(name.lower())
-            if (path.suffix == ".mtl") == is_library and path.suffix and path.name.encode() in text:
-                content.extract(name, folder)
-                text += content.read(name).lower() if is_library else b""
-    return taken
 
 
 def find_meshes(
@@ -114,7 +46,7 @@ def find_meshes(
             are known by their names;
             a ShapeNet folder: ``<synset>/<id>/model.obj`` (v1) or ``<synset>/<id>/models/model_normalized.obj`` (v2);
             a list of meshes: a JSON file ``{"objects": [{"name", "path", "up", "front", "author", "licence", ...}]}``;
-            a folder, searched for OBJ, GLB, glTF, PLY, OFF and AC3D files, all of which are taken.
+            a folder, searched for OBJ, GLB, glTF, PLY, OFF, STL and AC3D files, all of which are taken.
         category: name, such as "chair", or synset.
         up, front: the files' axes. By default those of the source: what a catalogue says of each entry; y and x for
             ShapeNet v1, y and -z for v2; y and z for all others.
@@ -160,8 +92,16 @@ def _find(meshes: Path, category: str, up: Axis | None, front: Axis | None) -> l
     shapenet = _shapenet(meshes, synset_of(category), up, front)
     if shapenet is not None:
         return shapenet
-    files = (path for path in sorted(meshes.rglob("*")) if path.suffix.lower() in MESH_SUFFIXES and path.is_file())
-    return [_plain(path, meshes, up, front) for path in files]
+    files = [path for path in sorted(meshes.rglob("*")) if path.suffix.lower() in MESH_SUFFIXES and path.is_file()]
+    return _with_own_ids([_plain(path, meshes, up, front) for path in files])
+
+
+def _with_own_ids(entries: list[MeshEntry]) -> list[MeshEntry]:
+    """Files of one name in several formats get the format in their ids, other files of one id a digest of the name."""
+    kept = Counter(entry.id for entry in entries)
+    entries = [e if kept[e.id] == 1 else replace(e, id=f"{e.id}-{Path(e.model).suffix[1:].lower()}") for e in entries]
+    still = Counter(entry.id for entry in entries)
+    return [e if still[e.id] == 1 else replace(e, id=f"{e.id}-{_digest(e.attribution.source)}") for e in entries]
 
 
 def _rows(rotation: np.ndarray) -> tuple[tuple[float, float, float], ...]:
@@ -173,8 +113,14 @@ def _axes(up: str | None, front: str | None, usual: tuple[Axis, Axis] = ("y", "z
 
 
 def _safe(name: str) -> str:
-    """A name that can be a file's."""
-    return re.sub(r"[^A-Za-z0-9.+-]+", "_", name.replace("#", "-")).strip("_.") or "mesh"
+    """A name that can be a file's; where letters that are not Latin are lost, with a digest of all of them."""
+    safe = re.sub(r"[^A-Za-z0-9.+-]+", "_", name.replace("#", "-")).strip("_.") or "mesh"
+    is_told = name.isascii() and (safe != "mesh" or name == "mesh")
+    return safe if is_told else f"{safe}-{_digest(name)}"
+
+
+def _digest(name: str) -> str:
+    return hashlib.sha256(unicodedata.normalize("NFC", name).encode(errors="surrogatepass")).hexdigest()[:8]
 
 
 # ---------------------------------------------------------------------- folders and lists
@@ -183,6 +129,7 @@ def _safe(name: str) -> str:
 def _plain(path: Path, root: Path, up: Axis | None, front: Axis | None) -> MeshEntry:
     relative = path.relative_to(root)
     object_id = _safe("-".join([*relative.parent.parts, relative.stem]))
+    own = path.parent.parent if path.suffix.lower() == ".ac" and path.parent.name == "Models" else None
     licences = [found for folder in {path.parent, root} for found in sorted(folder.glob("LICEN[CS]E*"))]
     licence = f"see {licences[0].name} in its folder" if licences else ""
     return MeshEntry(
@@ -190,6 +137,7 @@ def _plain(path: Path, root: Path, up: Axis | None, front: Axis | None) -> MeshE
         str(path),
         _axes(up, front, ("y", "-x") if path.suffix.lower() == ".ac" else ("y", "z")),  # FlightGear's, or most others'
         attribution=Attribution(title=relative.stem, licence=licence, source=str(relative)),
+        root=own,
     )
 
 
@@ -214,9 +162,10 @@ def _listed(path: Path, up: Axis | None, front: Axis | None) -> list[MeshEntry]:
             )
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except Exception as error:
         raise InputError(
-            f"{path} is not a list of meshes ({type(error).__name__}: {error}): it needs objects with name and path"
+            f"{path} is not a list of meshes ({type(error).__name__}: {first_line(error)}): it needs objects with name "
+            "and path"
         ) from error
     return entries
 
@@ -233,7 +182,9 @@ def _shapenet(root: Path, synset: str, up: Axis | None, front: Axis | None) -> l
                 about = Attribution(
                     model.name, "", "ShapeNet's terms of use", "https://shapenet.org/terms", f"ShapeNet {synset}"
                 )
-                entries.append(MeshEntry(model.name, str(model / name), _axes(up, front, axes), attribution=about))
+                entries.append(
+                    MeshEntry(model.name, str(model / name), _axes(up, front, axes), attribution=about, root=model)
+                )
                 break
     return entries or None
 
@@ -347,19 +298,17 @@ def _properties_file(folder: Path) -> Path | None:
 
 def _properties(catalogue: Path) -> str:
     wrong = f"{catalogue} is not a furniture catalogue: give an .sh3f file, or a folder that holds {_PROPERTIES[0]}"
-    try:
-        if catalogue.is_dir():
-            path = _properties_file(catalogue)
-            if path is None:
-                raise InputError(wrong)
-            return path.read_bytes().decode("latin-1")
-        with zipfile.ZipFile(catalogue) as content:
-            name = next((name for name in _PROPERTIES if name in content.namelist()), None)
-            if name is None:
-                raise InputError(wrong)
-            return content.read(name).decode("latin-1")
-    except (OSError, zipfile.BadZipFile) as error:
-        raise InputError(f"{wrong} ({error})") from error
+    if catalogue.is_dir():
+        path = _properties_file(catalogue)
+        if path is None:
+            raise InputError(wrong)
+        return read_file(path).decode("latin-1")
+    what, advice = f"{catalogue} is not a furniture catalogue", "give an .sh3f file, or the folder that one unpacks to"
+    with parsing(what, advice), zipfile.ZipFile(catalogue) as content:
+        name = next((name for name in _PROPERTIES if name in content.namelist()), None)
+        if name is not None:
+            return unzipped(content, name).decode("latin-1")
+    raise InputError(wrong)
 
 
 _LICENCES: tuple[tuple[Callable[[str], bool], str], ...] = (

@@ -23,12 +23,14 @@ class Material:
         specular: strength of the highlight, 0 (matt) to 1 (mirror-like).
         shininess: exponent of the highlight, about 4 (broad) to 200 (sharp).
         texture: RGB, repeats without a seam; row 0 is v = 0. None: the plain colour. RGBA: holes where alpha < 128.
+        clamp: along u and along v, whether the texture's last texels go on beyond it instead.
     """
 
     color: Float[np.ndarray, " 3"]
     specular: float | int = 0.1
     shininess: float | int = 10.0
     texture: UInt8[np.ndarray, "h w c"] | None = None
+    clamp: tuple[bool, bool] = (False, False)
 
 
 @dataclass(frozen=True, eq=False)

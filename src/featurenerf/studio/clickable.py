@@ -1,0 +1,180 @@
+"""One HTML file of several objects: a click on one of them shows its best matches on all others.
+
+The file needs no server and no network. Each object is a set of surface points with descriptors, and pictures whose
+pixels say which of the points they show: a match that is found once is seen from all sides.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int8, UInt16
+from PIL import Image
+from torch import Tensor
+
+from featurenerf.errors import InputError
+from featurenerf.fields.base import Field
+from featurenerf.files import ASSETS, write_bytes
+from featurenerf.matching import FOREGROUND_ALPHA, first_source_camera, normalise
+from featurenerf.models.base import Model
+from featurenerf.pictures import to_tensor
+from featurenerf.progress import Progress
+from featurenerf.studio import figures
+from featurenerf.studio.prepare import prepare
+
+CELL = 1 / 64
+"""Side of the cells of space of which each is one surface point, in world units."""
+COMPONENTS = 32
+"""Directions of the descriptors that the file holds, of 8 bits each: those that vary most over all objects."""
+LEAST_SCORE = 0.6
+"""Cosine similarity below which the page says that there is no match."""
+
+
+@dataclass(frozen=True, eq=False)
+class ClickableObject:
+    """An object as the page shows it.
+
+    Attributes:
+        title: what it is called.
+        pictures: of one size; the given one first, then those of a turn around the object.
+        shown: number of the surface point that each pixel of each picture shows, from 1; 0 is none.
+        points: the surface points, in the world.
+        descriptors: theirs, of length 1.
+    """
+
+    title: str
+    pictures: list[Image.Image]
+    shown: UInt16[np.ndarray, "v h w"]
+    points: Float[Tensor, "n 3"]
+    descriptors: Float[Tensor, "n d"]
+
+
+@torch.no_grad()
+def clickable(
+    field: Field, picture: Float[Tensor, "c h w"], title: str, turns: int = 12, size: int = 128
+) -> ClickableObject:
+    """What a page needs of a field.
+
+    Args:
+        picture: the (first) one that the field was made from.
+        turns: pictures of a full turn around the object, at the height of the given picture.
+        size: side of the pictures, in pixels.
+    Raises:
+        InputError: where no picture shows an object.
+    """
+    own = first_source_camera(field)
+    x, y, z = own.centre.tolist()
+    around = figures.around(
+        float(np.degrees(np.arctan2(y, x))), float(np.degrees(np.arctan2(z, np.hypot(x, y)))), turns, size
+    )
+    cameras = [own.resize(size, size), *around]
+    views = figures.render_views(field, cameras)
+    places, found = [], []
+    for camera, view in zip(cameras, views, strict=True):
+        solid = view["alpha"][..., 0] > FOREGROUND_ALPHA
+        depth = (view["depth"] / view["alpha"].clamp(min=1e-3))[..., 0]
+        places.append(camera.to("cpu").unproject(camera.pixels().cpu(), depth)[solid])
+        found.append(normalise(view["descriptor"][solid]))
+    if not sum(map(len, places)):
+        raise InputError(
+            f"the model sees no object in {title}: the picture may hold none, or none of a kind that it knows"
+        )
+    cells = (torch.cat(places) / CELL).floor().long()
+    _, number = torch.unique(cells, dim=0, return_inverse=True)
+    count = torch.bincount(number).unsqueeze(1)
+    if len(count) >= 2**16:
+        raise InputError(f"{title} has a surface of {len(count)} cells: the world's unit must be the object's diagonal")
+    means = [
+        torch.zeros(len(count), part.shape[1]).index_add(0, number, part) / count
+        for part in map(torch.cat, (places, found))
+    ]
+    shown = torch.zeros(len(views), size, size, dtype=torch.long)
+    shown[torch.stack([view["alpha"][..., 0] > FOREGROUND_ALPHA for view in views])] = number + 1
+    given = figures.picture_on_paper(picture).resize((size, size), Image.Resampling.LANCZOS)
+    pictures = [given, *(figures.color_picture(view) for view in views[1:])]
+    return ClickableObject(title, pictures, shown.numpy().astype(np.uint16), means[0], normalise(means[1]))
+
+
+def make_page(
+    out: Path,
+    pictures: Sequence[Path],
+    model: Model,
+    *,
+    masked: bool = True,
+    turns: int = 12,
+    progress: bool = True,
+) -> Path:
+    """A page of picture files; returns its path.
+
+    Args:
+        masked: objects are cut out of the pictures (``prepare``), which are taken as they are otherwise.
+        turns: turned views of each object, 1 to 72.
+    Raises:
+        InputError: for a picture that cannot be read or shows no object; before anything is written.
+    """
+    if not pictures:
+        raise InputError("a page needs at least one picture")
+    if not 1 <= turns <= 72:
+        raise InputError(f"turns is {turns}: it must lie between 1 and 72")
+    objects = []
+    for path in Progress(pictures, desc="page", unit="picture", disable=not progress):
+        ready = prepare(path) if masked else to_tensor(path)
+        objects.append(clickable(model.encode(ready), ready, path.stem.replace("_", " "), turns))
+    write_page(Path(out), objects)
+    return Path(out)
+
+
+def quantised(
+    descriptors: Sequence[Float[Tensor, "_ d"]], components: int = COMPONENTS
+) -> list[Int8[np.ndarray, "_ k"]]:
+    """Descriptors of several objects in 8 bits: their cosine similarities are about those of the descriptors."""
+    together = torch.cat(list(descriptors)).double()
+    _, axes = torch.linalg.eigh(together.T @ together)
+    basis = axes[:, -components:].flip(-1)
+    scale = 127 / (together @ basis).abs().max()
+    return [(part.double() @ basis * scale).round().to(torch.int8).numpy() for part in descriptors]
+
+
+def write_page(path: Path, objects: Sequence[ClickableObject], heading: str = "Click on an object") -> None:
+    """Write the page of one or several objects."""
+    content = {"heading": heading, "least": LEAST_SCORE, "objects": _content(objects)}
+    assets = ASSETS / "page"
+    data = json.dumps(content).replace("</", "<\\/")  # a title cannot end the script
+    page = (assets / "page.html").read_text(encoding="utf-8")
+    for name in ("page.css", "page.js"):
+        page = page.replace(f"/* {name} */", (assets / name).read_text(encoding="utf-8"))
+    write_bytes(path, page.replace('"DATA"', data).encode())
+
+
+def _content(objects: Sequence[ClickableObject]) -> list[dict[str, Any]]:
+    codes = quantised([it.descriptors for it in objects])
+    return [
+        {
+            "title": it.title,
+            "size": it.shown.shape[-1],
+            "pictures": [_jpeg(picture) for picture in it.pictures],
+            "shown": _packed(it.shown.astype("<u2")),
+            "components": code.shape[1],
+            "codes": _packed(code),
+        }
+        for it, code in zip(objects, codes, strict=True)
+    ]
+
+
+def _jpeg(picture: Image.Image) -> str:
+    buffer = BytesIO()
+    picture.convert("RGB").save(buffer, "JPEG", quality=88)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def _packed(array: np.ndarray) -> str:
+    return base64.b64encode(zlib.compress(array.tobytes(), 9)).decode()
