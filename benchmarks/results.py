@@ -12,7 +12,7 @@ import sys
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -52,7 +52,7 @@ def origin(group: str, command: Sequence[object]) -> Record:
     return {
         "group": group,
         "commit": (commit + ("-dirty" if changed else "")) or None,
-        "date": datetime.now(timezone.utc).date().isoformat(),
+        "date": datetime.now(UTC).date().isoformat(),
         "machine": machine(),
         "command": shlex.join(map(str, command)),
     }

@@ -209,6 +209,27 @@ def cues(records: Sequence[Record]) -> str:
     return markdown(["closest in", *columns], pivot(records, rows, columns, 3))
 
 
+def editing(records: Sequence[Record]) -> str:
+    """What swapping a part's texture changes, and where, on pairs with exact labels."""
+    rows = {
+        "outside the part as the field has it: PSNR, dB": "{psnr_outside_drawn:.1f}",
+        "outside the exact part: PSNR, dB": "{psnr_outside_exact:.1f}",
+        "inside the exact part: colours' distance, before": "{histogram_exact_before:.3f}",
+        "inside the exact part: colours' distance, after": "{histogram_exact_after:.3f}",
+        "inside the part as the field has it: before": "{histogram_drawn_before:.3f}",
+        "inside the part as the field has it: after": "{histogram_drawn_after:.3f}",
+        "IoU of the part in views that the picture did not show": "{part_iou:.2f}",
+        "the same, where both outlines hold an object": "{part_iou_common:.2f}",
+        "the same with exact labels on the field's own shape": "{part_iou_exact_shape:.2f}",
+        "IoU of the whole outline": "{outline_iou:.2f}",
+        "views compared": "{views}",
+    }
+    found = {r["category"]: r for r in select(records, {"job": "editing"})}
+    return markdown(
+        ["", *found], [[title, *(form.format(**r) for r in found.values())] for title, form in rows.items()]
+    )
+
+
 def side_by_side(records: Sequence[Record], group: str) -> str:
     """Medians of both programs, and how many times cheaper than the authors' ours are."""
     programs = {"authors": "authors' program", "paper": "ours, paper field", "fast": "ours, fast field"}
@@ -309,6 +330,7 @@ TABLES: dict[str, Callable[[Sequence[Record]], str]] = {
     "teachers": teachers,
     "caches": caches,
     "cues": cues,
+    "editing": editing,
     "authors": lambda records: side_by_side(records, "authors"),
     "authors-avx2": lambda records: side_by_side(records, "authors-avx2"),
     "everything": everything,

@@ -17,8 +17,6 @@ import featurenerf
 from featurenerf.pictures import to_tensor
 from featurenerf.studio import figures
 
-SHIPPED = Path(featurenerf.__file__).parent / "assets" / "pictures"
-
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -29,18 +27,17 @@ def main() -> None:
 
     model = featurenerf.load(args.checkpoint)
     if args.picture is None:  # this one's camera is known, and it is a canonical picture already
-        picture = to_tensor(SHIPPED / "dining_chair.png")
-        camera = featurenerf.Camera.look_at(azimuth=35, elevation=20, width=256, height=256)
+        shipped = featurenerf.examples["dining_chair"]
+        picture, camera = to_tensor(shipped), shipped.camera()
     else:  # masked, cropped and scaled; its heading is unknown, so the world is that of an assumed camera
         picture = featurenerf.prepare(args.picture)
         camera = featurenerf.Camera.look_at()
 
-    with torch.no_grad():
-        field = model.encode(picture, camera)
-        azimuth = 35 if args.picture is None else 0
-        views = figures.render_views(field, figures.around(azimuth, 20, count=6))
-        points = torch.tensor([[0.0, 0.0, 0.0], [0.0, 0.0, 0.45]])  # (2, 3): the centre, and a place above it
-        density = field.query(points, channels=["density"])["density"]
+    field = model.encode(picture, camera)
+    azimuth = 35 if args.picture is None else 0
+    views = figures.render_views(field, figures.around(azimuth, 20, count=6))
+    points = torch.tensor([[0.0, 0.0, 0.0], [0.0, 0.0, 0.45]])  # (2, 3): the centre, and a place above it
+    density = field.query(points, channels=["density"])["density"]
     print(f"density at the centre {density[0]:.3g}, above the object {density[1]:.3g} per unit of length")
     print(f"the field has {', '.join(f'{name} ({size})' for name, size in field.channels.items())}")
 

@@ -16,14 +16,13 @@ import torch
 import featurenerf
 from featurenerf.data.labels import generated_labels
 from featurenerf.studio import figures
-from featurenerf.studio.demo import read_pictures
 
 SIZE = 256
 """Of the shipped pictures, in pixels."""
 
 
 def main() -> None:
-    pictures = {picture.name: picture for picture in read_pictures()}
+    pictures = featurenerf.examples
     marked = [name for name, picture in pictures.items() if picture.parts is not None]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--source", choices=marked, default="dining_chair")
@@ -34,9 +33,8 @@ def main() -> None:
     source, target = pictures[args.source], pictures[args.target]
 
     model = featurenerf.load(args.checkpoint)
-    with torch.no_grad():
-        source_field = model.encode(source.path, source.camera(SIZE, SIZE))
-        target_field = model.encode(target.path, target.camera(SIZE, SIZE))
+    source_field = model.encode(source, source.camera())
+    target_field = model.encode(target, target.camera())
     names = list(source.keypoints)
     keypoints = torch.tensor(list(source.keypoints.values()))  # (K, 2): x, y
     xy, score = featurenerf.transfer_keypoints(source_field, target_field, keypoints)

@@ -18,8 +18,6 @@ import featurenerf
 from featurenerf.pictures import to_tensor
 from featurenerf.studio import export
 
-SHIPPED = Path(featurenerf.__file__).parent / "assets" / "pictures"
-
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -30,12 +28,11 @@ def main() -> None:
 
     model = featurenerf.load(args.checkpoint)
     if args.picture is None:
-        picture = to_tensor(SHIPPED / "hatchback.png")
-        camera = featurenerf.Camera.look_at(azimuth=40, elevation=20, width=256, height=256)
+        shipped = featurenerf.examples["hatchback"]
+        picture, camera = to_tensor(shipped), shipped.camera()
     else:
         picture, camera = featurenerf.prepare(args.picture), featurenerf.Camera.look_at()
-    with torch.no_grad():
-        field = model.encode(picture, camera)
+    field = model.encode(picture, camera)
 
     cloud = export.point_cloud(field, most=5000)
     export.write_ply(args.out, cloud)

@@ -207,6 +207,7 @@ def show(demo: Demo, path: Path, azimuth: float, out: Path) -> dict[str, object]
     hits = scene.cast(*(np.ascontiguousarray(r.numpy()) for r in camera.rays_through(xy)))
     shown = np.isfinite(hits.distances) & (np.abs(hits.distances - distance.numpy()) < IN_SIGHT)
     record["parts_file"] = f"{demo.name}_parts.png"
+    record["part_names"] = list(CATEGORIES[demo.category].part_names)
     record["keypoints"] = {
         name: [round(float(x), 1), round(float(y), 1)] for name, (x, y), s in zip(named, xy, shown, strict=True) if s
     }

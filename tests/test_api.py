@@ -16,7 +16,8 @@ from featurenerf.models import Model
 
 PUBLIC = {
     "Camera", "Field", "InputError", "MissingExtraError", "Model", "Samples",
-    "lift", "load", "match", "prepare", "save", "transfer_keypoints", "transfer_parts",
+    "encode_folder", "examples", "lift", "lift_folder", "load", "match", "prepare", "save",
+    "transfer_keypoints", "transfer_parts",
 }  # fmt: skip
 
 PARAMETERS = {

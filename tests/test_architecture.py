@@ -17,7 +17,11 @@ ROOT = Path(__file__).parents[1]
 
 FLOORS = (
     ("errors",),
-    ("cameras", "files", "runtime", "registry", "pca", "picture_files", "pictures", "rendering", "masks", "alignment"),
+    ("limits", "categories"),
+    (
+        *("arrays", "cameras", "files", "locks", "progress", "runtime", "registry", "settings", "pca"),
+        *("picture_files", "pictures", "rendering", "masks", "alignment"),
+    ),
     ("matching",),
     ("fields",),
     ("models",),
@@ -25,14 +29,15 @@ FLOORS = (
     ("data",),
     ("training", "evaluation"),
     ("studio",),
+    ("benchmark",),
     ("cli", "__main__"),
 )
 """From the ground up; a module imports what is on its own floor or below."""
 WING = "synthesis"
 """What makes data. It rests on the ground floor and on ``data``, and nothing else imports it but its own verbs."""
 WING_VERBS = {"cli.data_make", "cli.data_render"}
-WING_NEEDS = {*FLOORS[0], *FLOORS[1], "data", WING}
-LINES = 14_300
+WING_NEEDS = {*FLOORS[0], *FLOORS[1], *FLOORS[2], "data", WING}
+LINES = 20_500
 """Of the package without the wing and its verbs. The goal is 11,500."""
 
 

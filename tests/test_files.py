@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import shutil
+import socket
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from featurenerf.errors import InputError
-from featurenerf.files import fresh_directory, write_atomically
+from featurenerf.files import fresh_directory, remove_leftovers, write_atomically
 
 
 def finished(out: Path, text: str = "", made_by: str = "lift") -> None:
@@ -205,3 +208,106 @@ def test_a_rename_that_fails_leaves_the_old_folder(tmp_path: Path, monkeypatch: 
         finished(out, "new")
     assert (out / "result.txt").read_text() == "old"
     assert names(tmp_path) == ["out"]
+
+
+# ---------------------------------------------------------------------- kills, links, disks
+
+
+def test_a_symbolic_link_to_a_folder_is_followed(tmp_path: Path) -> None:
+    """The folder is replaced and the link stays, also where it names a folder that is not there yet."""
+    real, link = tmp_path / "disk" / "real", tmp_path / "out"
+    real.parent.mkdir()
+    link.symlink_to(real)
+    for text in ("first", "second"):
+        finished(link, text)
+        assert (real / "result.txt").read_text() == text
+    assert link.is_symlink()
+    assert names(tmp_path) == ["disk", "out"]
+    assert names(real.parent) == ["real"]
+
+
+def test_a_folder_that_cannot_be_renamed_gets_the_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a mount point, which a container writes to."""
+    out, system, moved = tmp_path / "out", os.replace, []
+    out.mkdir()
+    monkeypatch.setattr(os.path, "ismount", lambda path: str(path) == str(out))
+
+    def replacing(source: Path, target: Path) -> None:
+        if out in (Path(source), Path(target)):
+            raise OSError(16, "Device or resource busy")
+        moved.append(Path(target).name)
+        system(source, target)
+
+    monkeypatch.setattr(os, "replace", replacing)
+    finished(out, "old")
+    (out / "deep").mkdir()
+    (out / "deep" / "further").touch()
+    finished(out, "new")
+    assert (out / "result.txt").read_text() == "new"
+    assert names(out) == ["report.json", "result.txt"]
+    assert names(tmp_path) == ["out"]
+    assert moved[-1] == "report.json"  # what says that the folder is whole comes last
+
+
+def test_what_killed_calls_left_beside_a_folder_goes(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    finished(out, "old")
+    out.rename(tmp_path / ".out.abcdefgh.before")  # killed between the two renames
+    (tmp_path / ".out.abcdefgh.tmp").mkdir()
+    (tmp_path / ".out.x.abcdefgh.tmp").mkdir()  # of another folder, out.x
+    with fresh_directory(out, "lift") as folder:
+        assert (out / "result.txt").read_text() == "old"
+        shutil.copytree(out, folder, dirs_exist_ok=True)
+    assert (out / "result.txt").read_text() == "old"
+    assert names(tmp_path) == [".out.x.abcdefgh.tmp", "out"]
+
+
+def test_temporary_files_of_processes_that_are_gone_go(tmp_path: Path) -> None:
+    host = socket.gethostname().replace("-", "_").replace(".", "_")
+    gone, running, elsewhere = 2**30, os.getppid(), "other_machine"
+    kept = [
+        f".a.json.{host}-{running}.tmp",
+        f".a.json.{elsewhere}-{gone}.tmp",
+        ".a.json.tmp",
+        "a.json",
+        f"a.{gone}.tmp",
+    ]
+    for name in (*kept, f".a.json.{host}-{gone}.tmp", f".a.json.{gone}.tmp", f".b.{host}-{os.getpid()}.tmp"):
+        (tmp_path / name).touch()
+    old = tmp_path / f".c.{elsewhere}-{running}.tmp"
+    old.touch()
+    os.utime(old, (0, 0))
+    remove_leftovers(tmp_path)
+    assert names(tmp_path) == sorted(kept)
+    remove_leftovers(tmp_path / "absent")
+
+
+def test_a_full_disk_is_a_sentence(tmp_path: Path) -> None:
+    with (
+        pytest.raises(InputError, match=r"out cannot be written \(No space left on device\): free some space"),
+        fresh_directory(tmp_path / "out", "lift"),
+    ):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    with pytest.raises(FileNotFoundError), fresh_directory(tmp_path / "out", "lift"):
+        raise FileNotFoundError("another error is nobody's disk")
+    assert names(tmp_path) == []
+
+
+def test_the_disk_has_the_content_before_the_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    order: list[str] = []
+    sync, replace = os.fsync, os.replace
+    monkeypatch.setattr(os, "fsync", lambda file: order.append(os.readlink(f"/proc/self/fd/{file}")) or sync(file))
+    monkeypatch.setattr(os, "replace", lambda one, two: order.append("renamed") or replace(one, two))
+    if not Path("/proc/self/fd").exists():
+        pytest.skip("this system does not say which file is open")
+    write_atomically(tmp_path / "file", lambda path: path.write_text("text"))
+    assert [Path(entry).name.split(".")[1] if ".tmp" in entry else Path(entry).name for entry in order] == [
+        "file", "renamed", tmp_path.name,
+    ]  # fmt: skip
+    order.clear()
+    write_atomically(tmp_path / "file", lambda path: path.write_text("text"), durable=False)
+    assert order == ["renamed"]
+    order.clear()
+    finished(tmp_path / "out", "text")
+    assert {"result.txt", "report.json"} <= {Path(entry).name for entry in order}
+    assert order[-1] == str(tmp_path)

@@ -22,7 +22,10 @@ from featurenerf.models import Model as Model
 from featurenerf.models.checkpoint import load as load
 from featurenerf.models.checkpoint import save as save
 from featurenerf.models.estimate import estimate_camera as estimate_camera
+from featurenerf.studio.folder import encode_folder as encode_folder
+from featurenerf.studio.folder import lift_folder as lift_folder
 from featurenerf.studio.lift import lift as lift
 from featurenerf.studio.prepare import prepare as prepare
+from featurenerf.studio.shipped import examples as examples
 
 __version__ = "0.2.0.dev0"

@@ -19,10 +19,17 @@ def first_line(error: BaseException) -> str:
 class MissingExtraError(ImportError):
     """A module was used whose optional dependency is not installed; the message names the extra to install."""
 
-    def __init__(self, package: str, extra: str) -> None:
-        self._given = package, extra
-        super().__init__(f"{package} is not installed; it comes with: pip install 'featurenerf[{extra}]'")
+    def __init__(self, package: str, extra: str, why: str = "", instead: str = "") -> None:
+        """
+        Args:
+            why: what the package is needed for, a clause of its own.
+            instead: what else can be done.
+        """
+        self._given, self.package = (package, extra, why, instead), package
+        needed, other = why and f"{why}: ", instead and f"; or {instead}"
+        remedy = f"{package} is not installed; it comes with: pip install 'featurenerf[{extra}]'"
+        super().__init__(f"{needed}{remedy}{other}")
 
-    def __reduce__(self) -> tuple[type[MissingExtraError], tuple[str, str]]:
+    def __reduce__(self) -> tuple[type[MissingExtraError], tuple[str, ...]]:
         """So that one process can hand it to another; a pool of processes hangs on an error that cannot be handed."""
         return type(self), self._given

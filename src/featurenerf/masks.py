@@ -32,6 +32,9 @@ MOST_RIM = 0.5
 """What covers more than this share of the picture's rim is not an object but a background, or no picture of one."""
 
 Mask = Shaped[Tensor, "*d"] | Shaped[np.ndarray, "*d"] | Picture
+NEEDED = "the picture has neither transparency nor a plain background, so a network must find the object"
+INSTEAD = "give a mask, or a picture with transparency or before a plain background"
+"""What is said where the network is not there."""
 
 _SIZE = 224  # of the network's input
 _WORKING = 448  # longest side of the crop that the mask is refined on
@@ -75,8 +78,8 @@ def _values(mask: Mask) -> Float[Tensor, "h w"]:
         with reading("the mask"):
             return _drawn(upright(mask) if isinstance(mask, ImageFile.ImageFile) else mask)
     if isinstance(mask, Tensor):
-        array = mask.detach().cpu()
-        array = (array.float() if array.is_floating_point() else array).numpy()
+        tensor = mask.detach().cpu()
+        array: np.ndarray = (tensor.float() if tensor.is_floating_point() else tensor).numpy()
         array = array.transpose(1, 2, 0) if array.ndim == 3 else array
     else:
         array = np.asarray(mask)
@@ -196,7 +199,10 @@ def _saliency(rgb: Float[Tensor, "3 h w"]) -> Float[Tensor, "h w"]:
     """The network's saliency in [0, 1]; the picture is stretched to the network's square."""
     square = F.interpolate(rgb[None].float().cpu(), (_SIZE, _SIZE), mode="bilinear", antialias=True)
     mean, std = (torch.tensor(v)[:, None, None] for v in (_MEAN, _STD))
-    session = _network()
+    try:
+        session = _network()
+    except MissingExtraError as error:
+        raise MissingExtraError(error.package, "mask", NEEDED, INSTEAD) from error
     output = session.run(None, {session.get_inputs()[0].name: ((square - mean) / std).numpy()})[0]
     return _resized(torch.from_numpy(output[0, 0]), tuple(rgb.shape[1:]))
 

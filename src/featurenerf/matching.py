@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int64, Shaped
 from torch import Tensor
 
+from featurenerf.arrays import ArrayLike, as_tensor
 from featurenerf.cameras import Camera
 from featurenerf.errors import InputError
 
@@ -47,13 +47,11 @@ def normalise(vectors: Float[Tensor, "*batch d"]) -> Float[Tensor, "*batch d"]:
     return vectors / vectors.norm(dim=-1, keepdim=True).clamp_min(NORM_FLOOR)
 
 
-def match(
-    query: Float[Tensor, "n d"], candidates: Float[Tensor, "m _"]
-) -> tuple[Int64[Tensor, " n"], Float[Tensor, " n"]]:
+def match(query: ArrayLike, candidates: ArrayLike) -> tuple[Int64[Tensor, " n"], Float[Tensor, " n"]]:
     """The candidate most similar to each query.
 
     Args:
-        query: (N, D) descriptors of any length, on any device.
+        query: (N, D) descriptors of any length, on any device; tensors or NumPy arrays.
         candidates: (M, D) descriptors, M >= 1. N and M may be of any size: scores are made a block at a time.
     Returns:
         index: (N,) of the candidate with the highest cosine similarity; the lowest index where several tie.
@@ -64,9 +62,7 @@ def match(
     return _best(query, candidates, _cosine)
 
 
-def nearest(
-    query: Float[Tensor, "n d"], candidates: Float[Tensor, "m _"]
-) -> tuple[Int64[Tensor, " n"], Float[Tensor, " n"]]:
+def nearest(query: ArrayLike, candidates: ArrayLike) -> tuple[Int64[Tensor, " n"], Float[Tensor, " n"]]:
     """As ``match``, by Euclidean distance; the score is minus the distance."""
     return _best(query, candidates, lambda a, b: -torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist"))
 
@@ -81,9 +77,10 @@ def _cosine(query: Float[Tensor, "n d"], candidates: Float[Tensor, "m d"]) -> Fl
 
 @torch.no_grad()
 def _best(
-    query: Tensor, candidates: Tensor, similarity: Callable[[Tensor, Tensor], Tensor]
+    query: ArrayLike, candidates: ArrayLike, similarity: Callable[[Tensor, Tensor], Tensor]
 ) -> tuple[Int64[Tensor, " n"], Float[Tensor, " n"]]:
     """Arg-max of a similarity over the candidates in blocks; the lowest index wins a tie."""
+    query, candidates = as_tensor(query, "the query"), as_tensor(candidates, "the candidates")
     if query.ndim != 2 or candidates.ndim != 2 or query.shape[1] != candidates.shape[1]:
         raise InputError(
             "matching needs (N, D) queries and (M, D) candidates of one D, "
@@ -116,11 +113,11 @@ def _best(
 def transfer_keypoints(
     source: DescribedField,
     target: DescribedField,
-    keypoints: Shaped[Tensor, "k c"] | Shaped[np.ndarray, "k c"],
+    keypoints: ArrayLike,
     source_camera: Camera | None = None,
     target_camera: Camera | None = None,
     *,
-    candidates: Shaped[Tensor, "m 3"] | Shaped[np.ndarray, "m 3"] | None = None,
+    candidates: ArrayLike | None = None,
 ) -> tuple[Float[Tensor, "k c"], Float[Tensor, " k"]]:
     """Where the keypoints of one object lie on another.
 
@@ -139,9 +136,9 @@ def transfer_keypoints(
     Raises:
         InputError: for arrays of another shape, a keypoint outside the picture, or a target with nothing to match.
     """
-    keypoints = torch.as_tensor(keypoints)
+    keypoints = as_tensor(keypoints, "keypoints")
     if candidates is not None:
-        points = _points(torch.as_tensor(candidates), "candidates")
+        points = _points(as_tensor(candidates, "candidates"), "candidates")
         index, score = match(_describe(source, _points(keypoints, "keypoints")), _describe(target, points))
         return points.to(index.device)[index], score
     source_camera = source_camera or first_source_camera(source)
@@ -163,13 +160,13 @@ def transfer_keypoints(
 def transfer_parts(
     source: DescribedField,
     target: DescribedField,
-    labels: Shaped[Tensor, "*places"] | Shaped[np.ndarray, "*places"],
+    labels: ArrayLike,
     source_camera: Camera | None = None,
     target_camera: Camera | None = None,
-    target_mask: Shaped[Tensor, "h w"] | Shaped[np.ndarray, "h w"] | None = None,
+    target_mask: ArrayLike | None = None,
     *,
-    source_points: Shaped[Tensor, "n 3"] | Shaped[np.ndarray, "n 3"] | None = None,
-    target_points: Shaped[Tensor, "m 3"] | Shaped[np.ndarray, "m 3"] | None = None,
+    source_points: ArrayLike | None = None,
+    target_points: ArrayLike | None = None,
 ) -> Int64[Tensor, "*target_places"]:
     """The part labels of one object carried over to another: every place takes the label of its best match.
 
@@ -185,15 +182,15 @@ def transfer_parts(
     Raises:
         InputError: for arrays of another shape or kind, or no labelled pixel.
     """
-    labels = torch.as_tensor(labels)
+    labels = as_tensor(labels, "labels")
     if labels.is_floating_point() or labels.is_complex():
         raise InputError(f"part labels are integers (0 = none), not {labels.dtype}")
     labels = labels.to(torch.int64)
     if source_points is not None or target_points is not None:
         if source_points is None or target_points is None:
             raise InputError("to transfer parts in space, give both source_points and target_points")
-        known = _points(torch.as_tensor(source_points), "source_points")
-        wanted = _points(torch.as_tensor(target_points), "target_points")
+        known = _points(as_tensor(source_points, "source_points"), "source_points")
+        wanted = _points(as_tensor(target_points, "target_points"), "target_points")
         if labels.shape != known.shape[:1]:
             raise InputError(f"labels must be ({len(known)},), one a source point, not {tuple(labels.shape)}")
         index, _ = match(_describe(target, wanted), _describe(source, known))
@@ -209,7 +206,7 @@ def transfer_parts(
     if target_mask is None:
         mask = rendered["alpha"][..., 0] > FOREGROUND_ALPHA
     else:
-        mask = torch.as_tensor(target_mask).to(rendered["descriptor"].device) > 0
+        mask = as_tensor(target_mask, "target_mask").to(rendered["descriptor"].device) > 0
         _same_size(mask, target_camera, "target_mask")
     labels = labels.to(source_map.device)
     index, _ = match(rendered["descriptor"][mask], source_map[labels > 0])

@@ -12,11 +12,12 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from featurenerf.errors import InputError, first_line
+from featurenerf.limits import PIXELS
 
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "AVIF", "TGA")
 """The readers of Pillow that are used, by its names; TGA has no signature and is tried last. HEIC comes with the extra
 ``heif``. Whatever else Pillow knows (PostScript calls another program) is not opened."""
-MAX_PIXELS = 200_000_000
+MAX_PIXELS = PIXELS
 """A larger picture is refused before its pixels are read."""
 REMEDY = "give a PNG, JPEG or WebP file"
 
@@ -140,11 +141,16 @@ def upright(image: Image.Image) -> Image.Image:
     """A copy of a picture straight from its file, turned and mirrored as its EXIF says; as it lies where that is
     nonsense."""
     image.load()  # a TIFF turns itself here, a PNG may have its EXIF behind its pixels
-    try:
-        turn = _TURNS.get(image.getexif().get(0x0112, 1))
-    except Exception:  # whatever Pillow's parser raises on nonsense; the pixels are there all the same
-        turn = None
+    turn = _TURNS.get(exif_of(image).get(0x0112, 1))
     return image.copy() if turn is None else image.transpose(turn)
+
+
+def exif_of(image: Image.Image) -> Image.Exif:
+    """What a picture's EXIF says; nothing where it is nonsense."""
+    try:
+        return image.getexif()
+    except Exception:  # whatever Pillow's parser raises; the pixels are there all the same
+        return Image.Exif()
 
 
 def as_rgb(image: Image.Image) -> Image.Image:

@@ -184,3 +184,47 @@ def test_mistakes_are_said(data: Path, trained: str, tmp_path: Path) -> None:
             run(wrong)
     with pytest.raises(InputError, match="is a folder"):
         main(["--data", str(data), "--category", "chair", "--method", "same-pixel", "--out", str(tmp_path)])
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"task": "view", "different_views": True}, "--different-views is of the tasks 2d and 3d, and --task view was"),
+        ({"task": "spair", "different_views": True}, "--different-views is of the tasks 2d and 3d"),
+        ({"different_views": True, "pair_file": Path("p")}, "--different-views and --pair-file contradict each other"),
+        ({"task": "view", "source_views": (0,), "pair_file": Path("p")}, "--source-views and --pair-file contradict"),
+        ({"task": "spair", "pair_file": Path("p")}, "--pair-file is not of the task spair"),
+        ({"teacher": "efficientnet-lite0"}, "--teacher is of --method teacher"),
+    ],
+)
+def test_options_without_effect_are_refused(data: Path, changes: dict, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        run(settings(data, **changes))
+
+
+def test_a_channel_that_a_checkpoint_lacks_is_named_before_the_first_pair(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(0)
+    without = str(checkpoint.save(FastModel(replace(SMALL, encoder=None, feature_dim=0)), tmp_path / "run"))
+    monkeypatch.setattr(FastModel, "encode", lambda *_: pytest.fail("a pair was begun"))
+    for task in ("2d", "view", "3d"):
+        config = EvalConfig(data, "chair", Path("unused.json"), task, "feature", without, progress=False)
+        with pytest.raises(
+            InputError, match=r"method 'feature' needs the channel feature, and the model was trained wi"
+        ):
+            run(config)
+
+
+def test_ids_in_a_list_of_pairs_may_be_numbers(tmp_path: Path) -> None:
+    """JSON of other programs writes ids of digits as numbers."""
+    for name, number in (("1001", 0), ("1002", 1)):
+        write_object(tmp_path, SYNSET, name, record(number))
+    write_split(split_file(tmp_path, SYNSET), Split((), (), ("1001", "1002"), (Pair("1001", 0, "1002", 0),)))
+    listed = tmp_path / "pairs.json"
+    listed.write_text(json.dumps([{"src": 1001, "trg": 1002, "view": 0}, {"src": "1002", "trg": 1001, "view": 1}]))
+    report = run(settings(tmp_path, pair_file=listed))
+    assert report["pairs_scores"]["pair"] == [
+        {"src": "1001", "trg": "1002", "view": 0},
+        {"src": "1002", "trg": "1001", "view": 1},
+    ]

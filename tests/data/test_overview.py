@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,10 @@ def test_the_numbers_of_a_folder_and_of_its_pack(root: Path, pack: Path) -> None
     table = info_table([made])
     assert f"| chair | {CHAIR} | 2 | {len(made.parts)} | {len(made.keypoints)} | 1 | 1 | 2 | 12 | 16 x 16 |" in table
     assert "chair, families: arm 3, stool 1" in table
+    head, _, row, *_ = table.splitlines()
+    cells = dict(zip(head.split(" | "), row.split(" | "), strict=True))
+    assert (cells["views in all"], cells["views an object |"]) == ("12", "3 |")  # four objects
+    assert info_table([replace(made, views_each=(2, 5))]).splitlines()[2].endswith("| 2 to 5 |")
 
 
 def test_command_line(root: Path, capsys: pytest.CaptureFixture[str]) -> None:

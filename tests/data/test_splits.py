@@ -59,6 +59,12 @@ def test_the_forms_of_a_pair(record: dict[str, Any], pair: Pair) -> None:
     assert pair.also == ()
 
 
+def test_further_source_views_of_a_pair() -> None:
+    record = {"model_id": "a", "src_view": 1, "trg_view": 2, "also": [3, 0]}
+    assert Pair.from_record(record) == Pair("a", 1, "a", 2, (3, 0))
+    assert Pair("a", 1, "a", 2, (3, 0)).record() == record
+
+
 @pytest.mark.parametrize(
     "record",
     [{}, 3, {"src": "a", "view": 4}, {"src": "a", "trg": "b", "src_view": 1},

@@ -55,12 +55,15 @@ def positions() -> Tensor:
 
 
 def test_the_methods_and_those_that_need_a_model() -> None:
-    every = ["descriptor", "feature", "teacher", "same-pixel", "coordinate", "chance", "label"]
+    of_field = ["descriptor", "feature", "coordinate", "label", "descriptor+feature"]
+    of_field += ["block-1", "block-2", "block-3", "block-4", "block-5"]
+    every = ["descriptor", "feature", "teacher", "same-pixel", "coordinate", "chance", "label", "pwarpc"]
+    every += of_field[4:]
     assert METHODS.names() == every
     assert [METHODS[name].name for name in every] == every
-    assert [name for name in every if METHODS[name].channels] == ["descriptor", "feature", "coordinate", "label"]
+    assert [name for name in every if METHODS[name].channels] == of_field
     assert [name for name in every if METHODS[name].needs_teacher] == ["teacher"]
-    assert [name for name in every if METHODS[name].privileged] == ["teacher"]
+    assert [name for name in every if METHODS[name].privileged] == ["teacher", "pwarpc"]
 
 
 def test_an_unknown_method_is_refused() -> None:

@@ -94,3 +94,31 @@ def test_reports_make_one_table() -> None:
     assert "descriptor (paper field)" in lines[2]
     assert "0.750" in lines[2]
     assert "| mine |" in markdown_table(reports, ["mine", "theirs"])
+
+
+def heads(*tasks: TaskName) -> list[str]:
+    made = [make_report(evaluation(task), "chair", "test") for task in tasks]
+    for report in made:
+        if report["task"] == "3d":
+            report["keypoint_accuracy"] = {"0.025": 0.1, "0.05": 0.2, "0.075": 0.3, "0.1": 0.4}
+    return [cell.strip() for cell in markdown_table(made).splitlines()[0].split("|") if "keypoints" in cell]
+
+
+def test_a_table_names_its_thresholds() -> None:
+    pixels = [f"keypoints within {t} px" for t in ("2.5", "5", "7.5", "10")]
+    assert heads("2d") == heads("2d", "view") == pixels
+    assert heads("3d")[3] == "keypoints within 0.1 of the diagonal"
+    assert heads("2d", "3d")[0] == "keypoints within 2.5 px / 0.025 of the diagonal"
+
+
+def test_a_table_without_keypoints_names_none() -> None:
+    report = {**make_report(evaluation(), "chair", "test"), "keypoint_accuracy": None}
+    assert "keypoints, threshold 4" in markdown_table([report]).splitlines()[0]
+
+
+def test_the_table_of_spair_names_shares_of_the_box() -> None:
+    accuracy = {"0.05": 0.1, "0.1": 0.2, "0.15": 0.3}
+    report = {**make_report(evaluation(), "chair", "test"), "task": "spair", "keypoint_accuracy": accuracy}
+    head, _, row = markdown_table([report]).splitlines()
+    assert "keypoints within 0.15 of the box | keypoints, threshold 4 |" in head
+    assert "| 0.100 | 0.200 | 0.300 | - |" in row

@@ -80,7 +80,7 @@ def test_every_setting_and_what_is_said_besides(tmp_path: Path) -> None:
     assert text.startswith('{\n  "featurenerf": 3,\n  "field": "fast",\n  "model": {\n    "feature_dim": 8,\n')
     assert text.endswith("}\n")
     config = json.loads(text)
-    assert list(config) == ["featurenerf", "field", "model", "train", "step"]
+    assert list(config) == ["featurenerf", "field", "model", "train", "step", "saved"]
     assert config["model"] == json.loads(json.dumps(asdict(SMALL)))
     assert (config["train"], config["step"]) == ({"steps": 3}, 2)
 
@@ -151,17 +151,23 @@ def test_others_may_read_what_the_umask_lets_them(tmp_path: Path, name: str) -> 
     assert stat.S_IMODE((tmp_path / "a" / name).stat().st_mode) == 0o644
 
 
-def test_a_directory_goes_before_what_ships(saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_does_not_shadow_what_ships(saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bare name that ships is what ships; the folder of that name has a path."""
     monkeypatch.chdir(tmp_path)
     package = Path(featurenerf.__file__).parent
     shipped = package / "assets" / "checkpoints" / "chair-car"
     assert checkpoint.directory_of("chair-car") == shipped
+    assert checkpoint.directory_of(Path("chair-car")) == shipped  # there is no such folder
     Path("other").touch()
     with pytest.raises(InputError, match=r"there is no checkpoint 'other': give a directory, .* \(chair-car\)$"):
         checkpoint.directory_of("other")
     shutil.copytree(saved, "chair-car")
-    assert checkpoint.directory_of("chair-car") == Path("chair-car")
-    assert featurenerf.load().config == SMALL
+    shutil.copytree(saved, "own")
+    assert checkpoint.directory_of("chair-car") == shipped
+    assert checkpoint.directory_of("./chair-car") == checkpoint.directory_of(Path("chair-car")) == Path("chair-car")
+    assert checkpoint.directory_of("own") == Path("own")
+    assert featurenerf.load().config != SMALL
+    assert featurenerf.load("./chair-car").config == SMALL
 
 
 def test_nothing_ships(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -374,3 +380,87 @@ def test_settings_that_contradict_each_other(copy: Path, settings: dict[str, obj
     config = json.loads((copy / "config.json").read_text())
     rewrite(copy, model={**config["model"], **settings})
     assert "make no model" in refused(copy)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"volume_bins": 1_000_000},
+        {"volume_bins": -1},
+        {"volume_bins": 0},
+        {"volume_bins": 4.5},
+        {"volume_bins": True},
+        {"volume_channels": 10**30},
+        {"density_bins": 0},
+        {"density_bins": 50_000},
+        {"widths": [8, 8, 16, 8_000_000]},
+        {"widths": [0, 8, 16, 16]},
+        {"pixel_channels": -8},
+        {"hidden": 0},
+        {"feature_dim": 1_000_000},
+        {"own_dim": 100_000_000},
+        {"size": 16_000},
+        {"size": None},
+        {"backbone_size": 10**9},
+        {"shaded_samples": -1},
+        {"semantic_weight": float("nan")},
+        {"feature_weight": float("inf")},
+        {"distance": "near"},
+        {"labels": [f"part {number}" for number in range(2000)]},
+        {"symmetric": "yes"},
+        {"encoder": 3},
+    ],
+)
+def test_absurd_settings_are_refused_before_they_take_memory(copy: Path, settings: dict[str, object]) -> None:
+    config = json.loads((copy / "config.json").read_text())
+    rewrite(copy, model={**config["model"], **settings})
+    assert "make no model" in refused(copy)
+
+
+def test_settings_that_are_bearable_one_by_one_and_not_together(copy: Path) -> None:
+    config = json.loads((copy / "config.json").read_text())
+    rewrite(copy, model={**config["model"], "widths": [2048] * 4, "volume_bins": 4})
+    assert "make no model (it would have more than 268435456 numbers)" in refused(copy)
+    rewrite(copy, model={**config["model"], "size": 1024, "volume_bins": 512, "volume_channels": 64})
+    assert "a volume of a picture would hold more than 67108864 numbers" in refused(copy)
+
+
+def test_weights_that_are_no_numbers(copy: Path) -> None:
+    path = copy / "model.safetensors"
+    weights, saved = load_file(path), json.loads((copy / "config.json").read_text())["saved"]
+    weights["head.hidden.bias"][3] = float("nan")
+    save_file(weights, path, {"saved": saved})
+    assert f"the tensor head.hidden.bias of {path} holds NaN or infinite numbers" in refused(copy)
+
+
+def test_a_killed_save_is_noticed(copy: Path, saved: Path) -> None:
+    """Weights are renamed first, then the configuration: between the two, the old one stands beside new weights."""
+    other = fast()
+    torch.nn.init.ones_(other.head.hidden.bias)
+    checkpoint.save(other, copy, {"note": "kept"})
+    assert checkpoint.load(copy).head.hidden.bias[0] == 1
+    shutil.copy(saved / "config.json", copy)
+    assert "they were not written together" in refused(copy)
+    before = json.loads((saved / "config.json").read_text())
+    del before["saved"]  # of a version that did not say so
+    (copy / "config.json").write_text(json.dumps(before))
+    assert "they were not written together" in refused(copy)
+
+
+def test_what_is_saved_twice_is_the_same(copy: Path, saved: Path) -> None:
+    checkpoint.save(fast(), copy, {"note": "kept"})
+    for name in ("config.json", "model.safetensors"):
+        assert (copy / name).read_bytes() == (saved / name).read_bytes()
+
+
+@pytest.mark.parametrize("depth", [70, 100_000])
+def test_a_deep_config_is_refused(copy: Path, depth: int) -> None:
+    (copy / "config.json").write_text("[" * depth + "]" * depth)
+    assert "is damaged" in refused(copy)
+
+
+def test_format_1_named_categories_by_their_synsets_too(copy: Path) -> None:
+    config = json.loads((copy / "config.json").read_text())
+    old = {name: value for name, value in config["model"].items() if name not in ("encoder", "categories")}
+    rewrite(copy, featurenerf=1, model={**old, "backbone": False}, train={"category": ["03001627", "car", "sofa"]})
+    assert checkpoint.read_config(copy)["model"]["categories"] == dict.fromkeys(("chair", "car", "sofa"), "mirror")

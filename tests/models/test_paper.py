@@ -551,3 +551,26 @@ def test_density_is_per_unit_of_the_world() -> None:
     torch.testing.assert_close(samples.rgb, wanted.expand(3, 3))
     model.network.output.bias[3] = -2.0
     assert not field.query(torch.rand(3, 3) - 0.5).density.any()
+
+
+def test_blocks_inside_are_channels_that_are_asked_for_by_name() -> None:
+    """Each is what the next one takes in; the last is the descriptor, and nothing is computed unasked."""
+    model = make_model()
+    seen: dict[int, Tensor] = {}
+    for k, block in enumerate(model.network.blocks, 1):
+        block.register_forward_hook(lambda _, __, out, k=k: seen.__setitem__(k, out.detach()))
+    field = model.encode(torch.rand(3, 64, 64), Camera.look_at(30, 20, 64, 64))
+    points = torch.randn(5, 3) * 0.2
+    with torch.no_grad():
+        assert "block_1" not in field.query(points)
+        whole = field.query(points, channels=("descriptor",)).descriptor
+        expected = {1: seen[1][0, 0], 2: seen[2].mean(1)[0], 3: seen[3][0]}
+        for k, value in expected.items():
+            assert torch.equal(field.query(points, channels=(f"block_{k}",))[f"block_{k}"], value), k
+        assert torch.equal(whole, expected[3])
+        shown = field.render(Camera.look_at(0, 20, 8, 8), channels=("block_2", "descriptor"))
+        assert shown["block_2"].shape == (8, 8, 24)
+        away = dataclasses.replace(Camera.look_at(0, 20, 4, 4), pose=-Camera.look_at(0, 20, 4, 4).pose)
+        assert field.render(away, channels=("block_1",))["block_1"].shape == (4, 4, 24)
+    with pytest.raises(InputError, match="no channel 'block_4'"):
+        field.query(points, channels=("block_4",))

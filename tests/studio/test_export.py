@@ -65,7 +65,7 @@ def test_the_surface_has_the_outline_of_the_picture(opacity: float) -> None:
 def test_colours_of_a_mesh_are_those_below_its_surface() -> None:
     sphere = np.stack(np.meshgrid(*[np.linspace(-1, 1, 24)] * 3, indexing="ij"), -1)
     points, faces, _, _ = marching_cubes(1 - np.linalg.norm(sphere, axis=-1), 0.3)
-    normals = export._normals(points, faces[:, ::-1])
+    normals = export.vertex_normals(points, faces[:, ::-1])
     outward = points - 11.5
     outward /= np.linalg.norm(outward, axis=1, keepdims=True)
     assert np.einsum("ij,ij->i", normals, outward).min() > 0.9
@@ -318,7 +318,7 @@ def test_points_are_queried_in_the_field_s_own_precision() -> None:
     camera = Camera.look_at(0.0, 0.0).reshape(1)
     field = formula_field(formula, Camera(camera.pose.double(), camera.focal, camera.principal, 128, 128))
     points = torch.arange(30).reshape(10, 3) / 64
-    assert torch.equal(export._density(field, points), points[:, 0])
+    assert torch.equal(export.density_at(field, points), points[:, 0])
     assert np.array_equal(export._descriptors(field, points), points.numpy())
 
 
@@ -387,7 +387,7 @@ def test_the_normal_of_a_vertex_is_the_mean_of_its_triangles_by_area() -> None:
     """A triangle of area 2 that faces +z and one of area 0.5 that faces +x meet at the first vertex."""
     points = np.array([[0, 0, 0], [2, 0, 0], [0, 2, 0], [0, 1, 0], [0, 0, 1], [9, 9, 9]], np.float32)
     faces = np.array([[0, 1, 2], [0, 3, 4]], np.int32)
-    normals = export._normals(points, faces)
+    normals = export.vertex_normals(points, faces)
     assert normals[0] == pytest.approx(np.array([1, 0, 4]) / np.sqrt(17), abs=1e-6)
     assert normals[1:].tolist() == [[0, 0, 1], [0, 0, 1], [1, 0, 0], [1, 0, 0], [0, 0, 0]]  # the last has no triangle
     assert normals.dtype == np.float32

@@ -137,3 +137,36 @@ def test_a_field_without_descriptors_is_lifted_without_them(tmp_path: Path) -> N
     )
     heights = [to_tensor(made.folder / "sheet.png").shape[1] for made in (made, with_descriptors)]
     assert heights[1] - heights[0] == 184  # a row of pictures of 176 pixels and a gap of 8
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"level": -1}, "level is -1: it is a density, so it must be positive"),
+        ({"level": 0.0}, "level is 0.0"),
+        ({"level": float("nan")}, "level is nan"),
+        ({"level": float("inf")}, "level is inf"),
+        ({"grid": 0}, "grid is 0: it must lie between 8 and 512"),
+        ({"grid": 513}, "grid is 513"),
+        ({"elevation": 91}, "elevation is 91: it must lie between -90 and 90"),
+        ({"elevation": float("nan")}, "elevation is nan"),
+        ({"azimuth": float("inf")}, "azimuth is inf"),
+        ({"points": 0}, "points is 0"),
+        ({"size": 8}, "size is 8"),
+        ({"views": 0}, "views is 0"),
+    ],
+)
+def test_what_cannot_be_made_is_refused_before_anything_is(changes: dict[str, float], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        LiftSettings(**changes)  # type: ignore[arg-type]
+
+
+def test_lift_into_a_folder_behind_a_link(tmp_path: Path) -> None:
+    (tmp_path / "disk" / "real").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "disk" / "real")
+    made = lift(
+        box_picture(60, 80, (20, 50, 10, 60)), tmp_path / "link", EllipsoidModel(), settings=QUICK, progress=False
+    )
+    assert made.folder == tmp_path / "link"
+    assert (tmp_path / "disk" / "real" / "mesh.ply").is_file()
+    assert (tmp_path / "link").is_symlink()

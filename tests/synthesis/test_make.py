@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from featurenerf.data.pairs import with_pairs
 from featurenerf.data.splits import Split, read_split
 from featurenerf.data.storage import read_json
 from featurenerf.errors import InputError
+from featurenerf.locks import locked
 from featurenerf.synthesis import make
 from featurenerf.synthesis.camera_sets import fixed_cameras, training_cameras, wide_cameras
 from featurenerf.synthesis.make import make_dataset, mapper
@@ -251,3 +253,40 @@ def test_wide_cameras_are_read_as_they_were_written(tmp_path: Path) -> None:
         assert (alpha[xy[:, 1], xy[:, 0]] > 0).float().mean() > 0.95
     with pytest.raises(InputError, match="other settings"):
         make_dataset(tmp_path, "table", objects=3, views=4, size=32, workers=1, progress=False)
+
+
+SCRIPT = """
+from featurenerf.synthesis.make import make_dataset
+make_dataset(OUT, "chair", objects=3, views=2, size=16, workers=2, progress=False)
+"""
+
+
+def test_a_script_that_does_not_ask_whether_it_is_the_main_one_is_told_so(tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(SCRIPT.replace("OUT", repr(str(tmp_path / "DATA"))))
+    done = subprocess.run([sys.executable, str(tmp_path / "script.py")], capture_output=True, text=True)
+    assert done.returncode == 1
+    last = done.stderr.strip().splitlines()[-1]
+    assert 'put what the script does under if __name__ == "__main__":, or give 1 worker' in last
+    assert "memory" not in last
+
+
+def test_two_calls_do_not_make_one_category_at_a_time(tmp_path: Path) -> None:
+    """Another category may be made beside it."""
+    settings = {"objects": 3, "views": 2, "size": 16, "workers": 1, "progress": False}
+    with locked(tmp_path / "DATA" / CATEGORIES["chair"].synset):
+        with pytest.raises(InputError, match="is being written by another featurenerf"):
+            make_dataset(tmp_path / "DATA", "chair", **settings)  # type: ignore[arg-type]
+        make_dataset(tmp_path / "DATA", "table", **settings)  # type: ignore[arg-type]
+
+
+def test_files_that_a_loss_of_power_left_empty_are_made_again(tmp_path: Path) -> None:
+    settings = {"objects": 3, "views": 2, "size": 16, "workers": 1, "progress": False}
+    make_dataset(tmp_path, "table", **settings)  # type: ignore[arg-type]
+    picture = sorted(tmp_path.rglob("*.png"))[0]
+    whole = picture.read_bytes()
+    picture.write_bytes(b"")
+    leftover = picture.with_name(f".{picture.name}.{2**30}.tmp")
+    leftover.touch()
+    make_dataset(tmp_path, "table", **settings)  # type: ignore[arg-type]
+    assert picture.read_bytes() == whole
+    assert not leftover.exists()

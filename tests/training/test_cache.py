@@ -253,6 +253,62 @@ def test_a_cache_of_the_same_weights_by_another_fingerprint_is_taken(objects: Da
         opened(tmp_path / "cache", objects, Renumbered())
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_a_cache_says_in_what_its_features_were_computed(
+    there: bool, tiny: Callable[..., TrainConfig], objects: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not what was wanted: bfloat16, which this machine may not have."""
+    monkeypatch.setattr(targets_module, "has_bfloat16", lambda device: there)
+    targets_module.open_targets(tiny(cache=tmp_path / "cache"), list(objects), CPU)
+    assert FeatureCache(tmp_path / "cache").about["bfloat16"] is there
+
+
+def test_a_cache_of_the_first_format_does_not_know_and_is_taken(objects: Dataset, tmp_path: Path) -> None:
+    about = opened(tmp_path / "cache", objects).about
+    (tmp_path / "cache" / "cache.json").write_text(json.dumps({**about, "format": 1, "bfloat16": True}))
+    assert opened(tmp_path / "cache", objects, bf16=False).about["format"] == 1
+
+
+def test_a_teacher_with_other_buffers_is_another_teacher(objects: Dataset, tmp_path: Path) -> None:
+    """As the means of batch normalisation; a cache of before buffers counted is still known by its parameters."""
+
+    class Normalised(Small):
+        def __init__(self, mean: float) -> None:
+            super().__init__()
+            self.register_buffer("mean", torch.tensor(mean))
+
+    one, two = Normalised(0.5), Normalised(0.6)
+    assert one.fingerprint() != two.fingerprint()
+    assert one.has_weights(one.fingerprint())
+    assert not one.has_weights(two.fingerprint())
+    assert one.has_weights(Small().fingerprint())  # what was recorded of it before
+    opened(tmp_path / "cache", objects, one)
+    with pytest.raises(InputError, match=r"made otherwise \(weights\)"):
+        opened(tmp_path / "cache", objects, two)
+
+
+def test_a_full_disk_keeps_the_shards_that_are_there(
+    objects: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled = targets(tmp_path / "cache", objects)
+    fill_cache(filled, list(objects)[:1], progress=False)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(cache_module, "save_file", full)
+    with pytest.raises(InputError, match=r"cache cannot be written \(No space left on device\): free some space"):
+        fill_cache(filled, list(objects), progress=False)
+    assert len(opened(tmp_path / "cache", objects)) == len(objects[0])
+
+
+def test_what_a_killed_process_left_in_a_cache_goes(objects: Dataset, tmp_path: Path) -> None:
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / f".projection.safetensors.{2**30}.tmp").touch()
+    opened(tmp_path / "cache", objects)
+    assert sorted(path.name for path in (tmp_path / "cache").iterdir()) == ["cache.json", "projection.safetensors"]
+
+
 def test_damaged_caches_are_refused(objects: Dataset, tmp_path: Path) -> None:
     folder = tmp_path / "cache"
     fill_cache(targets(folder, objects), list(objects)[:1], progress=False)

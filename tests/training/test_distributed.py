@@ -319,3 +319,18 @@ def test_how_many_processes_train(monkeypatch: pytest.MonkeyPatch) -> None:
     assert replace(config, processes=3).processes_on(1) == 3
     monkeypatch.setattr(sys, "platform", "win32")
     assert config.processes_on(16) == 1
+
+
+@pytest.mark.parametrize(
+    ("other", "raised", "said"),
+    [
+        ("os.kill(os.getpid(), signal.SIGKILL)", InputError, "was killed, perhaps for want of memory: give fewer"),
+        ("os.kill(os.getpid(), signal.SIGSEGV)", RuntimeError, r"ended: it said nothing \(killed by SIGSEGV\)"),
+        ("sys.exit(3)", RuntimeError, r"ended: it said nothing \(with exit code 3\)"),
+        ("sys.exit(2)", RuntimeError, r"ended: it said nothing \(with exit code 2\)"),
+        ("1 / 0", RuntimeError, r"(?s)Traceback .*ZeroDivisionError: division by zero \(with exit code 1\)"),
+    ],
+)
+def test_why_another_process_ended_is_never_left_open(other: str, raised: type[Exception], said: str) -> None:
+    with pytest.raises(raised, match=said), local_workers(2, ["-c", f"import os, signal, sys; {other}"]):
+        raise RuntimeError("connection closed by peer")

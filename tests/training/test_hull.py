@@ -394,3 +394,16 @@ def test_a_single_cell_is_a_point_until_it_is_three_radii_away() -> None:
         assert code.isfinite().all()
         assert code[6] == pytest.approx(0.223607 * (mean - (cell + 0.5) / 24 + 0.5) / 0.04, abs=2e-3)
     assert codes[18, 12, 12][:3].max() < 0.01  # it reaches nowhere
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_points_are_drawn_where_a_share_has_no_place(inside: bool) -> None:
+    """The whole sphere is inside where every picture is opaque; and it may be all edge."""
+    every = np.flatnonzero((((np.indices((48,) * 3) + 0.5) / 48 - 0.5) ** 2).sum(0).ravel() < 0.25)
+    none = np.zeros(0, np.int64)
+    box = torch.tensor([[0.0, 0, 0], [1, 1, 1]])
+    cells, codes = torch.zeros(0, dtype=torch.int32), torch.zeros(0, 24)
+    hull = Hull(every if inside else none, none if inside else every, box, cells, codes)
+    points, marks = hull.draw(101, np.random.default_rng(0))
+    assert points.norm(dim=-1).max() < 0.5 + 0.02
+    assert marks.tolist() == [float(inside)] * 101

@@ -222,3 +222,14 @@ def test_the_head_tells_as_many_numbers_as_a_place_has() -> None:
 def test_weighted_sum() -> None:
     weights = {"rgb": 2.0, "feature": 0.5, "alpha": 100.0}  # of a loss that is not there
     assert weighted({"rgb": torch.tensor(3.0), "feature": torch.tensor(4.0)}, weights) == 8
+
+
+def test_coordinates_are_compared_by_weight_a_sample_or_a_ray() -> None:
+    """Errors of a quarter of a diagonal, one unit, forward and backward along the first ray."""
+    wrong = torch.tensor([[[[1.25, 0, 0], [1.75, 0, 0]], [[0, 1, 0], [0, 2, 0]]]])
+    seen, truth = two_rays(coordinate=wrong)
+    for kind, expected in (("weighted", (0.5 + 0.25) / 2), ("sample", 2 / 4), ("ray", 0.0)):
+        assert float(ray_losses(seen, Rays(**truth), kind)["coordinate"]) == pytest.approx(expected), kind
+    both = torch.tensor([[[[1.25, 0, 0], [2.25, 0, 0]], [[0, 1, 0], [0, 2, 0]]]])
+    seen, truth = two_rays(coordinate=both)
+    assert float(ray_losses(seen, Rays(**truth), "ray")["coordinate"]) == pytest.approx(1 / 2)

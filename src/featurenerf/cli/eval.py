@@ -18,11 +18,14 @@ from featurenerf.data.objects import Dataset
 from featurenerf.data.open import open_dataset
 from featurenerf.data.pairs import drawn_pairs
 from featurenerf.data.splits import Pair
-from featurenerf.data.storage import parsing, read_json
+from featurenerf.data.storage import read_json
 from featurenerf.errors import InputError
 from featurenerf.evaluation import METHODS, TASKS, evaluate, make_report, markdown_table, write_report
+from featurenerf.evaluation.methods.pwarpc import PWarpC
+from featurenerf.evaluation.perceptual import picture_distances
 from featurenerf.evaluation.spair import evaluate_spair, spair_summary
-from featurenerf.evaluation.tasks import TaskName, novel_view_pairs
+from featurenerf.evaluation.tasks import TaskName, novel_view_pairs, with_further_views
+from featurenerf.limits import parsing
 from featurenerf.models.checkpoint import directory_of, load, read_config
 from featurenerf.runtime import usable_device
 
@@ -55,6 +58,10 @@ class EvalConfig:
     """Compare objects seen from different sides (the split file's cross_pose_pairs), not from the same one."""
     source_views: tuple[int, ...] = ()
     """In the task view: encode these views of each object together, and compare all its other views."""
+    extra_views: int = 0
+    """In the task view: encode so many further views of the source object with each pair's own."""
+    clone: Path | None = None
+    """For the method pwarpc: a clone of github.com/PruneTruong/DenseMatching with its weights."""
     pair_file: Path | None = None
     """Take the pairs from this JSON list instead of the split file."""
     splits: Path | None = None
@@ -63,10 +70,12 @@ class EvalConfig:
     """The objects to evaluate on. Pairs of the split file that leave it are left out; if all do, others are drawn."""
     background: Literal["black", "white"] | None = None
     """What novel views are compared on; by default what the data set's protocol takes: white for SRN, else black."""
+    perceptual: bool = False
+    """Compare novel views in the features of EfficientNet-Lite0 too, and by LPIPS where its weights are here."""
     skip_broken: bool = False
     """Leave objects with a missing or broken file out, and count them; every file is read beforehand."""
-    device: str = "cpu"
-    """Where the model runs: cpu, cuda, mps."""
+    device: str = "auto"
+    """Where the model runs: cpu, cuda or mps; auto is the best that is usable."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """What the field is computed in; bfloat16 is two to three times faster for the paper's field on a CPU."""
     progress: bool = True
@@ -92,11 +101,13 @@ def run(config: EvalConfig) -> dict[str, Any]:
     """
     if config.pairs is not None and config.pairs < 1:
         raise InputError(f"--pairs {config.pairs} leaves nothing to evaluate: give 1 or more")
+    device = usable_device(config.device)
     method = METHODS[config.method]
+    if config.clone is not None and isinstance(method, PWarpC):
+        method = PWarpC(config.clone)
     if method.channels and config.checkpoint is None:
         raise InputError(f"--method {config.method} needs --checkpoint: a directory, or the name of a shipped one")
-    if config.source_views and config.task != "view":
-        raise InputError("--source-views is of the task view: add --task view")
+    _refuse_ignored(config, method.needs_teacher)
     reading = {"skip_broken": config.skip_broken, "progress": config.progress}
     dataset = open_dataset(config.data, config.category, config.split, config.splits, **reading)
     photographs = isinstance(dataset[0], SpairImage)
@@ -107,7 +118,7 @@ def run(config: EvalConfig) -> dict[str, Any]:
     pairs, pair_list = ([], "PairAnnotation") if photographs else _pairs(config, dataset)
     model = checkpoint_config = teacher = None
     if config.checkpoint is not None:
-        model = load(config.checkpoint, config.device, getattr(torch, config.dtype))
+        model = load(config.checkpoint, device, getattr(torch, config.dtype))
         checkpoint_config = read_config(directory_of(config.checkpoint))
         if "label" in method.channels:
             _check_labels(config, tuple(checkpoint_config["model"].get("labels", ())), dataset.labels.parts)
@@ -116,7 +127,7 @@ def run(config: EvalConfig) -> dict[str, Any]:
 
         named = config.teacher and with_prompt(config.teacher, [dataset.category])
         network = load_teacher(named) if named else trained_with(checkpoint_config or {})
-        teacher = on_device(network, usable_device(config.device))
+        teacher = on_device(network, device)
     about: dict[str, Any] = {
         "category": dataset.category,
         "split": config.split,
@@ -124,18 +135,47 @@ def run(config: EvalConfig) -> dict[str, Any]:
         "config": checkpoint_config,
         "pair_list": pair_list,
         "broken_objects": len(dataset.broken),
-        "device": config.device,
+        "device": str(device),
     }
     if photographs:
         listed = read_pairs(Path(config.data), config.category, config.split)[: config.pairs]
         evaluation = evaluate_spair(listed, dataset, method, model, teacher, progress=config.progress)
         return make_report(evaluation, **about, **spair_summary(evaluation, dataset))
     background = config.background or dataset.background
+    if config.extra_views:
+        pairs = [with_further_views(pair, config.extra_views, len(dataset[pair.source_id])) for pair in pairs]
     objects = functools.lru_cache(_OBJECTS_KEPT)(lambda name: copy(dataset[name]))  # the copies read
     mirror = dict(enumerate(dataset.labels.mirror))
     asked = (config.task, pairs, objects, method, model, teacher, mirror)
-    evaluation = evaluate(*asked, progress=config.progress, background=background)
+    distances = picture_distances() if config.perceptual else {}
+    evaluation = evaluate(*asked, progress=config.progress, background=background, distances=distances)
     return make_report(evaluation, **about, background=background)
+
+
+def _refuse_ignored(config: EvalConfig, needs_teacher: bool) -> None:
+    """Raises InputError for an option that the others leave without effect."""
+    across, listed = config.task in ("2d", "3d"), config.pair_file is not None
+    problems = (
+        (config.source_views and config.task != "view", "--source-views is of the task view: add --task view"),
+        (config.extra_views and config.task != "view", "--extra-views is of the task view: add --task view"),
+        (config.source_views and listed, "--source-views and --pair-file contradict each other: give one of them"),
+        (
+            config.different_views and not across,
+            f"--different-views is of the tasks 2d and 3d, and --task {config.task} was given: leave one of them out",
+        ),
+        (
+            config.different_views and listed,
+            "--different-views and --pair-file contradict each other: give one of them",
+        ),
+        (listed and config.task == "spair", "--pair-file is not of the task spair, which has its own list of pairs"),
+        (
+            config.teacher is not None and not needs_teacher,
+            "--teacher is of --method teacher: add it, or leave both out",
+        ),
+    )
+    for wrong, sentence in problems:
+        if wrong:
+            raise InputError(sentence)
 
 
 def on_device(network: torch.nn.Module, device: torch.device) -> Callable[[torch.Tensor], torch.Tensor]:

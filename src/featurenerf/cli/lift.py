@@ -8,7 +8,8 @@ from typing import Annotated, Any
 import tyro
 
 from featurenerf.cli.arguments import postponed, read
-from featurenerf.errors import InputError
+from featurenerf.errors import InputError, MissingExtraError
+from featurenerf.models.base import Model
 from featurenerf.studio.lift import LiftSettings
 
 
@@ -19,30 +20,56 @@ def lift(
     checkpoint: str | None = None,
     mask: Path | None = None,
     no_mask: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
-    device: str = "cpu",
+    device: str = "auto",
+    workers: int | None = None,
 ) -> None:
-    """Turn one picture of an object into novel views, a turntable, a point cloud and a mesh that carry descriptors.
+    """Turn a picture of an object, or each of a folder, into novel views, a turntable, a point cloud and a mesh that
+    carry descriptors.
 
     Args:
-        picture: the picture file. An alpha channel tells where the object is; a plain background is recognised;
-            anything else needs --mask, or the extra `mask` (pip install 'featurenerf[mask]').
+        picture: the picture file, or a folder of them. An alpha channel tells where the object is; a plain background
+            is recognised; anything else needs --mask, or the extra `mask` (pip install 'featurenerf[mask]').
         out: folder to make; one that an earlier lift made is replaced.
         settings: what to make.
         checkpoint: directory, or name of one that ships; by default the shipped one.
         mask: picture file of the same size, white where the object is.
         no_mask: take the picture as it is, neither masked nor cropped.
-        device: cpu, cuda or mps.
+        device: cpu, cuda or mps; auto is the best that is usable.
+        workers: pictures of a folder that are lifted at a time; by default one a core.
     """
     from featurenerf.models.checkpoint import DEFAULT, load
-    from featurenerf.studio.lift import lift as make
 
     if mask is not None and no_mask:
         raise InputError("--mask and --no-mask contradict each other: give one of them")
+    if picture.is_dir() and mask is not None:
+        raise InputError("--mask is of one picture, not of a folder: give pictures with transparency")
     model = load(checkpoint or DEFAULT, device=device)
-    made = make(picture, out, model, mask="none" if no_mask else mask, settings=settings)
+    try:
+        if picture.is_dir():
+            _lift_folder(picture, out, model, no_mask, settings, workers)
+            return
+        from featurenerf.studio.lift import lift as make
+
+        made = make(picture, out, model, mask="none" if no_mask else mask, settings=settings)
+    except MissingExtraError as error:
+        raise InputError(f"{error} (--mask FILE; or --no-mask where the picture is cropped already)") from error
     print(_camera(made.report["camera"]))
     for name, what in made.report["files"].items():
         print(f"{made.folder / name}: {what}")
+
+
+def _lift_folder(
+    pictures: Path, out: Path, model: Model, no_mask: bool, settings: LiftSettings, workers: int | None
+) -> None:
+    from featurenerf.studio.folder import lift_folder
+
+    done = lift_folder(pictures, out, model, mask="none" if no_mask else None, settings=settings, workers=workers)
+    for path, place in done.made.items():
+        print(f"{place}: {path}")
+    if done.failed:
+        name, why = next(iter(done.failed.items()))
+        every = len(done.made) + len(done.failed)
+        raise InputError(f"{len(done.failed)} of {every} pictures could not be lifted, such as {name}: {why}")
 
 
 def _camera(camera: dict[str, Any]) -> str:

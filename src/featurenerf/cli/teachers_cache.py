@@ -17,7 +17,7 @@ def cache(
     precision: Literal["half", "byte"] = "half",
     views: int | None = None,
     splits: Path | None = None,
-    device: str = "cpu",
+    device: str = "auto",
 ) -> None:
     """Put a teacher's features of a data set's training and validation pictures into a cache.
 
@@ -33,11 +33,11 @@ def cache(
         precision: byte takes half the space and rounds a little; half is exact where components are --feature-dim.
         views: how many views of each object (the first); by default all.
         splits: folder of the split files; by default ``splits`` of the data set.
-        device: where the teacher runs: cpu, cuda, mps.
+        device: where the teacher runs: cpu, cuda or mps; auto is the best that is usable.
     """
     from featurenerf.data.categories import category_name
     from featurenerf.data.open import open_dataset
-    from featurenerf.runtime import usable_device
+    from featurenerf.runtime import has_bfloat16, usable_device
     from featurenerf.teachers import load_teacher, with_prompt
     from featurenerf.training.targets import TeacherTargets, fill_cache, open_cache
 
@@ -48,7 +48,8 @@ def cache(
     where = usable_device(device)
     train, val = ([o for name in category for o in open_dataset(data, name, part, splits)] for part in ("train", "val"))
     network = load_teacher(with_prompt(teacher, [category_name(name) for name in category])).to(where)
-    kept, projection = open_cache(out, network, train, components or network.dim, bf16=True, precision=precision)
+    asked = (out, network, train, components or network.dim)
+    kept, projection = open_cache(*asked, bf16=has_bfloat16(where), precision=precision, progress=True)
     targets = TeacherTargets(network, projection, where, kept, bf16=True)
     filled = fill_cache(targets, [*train, *val], views)
     objects = len(train) + len(val)

@@ -7,14 +7,13 @@ from contextlib import suppress
 from copy import copy
 from pathlib import Path
 
-from tqdm import tqdm
-
 from featurenerf.data.categories import category_name, synset_of
 from featurenerf.data.formats.pack import check_pack
 from featurenerf.data.open import format_of, open_splits
 from featurenerf.data.splits import PAIR_LISTS, SPLITS, Split
 from featurenerf.data.storage import DataPath, PackPath, data_root
 from featurenerf.errors import InputError
+from featurenerf.progress import Progress
 
 
 def check_dataset(
@@ -54,21 +53,23 @@ def _category_problems(root: DataPath, category: str, splits_dir: Path | str | N
             return [str(error)]
     name = category_name(category)
     lengths: dict[str, int] = {}
-    views = 0
-    for listed in tqdm(objects, f"{name}: objects", disable=not progress):
+    views = left_out = 0
+    for listed in Progress(objects, f"{name}: objects", disable=not progress):
         each = copy(listed)  # what it reads goes with it
         problems += each.problems()
         lengths[each.id] = 0
         with suppress(InputError):
             lengths[each.id] = len(each)
+            left_out += each.left_out
         views += lengths[each.id]
     print(f"{name} ({synset_of(name)}): {len(lengths)} objects, {views} views", end="")
+    without = f"; {left_out} pictures left out, which show nothing or have no camera" if left_out else ""
     if split is None:
-        print(", no split")
+        print(f", no split{without}")
         return problems
     print(
         f"; {len(split.train)} for training, {len(split.val)} for validation, {len(split.test)} for testing; "
-        f"{len(split.cross_inst_pairs)} pairs of objects, {len(split.cross_view_pairs)} pairs of views"
+        f"{len(split.cross_inst_pairs)} pairs of objects, {len(split.cross_view_pairs)} pairs of views{without}"
     )
     return [*problems, *_split_problems(split, lengths)] if split.origin else problems
 

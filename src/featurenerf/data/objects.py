@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, overload
 
 import numpy as np
-from jaxtyping import Float, Int, UInt8
-from tqdm import tqdm
+from jaxtyping import Float, Int, Shaped, UInt8
 
 from featurenerf.cameras import Camera
 from featurenerf.data.categories import category_name
@@ -21,6 +20,7 @@ from featurenerf.data.labels import ANNOTATIONS, AnnotationKind, LabelNames
 from featurenerf.data.splits import Pair, Split
 from featurenerf.data.storage import DataPath
 from featurenerf.errors import InputError
+from featurenerf.progress import Progress
 
 
 class ObjectViews(ABC):
@@ -54,6 +54,11 @@ class ObjectViews(ABC):
     def cameras(self) -> Camera:
         """The cameras of all views, as a batch; OpenGL axes."""
 
+    @property
+    def left_out(self) -> int:
+        """How many of its pictures are no views of it, because they show nothing or have no camera."""
+        return 0
+
     def camera(self, view: int) -> Camera:
         """The camera of a view."""
         return self.cameras()[view]
@@ -85,6 +90,18 @@ class ObjectViews(ABC):
     def place(self, what: int | AnnotationKind) -> str:
         """What a message calls a view or a kind of annotation."""
         return f"{f'view {what}' if isinstance(what, int) else what} of object {self.id} of {self.source}"
+
+    def check_labels(self, kind: AnnotationKind, ids: Shaped[np.ndarray, ...]) -> None:
+        """
+        Raises:
+            InputError: there are part labels or keypoint ids that the table of names lacks, where there is a table.
+        """
+        what, names = ("part", self.names.parts) if kind.startswith("part") else ("keypoint", self.names.keypoints)
+        if names and ids.size and ids.max() >= len(names):
+            raise InputError(
+                f"{self.place(kind)} has the {what} {ids.max():.0f}, and the "
+                f"data set names 0 to {len(names) - 1}: correct its labels/*.json, or make the annotation again"
+            )
 
     def problems(self, *, unreadable_only: bool = False) -> Iterator[str]:
         """Reads all that there is of the object, and says what is wrong with it, a sentence each.
@@ -221,7 +238,7 @@ class Dataset(Sequence[ObjectViews]):
         """
         what = f"the {self.split} split of {self.category}"
         whole, broken = [], {}
-        for views in tqdm(self.objects, f"{self.category}: looking for broken objects", disable=not progress):
+        for views in Progress(self.objects, f"{self.category}: looking for broken objects", disable=not progress):
             problem = next(copy(views).problems(unreadable_only=True), None)  # the copy keeps what it reads, and goes
             if problem is None:
                 whole.append(views)

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from featurenerf.data.objects import ObjectViews
 from featurenerf.data.open import format_of, open_splits
 from featurenerf.data.splits import SPLITS
 from featurenerf.data.storage import DataPath, data_root
+from featurenerf.progress import Progress
 
 _EXAMINED = 20
 _UNKNOWN = "\N{EN DASH}"
@@ -29,6 +29,7 @@ class CategoryInfo:
             where they are not.
         objects: number of objects of each split.
         views: of all objects together.
+        views_each: the fewest and the most views that an object has.
         size: width and height of the pictures.
         bytes: of the category's files; None in formats where files are not kept by category.
     """
@@ -40,6 +41,7 @@ class CategoryInfo:
     keypoints: tuple[str, ...]
     objects: dict[str, int]
     views: int
+    views_each: tuple[int, int]
     size: tuple[int, int]
     bytes: int | None
 
@@ -66,6 +68,7 @@ def _described(root: DataPath, category: str, splits_dir: Path | str | None, pro
     first = next(iter(found.values()))
     parts, keypoints = label_names(every[:: max(1, len(every) // _EXAMINED)][:_EXAMINED])
     camera = every[0].cameras()
+    views = [len(each) for each in Progress(every, f"{first.category}: cameras", disable=not progress)]
     return CategoryInfo(
         first.category,
         first.synset,
@@ -73,7 +76,8 @@ def _described(root: DataPath, category: str, splits_dir: Path | str | None, pro
         parts[1:],
         keypoints,
         {split: len(found.get(split, ())) for split in SPLITS},
-        sum(len(each) for each in tqdm(every, f"{first.category}: cameras", disable=not progress)),
+        sum(views),
+        (min(views), max(views)),
         (camera.width, camera.height),
         format_of(root).size(root, first.synset),
     )
@@ -99,16 +103,17 @@ def label_names(objects: Sequence[ObjectViews]) -> tuple[tuple[str, ...], tuple[
 def info_table(categories: Sequence[CategoryInfo]) -> str:
     """The numbers as a Markdown table, and the names below."""
     head = (
-        "category", "synset", "families", "parts", "keypoints", "train", "val", "test", "views", "pictures", "MB",
-        "kB an object",
+        "category", "synset", "families", "parts", "keypoints", "train", "val", "test", "views in all", "pictures",
+        "MB", "kB an object", "views an object",
     )  # fmt: skip
     lines = ["| " + " | ".join(head) + " |", "|---|---|" + "---:|" * (len(head) - 2)]
     for c in categories:
         count = max(sum(c.objects.values()), 1)
         sizes = [_UNKNOWN] * 2 if c.bytes is None else [f"{c.bytes / 1e6:.1f}", f"{c.bytes / 1e3 / count:.0f}"]
+        each = str(c.views_each[0]) if len({*c.views_each}) == 1 else f"{c.views_each[0]} to {c.views_each[1]}"
         cells = (
             c.name, c.synset, len(c.families) or _UNKNOWN, len(c.parts), len(c.keypoints),
-            *(c.objects[split] for split in SPLITS), c.views, f"{c.size[0]} x {c.size[1]}", *sizes,
+            *(c.objects[split] for split in SPLITS), c.views, f"{c.size[0]} x {c.size[1]}", *sizes, each,
         )  # fmt: skip
         lines.append("| " + " | ".join(map(str, cells)) + " |")
     for c in categories:

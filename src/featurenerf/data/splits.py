@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from featurenerf.data.storage import DataPath, parsing, read_json
+from featurenerf.data.storage import DataPath, read_json
 from featurenerf.errors import InputError
 from featurenerf.files import write_json
+from featurenerf.limits import parsing
 
 SPLITS = ("train", "val", "test")
 PairList = Literal["cross_inst_pairs", "cross_view_pairs", "cross_pose_pairs"]
@@ -43,19 +44,22 @@ class Pair:
         try:
             ids = ("model_id", "model_id") if "model_id" in record else ("src", "trg")
             views = ("view", "view") if "view" in record else ("src_view", "trg_view")
-            return cls(str(record[ids[0]]), int(record[views[0]]), str(record[ids[1]]), int(record[views[1]]))
-        except (LookupError, TypeError, ValueError) as error:
+            also = tuple(int(view) for view in record.get("also", ()))
+            return cls(str(record[ids[0]]), int(record[views[0]]), str(record[ids[1]]), int(record[views[1]]), also)
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
             raise InputError(
                 f"{record!r} is no pair: it needs src, trg and view; or model_id, src_view and trg_view; "
                 "or src, trg, src_view and trg_view"
             ) from error
 
     def record(self) -> dict[str, Any]:
-        """The shortest of the forms that hold the pair; ``also`` is left out."""
-        views = {"src_view": self.source_view, "trg_view": self.target_view}
+        """The shortest of the forms that hold the pair; ``also`` is there where there are such views."""
+        views: dict[str, Any] = {"src_view": self.source_view, "trg_view": self.target_view}
+        if self.also:
+            views["also"] = list(self.also)
         if self.source_id == self.target_id:
             return {"model_id": self.source_id, **views}
-        if self.source_view == self.target_view:
+        if self.source_view == self.target_view and not self.also:
             views = {"view": self.source_view}
         return {"src": self.source_id, "trg": self.target_id, **views}
 

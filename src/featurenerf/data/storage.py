@@ -11,24 +11,24 @@ read asks for the bytes of one file. ``featurenerf.data.formats.pack`` writes pa
 
 from __future__ import annotations
 
-import json
 import time
-import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from featurenerf import limits
 from featurenerf.data.labels import ANNOTATIONS
-from featurenerf.errors import InputError
+from featurenerf.errors import InputError, first_line
+from featurenerf.limits import AGAIN as AGAIN
+from featurenerf.limits import file_bytes, json_value, parsing
 
 INDEX, MEMBERS = "index.json", "members.json"
 UNFINISHED = ".packing.json"
 """What a pack holds until it is complete."""
 FORMAT = "featurenerf-pack"
-AGAIN = "make or download it again"
 _AGAIN_PACK = "make the pack or download it again"
 _PAUSES = (0.5, 2.0)
 """Seconds to wait after the first and the second failure of a read over the network; the third one counts."""
@@ -43,10 +43,17 @@ class Storage:
         self.where = str(where)
 
     def read(self, name: str, start: int = 0, size: int | None = None) -> bytes:
-        """Part of a file, less at its end; raises OSError, and FileNotFoundError where there is no such file."""
-        with open(f"{self.where}/{name}", "rb") as file:  # fsspec takes three times as long
+        """Part of a file, less at its end, or a JSON file as a whole.
+
+        Raises:
+            OSError, ValueError: it cannot be read, or is too large; FileNotFoundError where there is no such file.
+        """
+        path = Path(f"{self.where}/{name}")  # fsspec takes three times as long
+        if size is None:
+            return file_bytes(path, limits.JSON_BYTES)
+        with path.open("rb") as file:
             file.seek(start)
-            return file.read(-1 if size is None else size)
+            return file.read(size)
 
 
 class RemoteStorage(Storage):
@@ -61,7 +68,12 @@ class RemoteStorage(Storage):
 
         super().__init__(where.rstrip("/"))
         try:
-            self._files, self._root = url_to_fs(self.where)
+            options: dict[str, Any] = {}
+            if "http://" in where or "https://" in where:
+                from featurenerf.data.remote import http_options
+
+                options = http_options(where)
+            self._files, self._root = url_to_fs(self.where, **options)
         except (ImportError, ValueError) as error:
             raise InputError(
                 f"{where} cannot be opened ({error}): http needs pip install 'featurenerf[remote]', s3 needs s3fs, gs "
@@ -75,11 +87,13 @@ class RemoteStorage(Storage):
                 return self._files.cat_file(path, *part)
             except FileNotFoundError:
                 raise
+            except (TimeoutError, limits.BeyondLimitError) as error:  # it would be so again
+                raise OSError(first_line(error) if str(error) else "its server sends nothing") from error
             except Exception as error:  # each protocol has exceptions of its own
                 if getattr(error, "status", None) == 416:  # HTTP: the file ends before that
                     return b""
                 if pause is None:
-                    raise OSError(str(error) or type(error).__name__) from error
+                    raise OSError(first_line(error)) from error
                 time.sleep(pause)
         raise AssertionError
 
@@ -104,7 +118,7 @@ class Pack:
             if (index["format"], index["version"]) != (FORMAT, 1):
                 raise ValueError(f"format {index['format']}, version {index['version']}")
             self.shards: list[dict[str, Any]] = [
-                {"url": str(s["url"]), "nsamples": int(s["nsamples"]), **_sized(s)} for s in index["shardlist"]
+                {"url": str(s["url"]), "nsamples": _whole(s["nsamples"]), **_sized(s)} for s in index["shardlist"]
             ]
             self.files: dict[str, dict[str, Any]] = {name: _sized(file) for name, file in index["files"].items()}
             for name in (*self.files, *(shard["url"] for shard in self.shards)):
@@ -124,7 +138,7 @@ class Pack:
             urls = {number: shard["url"] for number, shard in enumerate(self.shards)}
             with parsing(f"{self.place(f'{synset}/{MEMBERS}')} does not say where files are", _AGAIN_PACK):
                 self._entries[synset] = {
-                    path_of(synset, object_id, extension): (url, int(start), int(size))
+                    path_of(synset, object_id, extension): (url, _whole(start), _whole(size))
                     for object_id, known in content.items()
                     for url in [urls[known["shard"]]]
                     for extension, (start, size) in known["files"].items()
@@ -148,7 +162,12 @@ class Pack:
         found = self.find(parts)
         if found is None:
             raise FileNotFoundError(self.place("/".join(parts)))
-        content, place, size = self._read(*found), self.place(found[0]), found[2]
+        place, size = self.place(found[0]), found[2]
+        if size > limits.FILE_BYTES:
+            raise InputError(
+                f"{place}: a file in it is larger than {limits.mebibytes(limits.FILE_BYTES)}: {_AGAIN_PACK}"
+            )
+        content = self._read(*found)
         if len(content) < size:
             raise InputError(f"{place} ends early: {_AGAIN_PACK}")
         if len(content) > size:
@@ -168,19 +187,26 @@ class Pack:
     def _json(self, name: str) -> Any:
         content = self._read(name)
         with parsing(f"{self.place(name)} cannot be read", _AGAIN_PACK):
-            return json.loads(content)
+            return json_value(content)
 
     def _read(self, name: str, start: int = 0, size: int | None = None) -> bytes:
         try:
             return self.storage.read(name, start, size)
         except FileNotFoundError:
             raise InputError(f"{self.place(name)} is missing: {_AGAIN_PACK}") from None
-        except OSError as error:
-            raise InputError(f"{self.place(name)} cannot be read ({error}): {_AGAIN_PACK}") from error
+        except (OSError, ValueError) as error:
+            raise InputError(f"{self.place(name)} cannot be read ({first_line(error)}): {_AGAIN_PACK}") from error
 
 
 def _sized(entry: dict[str, Any]) -> dict[str, Any]:
-    return {"filesize": int(entry["filesize"]), "sha256": str(entry["sha256"])}
+    return {"filesize": _whole(entry["filesize"]), "sha256": str(entry["sha256"])}
+
+
+def _whole(value: Any) -> int:
+    """A place or a length in a file."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**63:
+        raise ValueError(f"{value!r} is no number of bytes")
+    return value
 
 
 def path_of(synset: str, object_id: str, extension: str) -> str:
@@ -254,6 +280,8 @@ def data_root(where: DataPath | str) -> DataPath:
 
 
 def _is_pack(index: Path) -> bool:
+    if not index.is_file():
+        return False
     with suppress(OSError), index.open("rb") as file:
         start = file.read(200)
         return not start or FORMAT.encode() in start  # an empty one is a broken pack's
@@ -263,41 +291,24 @@ def _is_pack(index: Path) -> bool:
 # ---------------------------------------------------------------------- reading
 
 
-@contextmanager
-def parsing(what: str, advice: str = AGAIN) -> Iterator[None]:
-    """What goes wrong inside, while the content of a file is taken apart, becomes an InputError that names the file."""
-    try:
-        yield
-    except (
-        LookupError,
-        TypeError,
-        ValueError,
-        AttributeError,
-        ArithmeticError,
-        OSError,
-        EOFError,
-        zlib.error,
-    ) as error:
-        why = error if isinstance(error, (OSError, InputError)) else f"{type(error).__name__}: {error}"
-        raise InputError(f"{what} ({why}): {advice}") from error
-
-
 def read_file(path: DataPath) -> bytes:
     """All bytes of a file.
 
     Raises:
         InputError: it is missing or cannot be read.
     """
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        raise InputError(f"{path} is missing: {AGAIN}") from None
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error}): {AGAIN}") from error
+    with parsing(f"{path} cannot be read"):
+        try:
+            return path.read_bytes() if isinstance(path, PackPath) else file_bytes(path)
+        except FileNotFoundError:
+            missing = InputError(f"{path} is missing: {AGAIN}")
+        except InputError as error:  # of a pack, which names the file
+            missing = error
+    raise missing
 
 
 def read_json(path: DataPath) -> Any:
     """Raises InputError where the file is missing or is not JSON."""
     content = read_file(path)
     with parsing(f"{path} cannot be read"):
-        return json.loads(content)
+        return json_value(content)

@@ -13,6 +13,10 @@ from featurenerf.files import write_bytes
 from featurenerf.runtime import peak_memory_mib
 
 Report = dict[str, Any]
+_THRESHOLDS = 4
+"""So many columns a table has for keypoints."""
+_UNITS = {"3d": "of the diagonal", "spair": "of the box"}
+"""Of the thresholds of these tasks; those of the others are pixels."""
 
 
 def make_report(
@@ -27,7 +31,8 @@ def make_report(
 
     Keys: ``task, category, split, method``; ``pairs`` (scored), ``skipped`` (sharing neither part nor keypoint);
     ``part_miou``, ``keypoint_accuracy`` ({threshold: share}, in pixels, or world units for 3d),
-    ``left_right_confusion``; ``psnr``, ``psnr_foreground`` (dB), ``ssim`` of the picture rendered at the target view;
+    ``left_right_confusion``; ``psnr``, ``psnr_foreground`` (dB), ``ssim`` of the picture rendered at the target view,
+    and ``distances`` ({backbone or metric: mean}) of it;
     ``privileged`` (the method sees the real target picture); ``seconds`` (all), ``seconds_per_picture`` (reading,
     encoding and rendering one), ``peak_memory_mib`` (of the process, or of the GPU where one is used), ``device``;
     ``checkpoint``, ``config``; ``pairs_scores`` (a list a score, and ``pair``, the records of the scored pairs).
@@ -46,6 +51,7 @@ def make_report(
         "psnr": evaluation.mean("psnr"),
         "psnr_foreground": evaluation.mean("psnr_foreground"),
         "ssim": evaluation.mean("ssim"),
+        "distances": evaluation.distances(),
         "privileged": evaluation.method.privileged and evaluation.task.one_object,
         "seconds": round(evaluation.seconds, 3),
         "seconds_per_picture": evaluation.seconds_per_picture,
@@ -59,11 +65,13 @@ def make_report(
 
 def _pairs_scores(evaluation: Evaluation) -> dict[str, Any]:
     scores, thresholds = evaluation.scores, evaluation.keypoint_accuracy() or {}
+    measured = evaluation.distances()
     names = ("part_iou", "left_right", "psnr", "psnr_foreground", "ssim")
     return {
         "pair": [score.pair.record() for score in scores],
         "keypoint_accuracy": {t: [(score.keypoint_accuracy or {}).get(t) for score in scores] for t in thresholds},
         **{name: [getattr(score, name) for score in scores] for name in names},
+        **({"distances": {name: [s.distances.get(name) for s in scores] for name in measured}} if measured else {}),
     }
 
 
@@ -86,7 +94,7 @@ def markdown_table(reports: Sequence[Mapping[str, Any]], names: Sequence[str] | 
     Args:
         names: what to call each row; None is the method, and the field of its checkpoint.
     """
-    heads = ["category", "task", "method", "pairs", "part mIoU", *(f"keypoints, threshold {n}" for n in range(1, 5))]
+    heads = ["category", "task", "method", "pairs", "part mIoU", *_threshold_heads(reports)]
     heads += ["left/right confused", "PSNR", "foreground PSNR", "SSIM", "s a picture", "peak MiB"]
     rows = []
     for number, report in enumerate(reports):
@@ -97,7 +105,7 @@ def markdown_table(reports: Sequence[Mapping[str, Any]], names: Sequence[str] | 
             names[number] if names is not None else _row_name(report),
             f"{report['pairs']}" + (f" (+{report['skipped']} skipped)" if report["skipped"] else ""),
             _number(report["part_miou"], 3),
-            *(_number(value, 3) for value in (accuracy + [None] * 4)[:4]),
+            *(_number(value, 3) for value in (accuracy + [None] * _THRESHOLDS)[:_THRESHOLDS]),
             _number(report.get("left_right_confusion"), 3),
             _number(report["psnr"], 1),
             _number(report["psnr_foreground"], 1),
@@ -108,6 +116,18 @@ def markdown_table(reports: Sequence[Mapping[str, Any]], names: Sequence[str] | 
         rows.append(cells)
     lines = [heads, ["---"] * 3 + ["---:"] * (len(heads) - 3), *rows]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines) + "\n"
+
+
+def _threshold_heads(reports: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What each column of keypoints counts; rows of several tasks share columns, whose heads name all thresholds."""
+    heads = []
+    for n in range(_THRESHOLDS):
+        names: dict[str, None] = {}
+        for report in reports:
+            found = list(report["keypoint_accuracy"] or {})[n : n + 1]
+            names.update((f"{name} {_UNITS.get(str(report['task']), 'px')}", None) for name in found)
+        heads.append("keypoints within " + " / ".join(names) if names else f"keypoints, threshold {n + 1}")
+    return heads
 
 
 def _row_name(report: Mapping[str, Any]) -> str:

@@ -70,7 +70,7 @@ def _errors(pair: KeypointPair, dataset: Dataset, method: Method) -> Float[Tenso
     asked = torch.from_numpy(source.to_square(pair.source_keypoints)).floor().long().clamp(0, size - 1)
     candidates = (torch.from_numpy(target.picture(0))[..., 3] > 127).nonzero().flip(-1)
     views = PairView(pair.source, 0, 0), PairView(pair.target, 0, 0)
-    index = method.closest(method.vectors(views[0], asked), method.vectors(views[1], candidates))
+    index = method.carry(views[0], asked, views[1], candidates)
     landed = target.from_square(candidates[index].double().numpy() + 0.5)
     box = pair.target_box
     distance = metrics.distances(torch.from_numpy(landed), torch.from_numpy(pair.target_keypoints))

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeVar
 
 import numpy as np
 import torch
 from jaxtyping import Int, Shaped
 from torch import Tensor
-from tqdm import tqdm
 
 from featurenerf.data.labels import AnnotationKind
 from featurenerf.data.objects import ObjectViews
@@ -23,7 +22,9 @@ from featurenerf.data.splits import Pair
 from featurenerf.errors import InputError
 from featurenerf.evaluation import metrics
 from featurenerf.evaluation.methods import METHODS, FeatureMaps, Inputs, Method, PairView, PictureModel
+from featurenerf.evaluation.perceptual import PictureDistance
 from featurenerf.pictures import Background, composite_bytes
+from featurenerf.progress import Progress
 
 TaskName = Literal["2d", "view", "3d", "spair"]
 P = TypeVar("P")
@@ -76,7 +77,8 @@ class Places:
 class Scores:
     """What one pair scored; None where there was nothing to score.
 
-    ``keypoint_errors`` are how far each keypoint landed from the right place, in the units of the thresholds.
+    ``keypoint_errors`` are how far each keypoint landed from the right place, in the units of the thresholds;
+    ``distances`` those of the rendered picture from the real one, by name.
     """
 
     pair: Pair
@@ -87,6 +89,7 @@ class Scores:
     psnr_foreground: float | None = None
     ssim: float | None = None
     keypoint_errors: tuple[float, ...] = ()
+    distances: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,11 @@ class Evaluation:
     def mean(self, name: str) -> float | None:
         """The mean of a score over the pairs that have it."""
         return metrics.mean([value for pair in self.scores if (value := getattr(pair, name)) is not None])
+
+    def distances(self) -> dict[str, float] | None:
+        """The mean of each distance of pictures, over the pairs that have it."""
+        found = [pair.distances for pair in self.scores if pair.distances]
+        return {name: sum(f[name] for f in found) / len(found) for name in found[0]} if found else None
 
     def keypoint_accuracy(self) -> dict[str, float] | None:
         """The mean accuracy at each threshold over the pairs that share a keypoint."""
@@ -121,6 +129,7 @@ def evaluate(
     *,
     progress: bool = True,
     background: Background = "black",
+    distances: Mapping[str, PictureDistance] | None = None,
 ) -> Evaluation:
     """Score a method on pairs.
 
@@ -136,6 +145,7 @@ def evaluate(
         mirror: left/right counterpart of each keypoint id; None leaves confusions out.
         progress: whether to show a bar.
         background: what rendered views and real ones are compared on.
+        distances: by which they are compared, beside PSNR and SSIM, by name.
     Raises:
         InputError: if the task or method is unknown, its model or teacher is missing, there is no pair, none has
             anything to score, or a ``view`` pair has two objects.
@@ -146,7 +156,10 @@ def evaluate(
     if not pairs:
         raise InputError(f"there is no pair to evaluate task {task.name!r} on: the list {task.pairs} is empty")
     inputs = Inputs(objects, model, teacher, background)
-    return score_pairs(task, pairs, method, inputs, lambda pair, ready: _score(task, pair, ready, mirror), progress)
+    compared = distances or {}
+    return score_pairs(
+        task, pairs, method, inputs, lambda pair, ready: _score(task, pair, ready, mirror, compared), progress
+    )
 
 
 def score_pairs(
@@ -161,7 +174,7 @@ def score_pairs(
     method = METHODS[method] if isinstance(method, str) else method
     ready, start = method.start(inputs), time.perf_counter()
     with torch.no_grad():
-        bar = tqdm(pairs, desc=f"{task.name} {method.name}", unit="pair", disable=not progress)
+        bar = Progress(pairs, desc=f"{task.name} {method.name}", unit="pair", disable=not progress)
         scores = tuple(found for pair in bar if (found := score(pair, ready)) is not None)
     if not scores:
         problem = f"none of the {len(pairs)} pairs shares a part or a keypoint, or shows an object"
@@ -193,7 +206,24 @@ def novel_view_pairs(views: Mapping[str, int], sources: Sequence[int]) -> list[P
     ]
 
 
-def _score(task: Task, pair: Pair, method: Method, mirror: Mapping[int, int] | None) -> Scores | None:
+def with_further_views(pair: Pair, further: int, views: int) -> Pair:
+    """The pair with so many further views of the source object encoded: those that follow its own, not the target's.
+
+    Raises:
+        InputError: where the object has not so many.
+    """
+    others = [(pair.source_view + step) % views for step in range(1, views)]
+    free = [view for view in others if pair.source_id != pair.target_id or view != pair.target_view]
+    if len(free) < further:
+        raise InputError(
+            f"object {pair.source_id} has {views} views, too few for {further} further ones: ask for fewer"
+        )
+    return replace(pair, also=(*pair.also, *free[:further]))
+
+
+def _score(
+    task: Task, pair: Pair, method: Method, mirror: Mapping[int, int] | None, compared: Mapping[str, PictureDistance]
+) -> Scores | None:
     """The scores of a pair; None if there is nothing to score."""
     objects = method.inputs.objects
     if task.one_object and pair.source_id != pair.target_id:
@@ -224,14 +254,13 @@ def _score(task: Task, pair: Pair, method: Method, mirror: Mapping[int, int] | N
     if kinds and not parts and not ids:
         return None
     part_iou = accuracy = left_right = psnr = foreground = ssim = None
-    errors = torch.zeros(0)
+    errors, distances = torch.zeros(0), {}
     if parts:
         predicted = method.labels(target, wanted.labelled, source, known.labelled, known.parts)
         part_iou = metrics.part_iou(predicted, wanted.parts, parts)
     if ids:
         asked, truth = (torch.stack([of.keypoints[number] for number in ids]) for of in (known, wanted))
-        index = method.closest(method.vectors(source, asked), method.vectors(target, wanted.candidates))
-        landed = wanted.candidates[index]
+        landed = wanted.candidates[method.carry(source, asked, target, wanted.candidates)]
         errors = metrics.distances(landed, truth)
         accuracy = metrics.keypoint_accuracy(errors, task.thresholds)
         left_right = metrics.left_right_confusion(landed, ids, wanted.keypoints, mirror) if mirror else None
@@ -240,8 +269,9 @@ def _score(task: Task, pair: Pair, method: Method, mirror: Mapping[int, int] | N
         rendered = method.inputs.picture(target, method.channels)
         real = composite_bytes(picture, method.inputs.background)
         psnr, ssim = metrics.psnr(rendered, real), metrics.ssim(rendered, real)
+        distances = {name: distance(rendered, real) for name, distance in compared.items()}
         foreground = metrics.psnr(rendered, real, picture[..., 3] > 127) if picture.shape[2] == 4 else None
-    return Scores(pair, part_iou, accuracy, left_right, psnr, foreground, ssim, tuple(errors.tolist()))
+    return Scores(pair, part_iou, accuracy, left_right, psnr, foreground, ssim, tuple(errors.tolist()), distances)
 
 
 def _shows_something(objects: Callable[[str], ObjectViews], side: PairView) -> bool:

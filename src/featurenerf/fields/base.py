@@ -5,6 +5,7 @@ A field is a value: it is made once, by ``Model.encode`` or by an edit of other 
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,8 +14,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from featurenerf.arrays import ArrayLike, as_tensor
 from featurenerf.cameras import Camera
 from featurenerf.errors import InputError
+from featurenerf.fields import notebook
 from featurenerf.fields.pose import CameraEstimate
 from featurenerf.fields.registration import Map, Matrix, Registration, ToPhotograph, register
 
@@ -70,6 +73,9 @@ class Rendered(Values):
 
     __slots__ = ()
 
+    def _repr_png_(self) -> bytes | None:
+        return notebook.png([self])
+
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class Field(ABC):
@@ -94,11 +100,14 @@ class Field(ABC):
         """How many numbers each channel of a point has, by name."""
 
     @abstractmethod
-    def query(self, points: Points, directions: Points | None = None, channels: Sequence[str] | None = None) -> Samples:
+    def query(
+        self, points: ArrayLike, directions: ArrayLike | None = None, channels: Sequence[str] | None = None
+    ) -> Samples:
         """What the field knows of world points.
 
         Args:
-            points: ``(..., 3)``; ``(B, ..., 3)`` for a batch of fields.
+            points: ``(..., 3)``; ``(B, ..., 3)`` for a batch of fields. A tensor, or a NumPy array or a list, which
+                count in the field's own number format.
             directions: unit viewing directions; None is from the first source camera to the point.
             channels: which to compute; None is all that the field has.
         Raises:
@@ -145,6 +154,18 @@ class Field(ABC):
         known = ", ".join(f"{name} {size}" for name, size in self.channels.items())
         return f"{type(self).__name__}({known}; from pictures of batch shape {tuple(self.source.batch_shape)})"
 
+    @torch.no_grad()
+    def _repr_png_(self) -> bytes | None:
+        """Notebooks show the first source view, and one turned by 120 degrees; of a batch, the source views."""
+        own = self.source[:, 0] if self.batched else self.source[0]
+        size = min(128, max(own.width, own.height)) / max(own.width, own.height)
+        own = own.resize(max(1, round(own.width * size)), max(1, round(own.height * size)))
+        x, y, z = own.centre.flatten()[:3].tolist()
+        azimuth, elevation = math.degrees(math.atan2(y, x)) + 120, math.degrees(math.atan2(z, math.hypot(x, y)))
+        cameras = [own] if self.batched else [own, Camera.look_at(azimuth, elevation, own.width, own.height)]
+        channels = ["alpha", "depth", *(name for name in ("rgb", "descriptor") if name in self.channels)]
+        return notebook.png([self.render(camera, channels) for camera in cameras])
+
 
 def chosen(channels: Sequence[str] | None, default: Iterable[str], known: Iterable[str]) -> tuple[str, ...]:
     """The channels that were asked for; InputError for one that is not known."""
@@ -156,6 +177,12 @@ def chosen(channels: Sequence[str] | None, default: Iterable[str], known: Iterab
             without = ": the model was made without it" if name in CHANNELS and name != "density" else ""
             raise InputError(f"this field has no channel {name!r}{without}; it has: {', '.join(known)}")
     return tuple(channels)
+
+
+def as_points(points: ArrayLike, camera: Camera, name: str = "points") -> Tensor:
+    """Points, or directions, as a tensor on a camera's device, in floating point."""
+    tensor = as_tensor(points, name).to(camera.pose.device)
+    return tensor if isinstance(points, Tensor) and tensor.is_floating_point() else tensor.to(camera.pose.dtype)
 
 
 def check_points(points: Points, directions: Points | None) -> None:

@@ -8,113 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from featurenerf.errors import InputError
-from featurenerf.fields.base import chosen
+from featurenerf.fields.base import Points, chosen
+from featurenerf.fields.regions import Alike as Alike
+from featurenerf.fields.regions import Ball as Ball
+from featurenerf.fields.regions import Paint, Region
+from featurenerf.fields.regions import Painted as Painted
+from featurenerf.fields.regions import Part as Part
+from featurenerf.fields.regions import Plain as Plain
+from featurenerf.fields.regions import Texture as Texture
 from featurenerf.fields.volume import VolumeField
-from featurenerf.matching import match, normalise
 from featurenerf.rendering import Channels, PerRay, Vectors
-
-PointValues = Mapping[str, Float[Tensor, "n _"]]
-"""Channels of points, by name."""
-
-
-class PointFunction(Protocol):
-    """A function of points and of some of their channels."""
-
-    @property
-    def channels(self) -> tuple[str, ...]:
-        """What it must know of points, beside where they are."""
-
-
-@runtime_checkable
-class Region(PointFunction, Protocol):
-    """Where something is."""
-
-    def __call__(self, points: Float[Tensor, "n 3"], values: PointValues) -> Bool[Tensor, " n"]:
-        """Whether world points lie in it."""
-
-
-@runtime_checkable
-class Paint(PointFunction, Protocol):
-    """What colour points take."""
-
-    def __call__(self, points: Float[Tensor, "n 3"], values: PointValues) -> Float[Tensor, "n 3"]:
-        """Colours of world points, in [0, 1]."""
-
-
-@dataclass(frozen=True, eq=False)
-class Ball:
-    """The points that are no further than a radius from a centre, in world units."""
-
-    centre: tuple[float, float, float]
-    radius: float
-    channels: tuple[str, ...] = ()
-
-    def __call__(self, points: Float[Tensor, "n 3"], values: PointValues) -> Bool[Tensor, " n"]:
-        return (points - points.new_tensor(self.centre)).norm(dim=-1) <= self.radius
-
-
-@dataclass(frozen=True, eq=False)
-class Part:
-    """The points whose descriptor is most like one with a given label.
-
-    Attributes:
-        descriptors: that are labelled, of this field's object or of any other.
-        labels: of each.
-        label: the part's.
-    """
-
-    descriptors: Float[Tensor, "m d"]
-    labels: Int[Tensor, " m"]
-    label: int
-    channels: tuple[str, ...] = ("descriptor",)
-
-    def __call__(self, points: Float[Tensor, "n 3"], values: PointValues) -> Bool[Tensor, " n"]:
-        index, _ = match(values["descriptor"], self.descriptors)
-        return self.labels.to(index.device)[index] == self.label
-
-
-@dataclass(frozen=True, eq=False)
-class Alike:
-    """The points whose descriptor is at least so similar (cosine) to a given one."""
-
-    descriptor: Float[Tensor, " d"]
-    least: float
-    channels: tuple[str, ...] = ("descriptor",)
-
-    def __call__(self, points: Float[Tensor, "n 3"], values: PointValues) -> Bool[Tensor, " n"]:
-        found = normalise(values["descriptor"].float())
-        return found @ normalise(self.descriptor.to(found)) >= self.least
-
-
-@dataclass(frozen=True, eq=False)
-class Plain:
-    """One colour."""
-
-    rgb: tuple[float, float, float]
-    channels: tuple[str, ...] = ()
-
-    def __call__(self, points: Float[Tensor, "n 3"], values: PointValues) -> Float[Tensor, "n 3"]:
-        return points.new_tensor(self.rgb).expand(len(points), 3)
-
-
-@dataclass(frozen=True, eq=False)
-class Texture:
-    """To each point the colour of the most similar descriptor (paper, section 4.4)."""
-
-    descriptors: Float[Tensor, "m d"]
-    rgb: Float[Tensor, "m 3"]
-    channels: tuple[str, ...] = ("descriptor",)
-
-    def __call__(self, points: Float[Tensor, "n 3"], values: PointValues) -> Float[Tensor, "n 3"]:
-        index, _ = match(values["descriptor"], self.descriptors)
-        return self.rgb.to(index.device)[index]
 
 
 def recolored(field: VolumeField, region: Region, paint: Paint) -> VolumeField:
@@ -159,6 +68,11 @@ def transformed(
     return edited(Transformed, field, rotation=rotation, translation=translation, scale=float(scale), source=source)
 
 
+def marked(field: VolumeField, region: Region) -> VolumeField:
+    """The field with a further channel, "region": 1 inside and 0 outside; rendered, the share of what is seen."""
+    return edited(Marked, field, region=region)
+
+
 def composed(fields: Sequence[VolumeField]) -> VolumeField:
     """Several fields in one world, seen by the first one's cameras.
 
@@ -199,6 +113,9 @@ class EditedField(VolumeField):
 
     def bounds(self, origins: Vectors, directions: Vectors, near: float, far: float) -> tuple[PerRay, PerRay]:
         return self.base.bounds(origins, directions, near, far)
+
+    def mirrored(self, points: Points) -> Points | None:
+        return self.base.mirrored(points)
 
 
 def edited(kind: type[EditedField], field: VolumeField, **settings: object) -> EditedField:
@@ -255,6 +172,23 @@ class Cut(EditedField):
 
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
+class Marked(EditedField):
+    region: Region
+
+    @property
+    def channels(self) -> Mapping[str, int]:
+        return {**self.base.channels, "region": 1}
+
+    def sample(self, points: Vectors, directions: Vectors, channels: tuple[str, ...]) -> Channels:
+        own = tuple(name for name in channels if name != "region")
+        if "region" not in channels:
+            return self.base.sample(points, directions, own)
+        values = self.base.sample(points, directions, tuple(dict.fromkeys((*own, *self.region.channels))))
+        inside = self.region(points[0], {name: value[0] for name, value in values.items()})
+        return {**{name: values[name] for name in own}, "region": inside[None, :, None].to(points)}
+
+
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class Transformed(EditedField):
     rotation: Float[Tensor, "3 3"]
     translation: Float[Tensor, " 3"]
@@ -271,7 +205,13 @@ class Transformed(EditedField):
         start, end = self.base.bounds(self._back(origins), turned, near / self.scale, far / self.scale)
         return start * self.scale, end * self.scale
 
-    def _back(self, points: Float[Tensor, "b n 3"]) -> Float[Tensor, "b n 3"]:
+    def mirrored(self, points: Points) -> Points | None:
+        there = self.base.mirrored(self._back(points))
+        if there is None:
+            return None
+        return self.scale * there @ self.rotation.T.to(points) + self.translation.to(points)
+
+    def _back(self, points: Points) -> Points:
         """World points in the world of the field itself."""
         return (points - self.translation.to(points)) @ self.rotation.to(points) / self.scale
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
 
+from featurenerf.arrays import ArrayLike
 from featurenerf.cameras import Camera
 from featurenerf.errors import InputError
-from featurenerf.fields.base import CHANNELS, Field, Points, Rendered, Samples, check_points, chosen
+from featurenerf.fields.base import CHANNELS, Field, Points, Rendered, Samples, as_points, check_points, chosen
 from featurenerf.rendering import Channels, PerRay, RayValues, Sampling, Vectors, render_rays
 
 RADIUS = 0.5
@@ -31,6 +32,14 @@ class VolumeField(Field):
     sampling: Sampling = field(default_factory=Sampling)
     rays_per_chunk: int = 16384
 
+    @property
+    def internal(self) -> Mapping[str, int]:
+        """Further channels and their lengths; they are computed only where they are asked for by name."""
+        return {}
+
+    def _asked(self, channels: Sequence[str] | None) -> list[str]:
+        return [name for name in self.internal if name in (channels or ())]
+
     @abstractmethod
     def sample(self, points: Vectors, directions: Vectors, channels: tuple[str, ...]) -> Channels:
         """Values of channels at world points; ``directions`` are unit and point away from the viewer."""
@@ -43,9 +52,17 @@ class VolumeField(Field):
         end = away + RADIUS if far == math.inf else torch.full_like(away, far)
         return start, torch.maximum(start, end)
 
-    def query(self, points: Points, directions: Points | None = None, channels: Sequence[str] | None = None) -> Samples:
+    def mirrored(self, points: Points) -> Points | None:
+        """Where the mirror images of world points of the object lie; None where it is not known to have any."""
+        return None
+
+    def query(
+        self, points: ArrayLike, directions: ArrayLike | None = None, channels: Sequence[str] | None = None
+    ) -> Samples:
+        points = as_points(points, self.source)
+        directions = None if directions is None else as_points(directions, self.source, "directions")
         every = channels is None or tuple(channels) == CHANNELS  # as much of it as the field has
-        wanted = chosen(None if every else channels, self.channels, self.channels)
+        wanted = chosen(None if every else channels, self.channels, (*self.channels, *self._asked(channels)))
         check_points(points, directions)
         batch = points.shape[0] if self.batched else 1
         flat = points.reshape(batch, -1, 3)
@@ -66,7 +83,8 @@ class VolumeField(Field):
     def render(self, camera: Camera, channels: Sequence[str] | None = None) -> Rendered:
         shown = [name for name in self.channels if name != "density"]
         default = ["rgb", "depth", "alpha", *(n for n in shown if n not in ("rgb", "coordinate"))]
-        wanted = chosen(channels, default if "rgb" in shown else default[1:], ("alpha", "depth", *shown))
+        known = ("alpha", "depth", *shown, *self._asked(channels))
+        wanted = chosen(channels, default if "rgb" in shown else default[1:], known)
         if camera.batch_shape != self.source.batch_shape[:-1]:
             wanted_shape, given = tuple(self.source.batch_shape[:-1]), tuple(camera.batch_shape)
             raise InputError(f"this field takes a camera of batch shape {wanted_shape}, not {given}")
@@ -85,8 +103,9 @@ class VolumeField(Field):
         batch, count = origins.shape[:2]
         hit = (far > near)[0, :, 0] if batch == 1 else torch.ones(count, dtype=torch.bool, device=origins.device)
         index = hit.nonzero()[:, 0]
+        sizes = {**self.channels, **self.internal}
         if len(index) == 0:  # the camera sees nothing of where the field is
-            return {name: origins.new_zeros(batch, count, self.channels.get(name, 1)) for name in channels}
+            return {name: origins.new_zeros(batch, count, sizes.get(name, 1)) for name in channels}
         parts = []
         for chunk in index.split(max(1, self.rays_per_chunk // batch)):
             o, d, start, end = (whole[:, chunk] for whole in (origins, directions, near, far))

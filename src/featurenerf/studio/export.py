@@ -15,13 +15,13 @@ import torch
 from jaxtyping import Float32, Int32
 from numpy.lib.recfunctions import structured_to_unstructured
 from torch import Tensor
-from tqdm import tqdm
 
 from featurenerf.cameras import PICTURE_SIZE, Camera
 from featurenerf.errors import InputError
 from featurenerf.fields.base import Field
 from featurenerf.files import write_bytes
 from featurenerf.matching import FOREGROUND_ALPHA, first_source_camera
+from featurenerf.progress import Progress
 
 RADIUS = 0.5
 """An object with a bounding-box diagonal of 1 that is centred at the origin fits in a sphere of this radius."""
@@ -29,7 +29,10 @@ RADIUS = 0.5
 LEVELS = tuple(0.5 * 200 ** (i / 39) for i in range(40))
 """Densities between which ``surface_level`` chooses: 0.5 to 100."""
 
-_COLOR_DEPTH = 0.015
+COLOR_DEPTH = 0.015
+"""How far below a surface its colours are read, in world units: there they are not mixed with the background."""
+GRIDS = (8, 512)
+"""The least and the most points a side of the cube in which ``mesh`` looks."""
 _SMALLEST_PIECE = 0.01  # pieces of a mesh with less than this share of the largest one's volume are dropped
 _NO_OBJECT = "the field shows no solid object: the picture may hold none, or the model does not know its kind"
 
@@ -72,7 +75,7 @@ def surface_level(field: Field) -> float:
         raise InputError(_NO_OBJECT)
     depths = torch.linspace(-RADIUS, RADIUS, 97, device=origins.device) + camera.centre.norm()
     points = origins[..., None, :] + directions[..., None, :] * depths[:, None]
-    density = _density(field, points)
+    density = density_at(field, points)
     densest = torch.where(points.norm(dim=-1) <= RADIUS, density, torch.zeros_like(density)).amax(-1)
     passed = densest > torch.tensor(LEVELS, device=densest.device)[:, None, None]
     overlap = (passed & solid).sum((1, 2)) / (passed | solid).sum((1, 2))
@@ -107,20 +110,20 @@ def point_cloud(
     cameras = all_around() if cameras is None else cameras
     level = surface_level(field) / 2 if level is None else level
     found = []
-    for camera in tqdm(cameras, desc="point cloud", leave=False, disable=not progress):
+    for camera in Progress(cameras, desc="point cloud", leave=False, disable=not progress):
         rendered = field.render(camera, channels=("depth", "alpha"))
         solid = rendered["alpha"][..., 0] > FOREGROUND_ALPHA
         depth = (rendered["depth"] / rendered["alpha"].clamp(min=1e-6))[..., 0][solid].float()
         origins, directions = (rays.to(depth.device)[solid] for rays in camera.rays(field.pixel_offset))
         nearby = depth[:, None] + torch.tensor([-0.01, 0.0, 0.01, 0.02], device=depth.device)
         points = origins[:, None] + directions[:, None] * nearby[..., None]
-        found.append(points[:, 1][_density(field, points).amax(1) > level])
+        found.append(points[:, 1][density_at(field, points).amax(1) > level])
     points = torch.cat(found)
     if len(points) == 0:
         raise InputError(_NO_OBJECT)
     if len(points) > most:
         points = points[torch.linspace(0, len(points) - 1, most, device=points.device).round().long()]
-    return Geometry(_array(points), _colors(field, points), _descriptors(field, points))
+    return Geometry(_array(points), colors_at(field, points), _descriptors(field, points))
 
 
 @torch.no_grad()
@@ -139,17 +142,20 @@ def mesh(field: Field, grid: int = 96, level: float | int | None = None, *, prog
     """
     from skimage.measure import marching_cubes
 
-    if not 8 <= grid <= 512:
-        raise InputError(f"a mesh needs a grid of 8 to 512 points a side, not {grid}")
+    low, high = GRIDS
+    if not low <= grid <= high:
+        raise InputError(f"a mesh needs a grid of {low} to {high} points a side, not {grid}")
+    if level is not None and not 0 < level < np.inf:
+        raise InputError(f"a surface lies at a positive density, not at {level}")
     level = surface_level(field) if level is None else level
     device = field.source.pose.device
     axis = torch.linspace(-RADIUS, RADIUS, grid, device=device)
     density = np.zeros((grid, grid, grid), np.float32)
-    for number, x in enumerate(tqdm(axis, desc="mesh", leave=False, disable=not progress)):
+    for number, x in enumerate(Progress(axis, desc="mesh", leave=False, disable=not progress)):
         slab = torch.stack(torch.meshgrid(x, axis, axis, indexing="ij"), -1)[0]
         inside = slab.norm(dim=-1) <= RADIUS
         if inside.any():
-            density[number, inside.cpu().numpy()] = _array(_density(field, slab[inside]))
+            density[number, inside.cpu().numpy()] = _array(density_at(field, slab[inside]))
     density = _without_small_pieces(density, level)
     if not (density > level).any():
         raise InputError(
@@ -160,15 +166,18 @@ def mesh(field: Field, grid: int = 96, level: float | int | None = None, *, prog
     corners, faces, _, _ = marching_cubes(np.pad(density, 1), level=level)  # the rim of zeros closes the mesh
     points = ((corners - 1) * step - RADIUS).astype(np.float32)
     outward = np.ascontiguousarray(faces[:, ::-1]).astype(np.int32)  # scikit-image's turn clockwise
-    below = torch.from_numpy(points - _COLOR_DEPTH * _normals(points, outward)).to(device)
-    return Geometry(points, _colors(field, below), _descriptors(field, torch.from_numpy(points).to(device)), outward)
+    below = torch.from_numpy(points - COLOR_DEPTH * vertex_normals(points, outward)).to(device)
+    return Geometry(points, colors_at(field, below), _descriptors(field, torch.from_numpy(points).to(device)), outward)
 
 
-def _density(field: Field, points: Tensor) -> Tensor:
+def density_at(field: Field, points: Tensor) -> Tensor:
+    """Density at world points (..., 3)."""
     return field.query(points.to(field.source.pose.dtype), channels=("density",))["density"].float()
 
 
-def _colors(field: Field, points: Tensor) -> np.ndarray:
+def colors_at(field: Field, points: Tensor) -> np.ndarray:
+    """Colours at world points (..., 3), in [0, 1]."""
+    points = points.to(field.source.pose.device)
     return _array(field.query(points.to(field.source.pose.dtype), channels=("rgb",))["rgb"].clamp(0, 1))
 
 
@@ -182,7 +191,7 @@ def _array(values: Tensor) -> np.ndarray:
     return values.float().cpu().numpy()
 
 
-def _normals(points: np.ndarray, faces: np.ndarray) -> np.ndarray:
+def vertex_normals(points: np.ndarray, faces: np.ndarray) -> np.ndarray:
     """Unit normals of a mesh's vertices: the mean of those of their triangles, by area."""
     a, b, c = (points[faces[:, i]] for i in range(3))
     across = np.cross(b - a, c - a)
@@ -207,7 +216,7 @@ def _without_small_pieces(density: np.ndarray, level: float) -> np.ndarray:
 _HEADER = """ply
 format binary_little_endian 1.0
 comment made by featurenerf
-comment frame: right-handed, z up, +x front; one unit is the bounding-box diagonal of the object
+comment frame: right-handed, z up, +x front; one unit is {unit}
 element vertex {vertices}
 """
 _COLUMNS = {"x": "f4", "y": "f4", "z": "f4", "red": "u1", "green": "u1", "blue": "u1"}
@@ -219,16 +228,18 @@ def _vertex_type(descriptor_size: int) -> np.dtype:
     return np.dtype([(name, f"<{kind}") for name, kind in columns.items()])
 
 
-def write_ply(path: str | os.PathLike[str], geometry: Geometry) -> None:
+def write_ply(path: str | os.PathLike[str], geometry: Geometry, metres_per_unit: float | int | None = None) -> None:
     """Write a binary PLY file: x, y, z, red, green, blue and ``descriptor_0``, ``descriptor_1``, ... of each vertex.
 
-    The file appears whole or not at all.
+    Points are written as they are; where ``metres_per_unit`` is given, the header says that they are in metres. The
+    file appears whole or not at all.
     """
     columns = [geometry.points, np.rint(geometry.rgb.clip(0, 1) * 255)]
     columns += [] if geometry.descriptor is None else [geometry.descriptor]
     table = np.concatenate(columns, 1)
     vertices = np.rec.fromarrays(table.T, dtype=_vertex_type(table.shape[1] - len(_COLUMNS)))
-    header = _HEADER.format(vertices=len(vertices))
+    unit = "the bounding-box diagonal of the object" if metres_per_unit is None else "a metre"
+    header = _HEADER.format(unit=unit, vertices=len(vertices))
     for name in vertices.dtype.names or ():
         header += f"property {'uchar' if vertices.dtype[name] == np.uint8 else 'float'} {name}\n"
     body = vertices.tobytes()

@@ -13,13 +13,13 @@ import torch
 from jaxtyping import Float, Int, Shaped
 from PIL import Image, ImageColor, ImageDraw, ImageFont
 from torch import Tensor
-from tqdm import tqdm
 
 from featurenerf.cameras import Camera
 from featurenerf.errors import InputError
 from featurenerf.fields.base import Field, Rendered
 from featurenerf.matching import FOREGROUND_ALPHA, normalise
 from featurenerf.pictures import to_image
+from featurenerf.progress import Progress
 
 PAPER = (252, 252, 250)
 INK, FAINT = (32, 34, 38), (128, 132, 138)
@@ -46,7 +46,7 @@ def render_views(field: Field, cameras: Sequence[Camera], progress: str | None =
     """
     channels = ["rgb", "depth", "alpha", *({"descriptor"} & {*field.channels})]
     views = []
-    for camera in tqdm(cameras, desc=progress, leave=False, disable=progress is None):
+    for camera in Progress(cameras, desc=progress, leave=False, disable=progress is None):
         rendered = field.render(camera, channels=channels)
         views.append(Rendered({name: rendered[name].float().cpu() for name in channels}))
     return views
@@ -184,6 +184,11 @@ def stacked(pages: Sequence[Image.Image]) -> Image.Image:
 def turntable_frame(view: Rendered, colors: DescriptorColors | None, size: int = 256) -> Image.Image:
     """A view's colours at the left, its descriptors at the right where there are any."""
     pictures = [color_picture(view), *([] if colors is None else [descriptor_picture(view, colors)])]
+    return side_by_side(pictures, size)
+
+
+def side_by_side(pictures: Sequence[Image.Image], size: int = 256) -> Image.Image:
+    """Square pictures beside each other."""
     frame = Image.new("RGB", (len(pictures) * size, size), PAPER)
     for number, picture in enumerate(pictures):
         frame.paste(scaled(picture, size), (number * size, 0))

@@ -2,31 +2,40 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
-from tqdm import tqdm
 
 from featurenerf.cameras import PICTURE_SIZE, Camera
 from featurenerf.errors import InputError
 from featurenerf.fields.base import Field, Rendered
 from featurenerf.fields.pose import CameraEstimate
 from featurenerf.files import REPORT, fresh_directory, write_json
+from featurenerf.masks import Mask
 from featurenerf.models.base import Model
 from featurenerf.models.checkpoint import load
 from featurenerf.pictures import Picture, to_image, to_tensor
+from featurenerf.progress import Progress
 from featurenerf.studio import export, figures
 from featurenerf.studio.crop import Crop, focal_of
-from featurenerf.studio.prepare import Mask, prepare
+from featurenerf.studio.prepare import prepare
+
+Product = Literal["sheet", "turntable", "points", "mesh"]
+PRODUCTS: tuple[Product, ...] = get_args(Product)
+_RANGES = {
+    "azimuth": (-360_000, 360_000), "elevation": (-90, 90), "views": (1, 64), "frames": (1, 1000), "size": (16, 1024),
+    "grid": export.GRIDS, "points": (1, 10_000_000),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -45,6 +54,7 @@ class LiftSettings:
         grid: points a side of the cube in which the mesh is looked for.
         points: at most so many in the point cloud.
         level: density taken for the surface; by default the one with the outline of the rendered picture.
+        only: what is made, of sheet, turntable, points and mesh; by default all of it.
     """
 
     azimuth: float | int | None = None
@@ -56,20 +66,32 @@ class LiftSettings:
     grid: int = 96
     points: int = 20000
     level: float | int | None = None
+    only: tuple[Product, ...] = ()
 
     def __post_init__(self) -> None:
         if (self.azimuth is None) != (self.elevation is None):
             raise InputError("azimuth and elevation say together where a picture was taken from: give both or neither")
         if self.fov is not None:
             focal_of(self.fov, self.size)
-        for name, low, high in (("views", 1, 64), ("frames", 1, 1000), ("size", 16, 1024), ("points", 1, 10_000_000)):
-            if not low <= getattr(self, name) <= high:
-                raise InputError(f"{name} is {getattr(self, name)}: it must lie between {low} and {high}")
+        for name, (low, high) in _RANGES.items():
+            if (value := getattr(self, name)) is None:
+                continue
+            if not low <= value <= high:
+                raise InputError(f"{name} is {value}: it must lie between {low} and {high}")
+        if self.level is not None and not 0 < self.level < math.inf:
+            raise InputError(f"level is {self.level}: it is a density, so it must be positive")
         if self.frames % self.views:
             raise InputError(f"frames is {self.frames} and views {self.views}: frames must be a multiple of views")
+        for name in self.only:
+            if name not in PRODUCTS:
+                raise InputError(f"only names {name!r}: it must name some of {', '.join(PRODUCTS)}")
+
+    def makes(self, *products: Product) -> bool:
+        """Whether any of these is made."""
+        return not self.only or not {*products}.isdisjoint(self.only)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Lifted:
     """What ``lift`` made.
 
@@ -78,8 +100,9 @@ class Lifted:
         report: the contents of ``report.json``.
         prepared: the picture that was encoded.
         field: what it was encoded into.
-        views: the field seen from around, the picture's own view first.
-        colors: how descriptors are shown as colours; None where the field has none.
+        views: the field seen from around, the picture's own view first; empty where neither sheet nor turntable was
+            made.
+        colors: how descriptors are shown as colours; None where the field has none, or no view was made.
     """
 
     folder: Path
@@ -88,6 +111,13 @@ class Lifted:
     field: Field
     views: list[Rendered]
     colors: figures.DescriptorColors | None
+
+    def __repr__(self) -> str:
+        return f"Lifted({self.folder}: {', '.join(self.report['files'])})"
+
+    def _repr_png_(self) -> bytes | None:
+        sheet = self.folder / "sheet.png"
+        return sheet.read_bytes() if sheet.is_file() else None
 
 
 def lift(
@@ -103,8 +133,8 @@ def lift(
     """One picture of an object to novel views, a turntable, a point cloud and a mesh.
 
     Writes ``prepared.png``, ``sheet.png``, ``turntable.mp4`` (``.gif`` without the extra ``video``), ``points.ply``,
-    ``mesh.ply`` and ``report.json``. The folder appears when all of them are made; one that an earlier call made is
-    replaced.
+    ``mesh.ply`` and ``report.json``, or what ``settings.only`` names of it. The folder appears when all of it is made;
+    one that an earlier call made is replaced.
 
     Args:
         picture: path, PIL image, (H, W, 3|4) array or (3|4, H, W) float tensor (``pictures.to_tensor``).
@@ -120,11 +150,13 @@ def lift(
             something else.
     """
     settings = settings or LiftSettings()
+    if isinstance(picture, (str, os.PathLike)) and Path(picture).is_dir():
+        raise InputError(f"{os.fspath(picture)} is a folder: give a picture of it, or take lift_folder for all of them")
     as_given = isinstance(mask, str) and mask == "none"
     seconds: dict[str, float] = {}
     with (
         fresh_directory(out, "lift") as folder,
-        tqdm(total=6 + (model is None), desc="lift", unit="step", leave=False, disable=not progress) as bar,
+        Progress(total=6 + (model is None), desc="lift", unit="step", leave=False, disable=not progress) as bar,
         torch.no_grad(),
     ):
         with _step("prepare", bar, seconds):
@@ -137,25 +169,37 @@ def lift(
             field = _encoded(model, ready, crop, settings)
             camera = field.source.reshape(-1)[0]
             stands = CameraEstimate(camera, 0.0)
-        with _step("views", bar, seconds):
-            cameras = figures.around(stands.azimuth, stands.elevation, settings.views, settings.size)
-            views = figures.render_views(field, cameras, "views" if progress else None)
-            if "descriptor" in field.channels:
-                colors = colors or figures.DescriptorColors.fit(views)
+        views: list[Rendered] = []
+        files = {"prepared.png": "the picture that was encoded"}
+        if settings.makes("sheet", "turntable"):
+            with _step("views", bar, seconds):
+                cameras = figures.around(stands.azimuth, stands.elevation, settings.views, settings.size)
+                views = figures.render_views(field, cameras, "views" if progress else None)
+                if "descriptor" in field.channels:
+                    colors = colors or figures.DescriptorColors.fit(views)
+        if settings.makes("sheet"):
             _sheet(ready, views, colors).save(folder / "sheet.png")
-        with _step("turntable", bar, seconds):
-            around = figures.around(stands.azimuth, stands.elevation, settings.frames, settings.size)
-            turntable = _turntable(folder, field, views, colors, around, progress)
-        with _step("points", bar, seconds):
+            files["sheet.png"] = "novel views: colour, depth, descriptors"
+        if settings.makes("turntable"):
+            with _step("turntable", bar, seconds):
+                around = figures.around(stands.azimuth, stands.elevation, settings.frames, settings.size)
+                turntable = _turntable(folder, field, views, colors, around, progress)
+            files[turntable] = f"{settings.frames} views around the object: colour and descriptors"
+        level = None
+        if settings.makes("points", "mesh"):
             level = export.surface_level(field) if settings.level is None else settings.level
-            cloud = export.point_cloud(
-                field, export.all_around(settings.size), settings.points, level / 2, progress=progress
-            )
-            export.write_ply(folder / "points.ply", cloud)
-        with _step("mesh", bar, seconds):
-            surface = export.mesh(field, settings.grid, level, progress=progress)
-            export.write_ply(folder / "mesh.ply", surface)
-        triangles = 0 if surface.faces is None else len(surface.faces)
+        if settings.makes("points") and level is not None:
+            with _step("points", bar, seconds):
+                sides = export.all_around(settings.size)
+                cloud = export.point_cloud(field, sides, settings.points, level / 2, progress=progress)
+                export.write_ply(folder / "points.ply", cloud)
+            files["points.ply"] = f"{len(cloud.points)} points"
+        if settings.makes("mesh"):
+            with _step("mesh", bar, seconds):
+                surface = export.mesh(field, settings.grid, level, progress=progress)
+                export.write_ply(folder / "mesh.ply", surface)
+            triangles = 0 if surface.faces is None else len(surface.faces)
+            files["mesh.ply"] = f"{len(surface.points)} vertices, {triangles} triangles"
         report = {
             "made_by": "lift",
             "picture": os.fspath(picture) if isinstance(picture, (str, os.PathLike)) else type(picture).__name__,
@@ -172,14 +216,8 @@ def lift(
                 "names": [f"descriptor_{i}" for i in range(field.channels.get("descriptor", 0))],
                 "normalised": False, "compare_by": "cosine similarity",
             },
-            "surface_density": round(level, 2),
-            "files": {
-                "prepared.png": "the picture that was encoded",
-                "sheet.png": "novel views: colour, depth, descriptors",
-                turntable: f"{settings.frames} views around the object: colour and descriptors",
-                "points.ply": f"{len(cloud.points)} points",
-                "mesh.ply": f"{len(surface.points)} vertices, {triangles} triangles",
-            },
+            "surface_density": None if level is None else round(level, 2),
+            "files": files,
             "seconds": seconds,
         }  # fmt: skip
         write_json(folder / REPORT, report, indent=2)
@@ -215,7 +253,7 @@ def _angles(camera: Camera) -> dict[str, float]:
 
 
 @contextmanager
-def _step(name: str, bar: tqdm, seconds: dict[str, float]) -> Iterator[None]:
+def _step(name: str, bar: Progress, seconds: dict[str, float]) -> Iterator[None]:
     """Names a step on the progress bar, and notes down how long it took."""
     bar.set_description(name)
     start = time.perf_counter()
@@ -247,7 +285,7 @@ def _turntable(
     """Renders the frames between the views, one at a time; returns the name of the file."""
     apart = len(cameras) // len(views)
     frames = []
-    for number, camera in enumerate(tqdm(cameras, desc="turntable", leave=False, disable=not progress)):
+    for number, camera in enumerate(Progress(cameras, desc="turntable", leave=False, disable=not progress)):
         view = views[number // apart] if number % apart == 0 else figures.render_views(field, [camera])[0]
         frames.append(figures.turntable_frame(view, colors))
     return figures.write_turntable(frames, folder / "turntable").name

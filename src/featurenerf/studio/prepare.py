@@ -13,7 +13,7 @@ from featurenerf import masks
 from featurenerf.cameras import PICTURE_SIZE
 from featurenerf.errors import InputError
 from featurenerf.masks import Mask
-from featurenerf.pictures import Picture, canonical_square, cut_out, to_tensor
+from featurenerf.pictures import Picture, Square, canonical_square, cut_out, to_tensor
 from featurenerf.studio.crop import Crop, crop_of
 
 SMALLEST_OBJECT = 8
@@ -64,6 +64,20 @@ def prepare(
     Raises:
         InputError: for an unreadable picture, a mask of another size, or a picture in which no object is found.
     """
+    tensor, alpha, square = framed(picture, mask, outline)
+    ready = cut_out(tensor[:3], alpha, square, size)
+    if not return_crop:
+        return ready
+    return ready, crop_of(picture, square, size, tensor.shape[2], tensor.shape[1])
+
+
+def framed(
+    picture: Picture, mask: Mask | None = None, outline: float | None = None
+) -> tuple[Float[Tensor, "c h w"], Float[Tensor, "h w"], Square]:
+    """The picture as it was read, where its object is in [0, 1], and the square of it that ``prepare`` cuts out.
+
+    Arguments and errors are those of ``prepare``.
+    """
     tensor = to_tensor(picture).detach().float().cpu()
     alpha = masks.foreground(tensor) if mask is None else masks.given(mask, *tensor.shape[1:])
     rows, columns = ((alpha > 0.5).any(axis).nonzero()[:, 0].tolist() for axis in (1, 0))
@@ -75,8 +89,4 @@ def prepare(
         raise InputError(
             f"the object found {name} has only {right - left} x {bottom - top} pixels: give a closer picture"
         )
-    square = canonical_square(left, top, right, bottom, outline)
-    ready = cut_out(tensor[:3], alpha, square, size)
-    if not return_crop:
-        return ready
-    return ready, crop_of(picture, square, size, tensor.shape[2], tensor.shape[1])
+    return tensor, alpha, canonical_square(left, top, right, bottom, outline)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -15,7 +16,6 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from tqdm import tqdm
 
 from featurenerf.cameras import PICTURE_SIZE, Camera
 from featurenerf.data.categories import category_name
@@ -26,7 +26,9 @@ from featurenerf.data.pairs import unlike_pairs, with_pairs
 from featurenerf.data.splits import Split, read_split, write_split
 from featurenerf.data.storage import read_json
 from featurenerf.errors import InputError
-from featurenerf.files import write_json
+from featurenerf.files import remove_leftovers, write_json
+from featurenerf.locks import locked
+from featurenerf.progress import Progress
 from featurenerf.synthesis.camera_sets import CameraSet, set_cameras
 from featurenerf.synthesis.meshes.appearance import Lighting
 from featurenerf.synthesis.meshes.renderer import RenderScene, check_renderer, render_view
@@ -113,7 +115,7 @@ def make_dataset(
     recipe, out = Recipe(category, objects, views, seed, size, cameras), Path(out)
     if workers < 1:
         raise InputError(f"{workers} workers make nothing: give 1 or more")
-    try:
+    with writing_category(out, recipe.synset):
         ids = [recipe.object_id(index) for index in range(objects)]
         families = {name: family_of(category, seed, index) for index, name in enumerate(ids)}
         record_recipe(out, recipe.synset, {**recipe.record, "families": families})
@@ -124,16 +126,37 @@ def make_dataset(
         with mapper(min(workers, len(todo))) as mapped:
             done = mapped(work, todo)
             label = f"{category}: objects"
-            for _ in tqdm(done, label, objects, initial=objects - len(todo), disable=not progress):
+            for _ in Progress(done, label, objects, initial=objects - len(todo), disable=not progress):
                 pass
         path = split_file(out, recipe.synset)
         if todo or not path.exists():
             extents = np.stack([_extents(out, recipe.synset, name) for name in split.test])
             among = unlike_pairs(extents, [families[name] for name in split.test])
             write_split(path, with_pairs(split, views, recipe.generator, among))
+    return read_split(path)
+
+
+@contextmanager
+def writing_category(out: Path, synset: str) -> Iterator[None]:
+    """While one category is made in a data set, nobody else makes it there; others may be made beside it.
+
+    Raises:
+        InputError: another process makes the category; the disk is full, or cannot be written.
+    """
+    try:
+        with locked(out / synset):
+            yield
     except OSError as error:
         raise InputError(f"{out} cannot be written ({error}): free some space or give another --out") from error
-    return read_split(path)
+
+
+def are_whole(files: Sequence[Path]) -> bool:
+    """Whether an object's files are all there; a loss of power may leave empty ones. Deletes temporary ones if not."""
+    whole = all(path.exists() and path.stat().st_size > 0 for path in reversed(files))
+    if not whole:
+        for folder in {path.parent for path in files}:
+            remove_leftovers(folder)
+    return whole
 
 
 def check_settings(views: int, seed: int, size: int) -> None:
@@ -201,8 +224,7 @@ def _make_object(out: Path, recipe: Recipe, training: frozenset[str], index: int
 
 
 def _is_finished(out: Path, recipe: Recipe, index: int) -> bool:
-    files = object_files(out, recipe.synset, recipe.object_id(index), recipe.views)
-    return all(path.exists() for path in reversed(files))
+    return are_whole(object_files(out, recipe.synset, recipe.object_id(index), recipe.views))
 
 
 def record_recipe(out: Path, synset: str, settings: dict[str, Any]) -> None:
@@ -237,20 +259,46 @@ def mapper(workers: int) -> Iterator[Callable[..., Iterator[Any]]]:
     """A function like ``map`` whose work is done by so many processes, in any order.
 
     Raises:
-        InputError: a process was killed, as the system does that runs out of memory.
+        InputError: a process was killed, as the system does that runs out of memory; or could not begin, as where a
+            script calls this without asking whether it is the main one.
     """
     if workers <= 1:
         yield map
         return
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), torch.set_num_threads, (1,))
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _begin)
+    children: set[Any] = set()
+
+    def mapped(work: Callable[..., Any], things: Sequence[Any]) -> Iterator[Any]:
+        jobs = []
+        for thing in things:
+            jobs.append(pool.submit(work, thing))
+            children.update(multiprocessing.active_children())
+        return (done.result() for done in as_completed(jobs))
+
     try:
-        yield lambda work, things: (done.result() for done in as_completed([pool.submit(work, it) for it in things]))
+        yield mapped
     except BrokenProcessPool as error:
-        raise InputError(
-            f"one of {workers} processes was killed, perhaps for want of memory: give fewer --workers"
-        ) from error
+        for child in children:
+            child.join(5)
+        raise InputError(_why_broken([child.exitcode for child in children], workers)) from error
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _begin() -> None:
+    """What a process does first. Ctrl-C, which the terminal sends to all of them, is the first process's to answer."""
+    torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _why_broken(codes: Sequence[int | None], workers: int) -> str:
+    """A process of a pool ended; those that did not end by themselves were killed, by the system or by the pool."""
+    if 1 in codes:
+        return (
+            "the processes could not begin, because each runs the main script again: put what the script does under "
+            'if __name__ == "__main__":, or give 1 worker'
+        )
+    return f"one of {workers} processes was killed, perhaps for want of memory: give fewer --workers"
 
 
 # ---------------------------------------------------------------------- split

@@ -11,7 +11,6 @@ from pathlib import Path
 from zlib import crc32
 
 import numpy as np
-from tqdm import tqdm
 
 from featurenerf.cameras import PICTURE_SIZE
 from featurenerf.data.categories import category_name, synset_of
@@ -19,21 +18,24 @@ from featurenerf.data.formats.release import split_file
 from featurenerf.data.labels import AnnotationKind, LabelNames, generated_labels
 from featurenerf.data.pairs import with_pairs
 from featurenerf.data.splits import Split, write_split
-from featurenerf.errors import InputError
+from featurenerf.errors import InputError, MissingExtraError, first_line
 from featurenerf.files import write_json
+from featurenerf.progress import Progress
 from featurenerf.synthesis.annotations.base import AnnotatedMesh, Annotation, AnnotationSource, Kind
 from featurenerf.synthesis.annotations.points import nearest_labels
 from featurenerf.synthesis.camera_sets import CameraSet, set_cameras
 from featurenerf.synthesis.make import (
     PART_POINTS,
     RENDERER_VERSION,
+    are_whole,
     check_settings,
     mapper,
     record_object,
     record_recipe,
     split_objects,
+    writing_category,
 )
-from featurenerf.synthesis.meshes.catalogue import MeshEntry
+from featurenerf.synthesis.meshes.entry import MeshEntry
 from featurenerf.synthesis.meshes.files import read_mesh
 from featurenerf.synthesis.write import ObjectRecord, object_files, write_labels, write_object
 
@@ -146,35 +148,34 @@ def render_meshes(
         raise InputError("the split names none of these meshes: give the split of the data set that they come from")
     tasks = [_Task(by_id[i], _known(sources, i), i in split.train) for i in ids]
     missing: dict[str, tuple[str, ...]] = {}
-    try:
-        record_recipe(out, settings.synset, _described(settings, tasks, sources))
-        _write_attribution(out, settings.synset, tasks)
-        todo = [task for task in tasks if not _is_finished(out, settings, task)]
-        with mapper(min(workers, len(todo))) as mapped:
-            done = mapped(partial(_render, out, settings, skip_broken), todo)
-            label = f"{category_name(settings.synset)}: objects"
-            bar = tqdm(done, label, len(ids), initial=len(ids) - len(todo), disable=not progress)
-            for object_id, problem, not_there in bar:
-                if problem is not None:
-                    skipped[object_id] = problem
-                if not_there:
-                    missing[object_id] = not_there
-        left = set(ids) - set(skipped)
-        if not left:
-            raise InputError(f"none of the {len(ids)} meshes can be rendered; the first: {skipped[ids[0]]}")
-        split = split.only(left)
-        if not split.cross_inst_pairs and not split.cross_view_pairs:
-            split = _with_pairs(split, {task.entry.id: task.kinds for task in tasks}, settings)
-        names = _label_names(settings.synset, sources)
-        if names != LabelNames():
-            write_labels(out, settings.synset, names)
-        write_split(split_file(out, settings.synset), split)
-    except InputError:
-        if not (out / "camera" / settings.synset).exists():  # nothing was made: other settings may be tried
-            (out / "made" / f"{settings.synset}.json").unlink(missing_ok=True)
-        raise
-    except OSError as error:
-        raise InputError(f"{out} cannot be written ({error}): free some space or give another --out") from error
+    with writing_category(out, settings.synset):
+        try:
+            record_recipe(out, settings.synset, _described(settings, tasks, sources))
+            _write_attribution(out, settings.synset, tasks)
+            todo = [task for task in tasks if not _is_finished(out, settings, task)]
+            with mapper(min(workers, len(todo))) as mapped:
+                done = mapped(partial(_render, out, settings, skip_broken), todo)
+                label = f"{category_name(settings.synset)}: objects"
+                bar = Progress(done, label, len(ids), initial=len(ids) - len(todo), disable=not progress)
+                for object_id, problem, not_there in bar:
+                    if problem is not None:
+                        skipped[object_id] = problem
+                    if not_there:
+                        missing[object_id] = not_there
+            left = set(ids) - set(skipped)
+            if not left:
+                raise InputError(f"none of the {len(ids)} meshes can be rendered; the first: {skipped[ids[0]]}")
+            split = split.only(left)
+            if not split.cross_inst_pairs and not split.cross_view_pairs:
+                split = _with_pairs(split, {task.entry.id: task.kinds for task in tasks}, settings)
+            names = _label_names(settings.synset, sources)
+            if names != LabelNames():
+                write_labels(out, settings.synset, names)
+            write_split(split_file(out, settings.synset), split)
+        except InputError:
+            if not (out / "camera" / settings.synset).exists():  # nothing was made: other settings may be tried
+                (out / "made" / f"{settings.synset}.json").unlink(missing_ok=True)
+            raise
     counts = Counter(kind for task in tasks if task.entry.id not in skipped for kind in task.kinds)
     return RenderReport(split, {kind: counts[kind] for kind in _ANNOTATIONS}, skipped, missing)
 
@@ -198,23 +199,40 @@ def _render(
     """Writes one object's files; returns its id, what is wrong with it where it is skipped, and pictures it lacks."""
     object_id = task.entry.id
     try:
-        mesh = annotated_mesh(task.entry, task.annotations)
+        mesh, record = _recorded(settings, task)
     except InputError as error:
         if not skip_broken:
             raise InputError(f"{error}; --skip-broken leaves {object_id} out") from error
         return object_id, str(error), ()
-    generator = settings.generator("object", object_id)
-    common = settings.generator("cameras")
-    cameras = set_cameras(settings.cameras, settings.views, settings.size, generator, common, training=task.training)
-    points, labels = mesh.part_points, mesh.part_labels
-    if points is None or labels is None:
-        record = record_object(mesh.mesh, cameras, generator)
-    else:
-        record = record_object(mesh.mesh, cameras, generator, lambda places: nearest_labels(places, points, labels))
-        chosen = np.sort(generator.permutation(len(points))[:PART_POINTS])
-        record = replace(record, part_points=points[chosen], part_labels=labels[chosen])
     write_object(out, settings.synset, object_id, _known_only(record, mesh.kinds))
     return object_id, None, mesh.missing
+
+
+def _recorded(settings: RenderSettings, task: _Task) -> tuple[AnnotatedMesh, ObjectRecord]:
+    """The mesh of an object, and what is written of it.
+
+    Raises:
+        InputError: a file of it is broken, in whatever way that shows.
+    """
+    try:
+        mesh = annotated_mesh(task.entry, task.annotations)
+        generator = settings.generator("object", task.entry.id)
+        common = settings.generator("cameras")
+        cameras = set_cameras(
+            settings.cameras, settings.views, settings.size, generator, common, training=task.training
+        )
+        points, labels = mesh.part_points, mesh.part_labels
+        if points is None or labels is None:
+            return mesh, record_object(mesh.mesh, cameras, generator)
+        record = record_object(mesh.mesh, cameras, generator, lambda places: nearest_labels(places, points, labels))
+        chosen = np.sort(generator.permutation(len(points))[:PART_POINTS])
+        return mesh, replace(record, part_points=points[chosen], part_labels=labels[chosen])
+    except (InputError, MissingExtraError):
+        raise
+    except Exception as error:  # what a mesh that can be read does to its renderer
+        raise InputError(
+            f"{task.entry.model} cannot be rendered ({type(error).__name__}: {first_line(error)}): get it again"
+        ) from error
 
 
 def _known_only(record: ObjectRecord, kinds: frozenset[Kind]) -> ObjectRecord:
@@ -231,8 +249,7 @@ def _known(sources: Sequence[AnnotationSource], object_id: str) -> tuple[Annotat
 
 
 def _is_finished(out: Path, settings: RenderSettings, task: _Task) -> bool:
-    files = object_files(out, settings.synset, task.entry.id, settings.views, task.files)
-    return all(path.exists() for path in reversed(files))
+    return are_whole(object_files(out, settings.synset, task.entry.id, settings.views, task.files))
 
 
 def _described(

@@ -44,16 +44,19 @@ class ObjectRecord:
 
 
 def write_object(root: Path, synset: str, object_id: str, record: ObjectRecord) -> None:
-    """Writes one object; each file appears whole or not at all, the camera file last."""
+    """Writes one object; each file appears whole or not at all, the camera file last.
+
+    The disk is not waited for: that would take longer than rendering. After a loss of power files may be empty.
+    """
     folder = picture_folder(root, synset, object_id)
     for view, picture in enumerate(record.pictures):
         buffer = BytesIO()
         Image.fromarray(picture).save(buffer, "PNG", compress_level=3)
-        write_bytes(folder / picture_name(view), buffer.getvalue())
+        write_bytes(folder / picture_name(view), buffer.getvalue(), durable=False)
     for kind, arrays in _annotation_arrays(record).items():
         buffer = BytesIO()
         np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
-        write_bytes(annotation_file(root, kind, synset, object_id), buffer.getvalue())
+        write_bytes(annotation_file(root, kind, synset, object_id), buffer.getvalue(), durable=False)
     camera = record.cameras
     poses = (camera.pose * OPENCV_TO_OPENGL).double().tolist()
     angle = 2 * np.arctan(camera.width / 2 / float(camera.focal[0, 0]))

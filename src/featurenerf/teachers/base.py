@@ -16,6 +16,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from featurenerf.errors import InputError
+from featurenerf.settings import text_of, value_of
 
 TRANSFORMERS_FILES = ("model.safetensors", "pytorch_model.bin")
 DIFFUSERS_FILES = ("diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin")
@@ -40,12 +41,12 @@ class Settings:
 
     def __post_init__(self) -> None:
         if not self.layers or min(self.layers) < 0 or len({*self.layers}) < len(self.layers):
-            raise InputError(f"a teacher's layers are {_text(self.layers)}: give different ones, from 0 on")
+            raise InputError(f"a teacher's layers are {text_of(self.layers)}: give different ones, from 0 on")
         if self.size < 1:
             raise InputError(f"a teacher's size is {self.size}: it must be at least 1 pixel")
 
     def __str__(self) -> str:
-        return ",".join(f"{f.name}={_text(getattr(self, f.name))}" for f in fields(self))
+        return ",".join(f"{f.name}={text_of(getattr(self, f.name))}" for f in fields(self))
 
     def changed(self, text: str) -> Settings:
         """These settings with those of ``key=value,...`` in their place; InputError for another key or kind."""
@@ -54,7 +55,7 @@ class Settings:
             key, equals, value = part.partition("=")
             if not equals or key not in known:
                 raise InputError(f"this teacher has no setting {part!r}; it has: {self}")
-            changes[key] = _value(key, value, getattr(self, key))
+            changes[key] = value_of("teacher", key, value, getattr(self, key))
         return replace(self, **changes)
 
 
@@ -140,16 +141,23 @@ class Teacher(nn.Module, ABC):
         raise InputError(f"{self.name} cannot be asked in words: take clip-b16 or siglip-b16, facet=words")
 
     def fingerprint(self) -> str:
-        """SHA-256 of the weights. It tells teachers of one name apart, and is recorded with what was made of them."""
-        digest = hashlib.sha256()
-        for name, value in sorted(self.named_parameters()):
-            digest.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
-            digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
-        return digest.hexdigest()
+        """SHA-256 of the weights, buffers (as of batch normalisation) included.
+
+        It tells teachers of one name apart, and is recorded with what was made of them.
+        """
+        return _digest(self.state_dict())
 
     def has_weights(self, recorded: str) -> bool:
-        """Whether a recorded fingerprint is one of these weights."""
-        return recorded == self.fingerprint()
+        """Whether a recorded fingerprint is one of these weights; earlier versions left buffers out."""
+        return recorded in (self.fingerprint(), _digest(dict(self.named_parameters())))
+
+
+def _digest(tensors: Mapping[str, Tensor]) -> str:
+    digest = hashlib.sha256()
+    for name, value in sorted(tensors.items()):
+        digest.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
+        digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def joined(maps: Sequence[Float[Tensor, "b _ _ _"]]) -> Float[Tensor, "b c h w"]:
@@ -157,19 +165,3 @@ def joined(maps: Sequence[Float[Tensor, "b _ _ _"]]) -> Float[Tensor, "b c h w"]
     size = max(tuple(m.shape[-2:]) for m in maps)
     fine = (m if m.shape[-2:] == size else F.interpolate(m, size, mode="bilinear", align_corners=False) for m in maps)
     return torch.cat(list(fine), 1)
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, tuple):
-        return "+".join(map(str, value))
-    return ("no", "yes")[value] if isinstance(value, bool) else str(value)
-
-
-def _value(key: str, text: str, like: Any) -> Any:
-    """The text as a value of the type of ``like``."""
-    try:
-        if isinstance(like, tuple):
-            return tuple(int(part) for part in text.split("+"))
-        return {"no": False, "yes": True}[text] if isinstance(like, bool) else type(like)(text)
-    except (KeyError, ValueError) as error:
-        raise InputError(f"a teacher's {key} cannot be {text!r}: write it as in {key}={_text(like)}") from error

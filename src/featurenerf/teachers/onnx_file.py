@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from featurenerf.errors import InputError
+from featurenerf.limits import file_bytes, parsing
 
 _GRAPH = 7  # of ModelProto
 _NODE, _INITIALIZER = 1, 5  # of GraphProto
@@ -40,8 +40,8 @@ def read_onnx(path: Path) -> tuple[dict[str, Tensor], list[Node]]:
     Raises:
         InputError: when the file is damaged, or not an ONNX file.
     """
-    try:
-        graph = _message(_message(memoryview(path.read_bytes()))[_GRAPH][0])
+    with parsing(f"{path} is damaged, or not an ONNX file", "copy it again"):
+        graph = _message(_message(memoryview(file_bytes(path)))[_GRAPH][0])
         constants = [(_text(*tensor[_TENSOR_NAME]), tensor) for tensor in map(_message, graph[_INITIALIZER])]
         nodes = []
         for node in map(_message, graph[_NODE]):
@@ -50,8 +50,6 @@ def read_onnx(path: Path) -> tuple[dict[str, Tensor], list[Node]]:
             tensors = [tensor for attribute in node[_ATTRIBUTE] for tensor in _message(attribute)[_ATTRIBUTE_TENSOR]]
             constants += [(name, _message(tensor)) for name in outputs for tensor in tensors]
         return {name: _values(tensor) for name, tensor in constants if tensor[_DATA_TYPE] == [_FLOAT]}, nodes
-    except (OSError, ValueError, LookupError, TypeError) as error:
-        raise InputError(f"{path} is damaged, or not an ONNX file ({error}): copy it again") from error
 
 
 def _text(value: Any = b"") -> str:
@@ -91,10 +89,11 @@ def _varints(data: memoryview) -> list[int]:
 
 
 def _varint(data: memoryview, at: int) -> tuple[int, int]:
-    """The integer that starts at a byte, and where it ends."""
+    """The integer that starts at a byte, and where it ends: 64 bits, in ten bytes at most."""
     value = shift = 0
-    while True:
+    while shift < 70:
         value |= (data[at] & 127) << shift
         at, shift = at + 1, shift + 7
         if data[at - 1] < 128:
             return value, at
+    raise ValueError("an integer has no end")

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import torch
 from jaxtyping import Float
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from featurenerf.errors import InputError, first_line
+from featurenerf.errors import InputError
+from featurenerf.limits import parsing
 from featurenerf.pca import principal_components
 from featurenerf.teachers.base import Teacher
 
@@ -69,14 +69,16 @@ class Projection:
     @classmethod
     def read(cls, path: Path) -> Projection:
         """From a file; raises InputError when it is missing or damaged."""
-        try:
+        with parsing(f"{path} is missing or damaged", "copy or make the folder that holds it again"):
             tensors = load_file(path)
             mean, basis, scale, explained = (tensors[name] for name in ("mean", "basis", "scale", "explained"))
-        except (OSError, KeyError, SafetensorError) as error:
-            raise InputError(
-                f"{path} is missing or damaged ({first_line(error)}): copy or make the folder that holds it again"
-            ) from error
-        return cls(mean, basis, scale, float(explained), tensors.get("variances"))
+            variances = tensors.get("variances")
+            fit = basis.ndim == 2 and mean.shape == basis.shape[:1] and scale.shape == () and basis.numel() > 0
+            if not fit or (variances is not None and variances.shape != basis.shape[1:]):
+                raise ValueError("its tensors do not fit together")
+            if not all(value.is_floating_point() and value.isfinite().all() for value in tensors.values()):
+                raise ValueError("it holds NaN, infinite or whole numbers")
+            return cls(mean, basis, scale, float(explained), variances)
 
 
 def fit_projection(teacher: Teacher, pictures: Iterable[Float[Tensor, "1 4 h w"]], components: int) -> Projection:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from featurenerf.errors import InputError
+from featurenerf.fields.regions import PointValues
 from featurenerf.models.checkpoint import TEACHER, directory_of, read_config
 from featurenerf.teachers import Teacher, load_teacher, trained_with
 from featurenerf.teachers.projection import Projection
@@ -60,3 +62,21 @@ class WordSearch:
         embedded = F.normalize(self.teacher.embed_text(words).to(features), dim=-1)
         full = self.projection.to(features.device).back(features)
         return F.normalize(full, dim=-1) @ embedded.T
+
+
+@dataclass(frozen=True, eq=False)
+class Named:
+    """The points of a field that are more like one word than like others (a ``fields.regions.Region``).
+
+    Attributes:
+        words: at least two; the first is the one that is meant.
+    """
+
+    search: WordSearch
+    words: tuple[str, ...]
+    channels: tuple[str, ...] = ("feature",)
+
+    def __call__(self, points: Float[Tensor, "n 3"], values: PointValues) -> Bool[Tensor, " n"]:
+        if len(self.words) < 2:
+            raise InputError("a part is found by what it is more like than others: give two words or more")
+        return self.search.scores(values["feature"], self.words).argmax(-1) == 0

@@ -13,7 +13,6 @@ pictures of its last minute. Several runs can fill one cache.
 from __future__ import annotations
 
 import hashlib
-import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,15 +22,18 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Float16, Int8, UInt8
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from featurenerf.errors import InputError
-from featurenerf.files import write_atomically, write_json
+from featurenerf.files import cannot_write, write_atomically, write_json
+from featurenerf.limits import json_file, parsing
+from featurenerf.locks import LOCK
 from featurenerf.teachers.projection import Projection
 
-FORMAT = 1
+FORMAT = 2
+"""In format 1, "bfloat16" says what was wanted, not what the teacher ran in."""
 _ABOUT, _PROJECTION = "cache.json", "projection.safetensors"
 SHARD_PICTURES = 512
 SHARD_SECONDS = 60.0
@@ -78,7 +80,9 @@ class FeatureCache:
         self.about = _read_about(folder / _ABOUT)
         self.projection = Projection.read(folder / _PROJECTION)
         """Of the features that are kept."""
-        self._steps = _steps(self.projection) if self.about["precision"] == "byte" else None
+        if self.projection.variances is None:
+            raise InputError(f"{folder / _PROJECTION} is damaged (it lacks variances): delete the folder")
+        self._steps = _steps(self.projection) if self.about.get("precision") == "byte" else None
         self.bytes = 0
         """Size of the shards."""
         self._shards: list[dict[str, Tensor]] = []
@@ -103,13 +107,13 @@ class FeatureCache:
         """
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            if any(path for path in folder.iterdir() if path.name != _PROJECTION):
+            if any(path.name not in (_PROJECTION, LOCK) for path in folder.iterdir()):
                 raise InputError(f"{folder} holds something that is no cache of features: give another folder")
             write_atomically(folder / _PROJECTION, projection.write)
             facts = {"components": projection.components, "variance_explained": projection.explained}
             write_json(folder / _ABOUT, {"format": FORMAT, **about, "precision": precision, **facts}, indent=2)
         except OSError as error:
-            raise InputError(f"{folder} cannot be written ({error.strerror}): give another folder") from error
+            raise cannot_write(folder, error) from error
 
     @staticmethod
     def exists(folder: Path) -> bool:
@@ -120,7 +124,8 @@ class FeatureCache:
         Raises:
             InputError: when the cache was made with something else than ``wanted``.
         """
-        odd = sorted(key for key, value in wanted.items() if self.about.get(key) != value)
+        unknown = {"bfloat16"} if self.about["format"] == 1 else set()
+        odd = sorted(key for key, value in wanted.items() if key not in unknown and self.about.get(key) != value)
         if odd:
             raise InputError(
                 f"{self.folder} holds features that were made otherwise ({', '.join(odd)}): give another folder for "
@@ -181,19 +186,20 @@ class FeatureCache:
             "grid": torch.tensor(next(iter(self._pending.values())).shape[1:]),
         }
         path = self.folder / f"shard-{hashlib.sha256(keys.tobytes()).hexdigest()[:16]}.safetensors"
-        write_atomically(path, lambda temporary: save_file(tensors, temporary))
+        try:
+            write_atomically(path, lambda temporary: save_file(tensors, temporary))
+        except OSError as error:
+            raise cannot_write(self.folder, error) from error
         self._pending = {}
         self._open(path)
 
     def _open(self, path: Path) -> None:
         dtype = torch.float16 if self._steps is None else torch.int8
-        try:
+        with parsing(f"{path} is damaged", "delete it, its pictures will be made again"):
             with safe_open(path, "pt") as file:  # maps the file: only what is looked at is read
                 shard = {name: file.get_tensor(name) for name in ("keys", "masks", "starts", "values", "grid")}
-            if len(shard["starts"]) != len(shard["keys"]) + 1 or shard["values"].dtype != dtype:
+            if not _fit(shard, self.projection.components) or shard["values"].dtype != dtype:
                 raise ValueError("its tensors do not fit together")
-        except (OSError, SafetensorError, ValueError) as error:
-            raise InputError(f"{path} is damaged ({error}): delete it, its pictures will be made again") from error
         number = len(self._shards)
         self._shards.append(shard)
         self.bytes += path.stat().st_size
@@ -201,17 +207,27 @@ class FeatureCache:
             self._places.setdefault(key.tobytes().hex(), (number, row))
 
 
+def _fit(shard: Mapping[str, Tensor], components: int) -> bool:
+    """Whether the tensors of a shard are of one set of pictures."""
+    keys, masks, starts, values, grid = (shard[name] for name in ("keys", "masks", "starts", "values", "grid"))
+    if keys.dtype != torch.uint8 or masks.dtype != torch.uint8 or grid.dtype != torch.int64 or grid.shape != (2,):
+        return False
+    h, w = grid.tolist()
+    if min(h, w) < 1 or keys.shape[1:] != (16,) or masks.shape != (len(keys), -(-h * w // 8)):
+        return False
+    within = starts.dtype == torch.int64 and starts.shape == (len(keys) + 1,) and values.shape[1:] == (components,)
+    return within and bool((starts[0] == 0) & (starts[-1] == len(values)) & (starts.diff() >= 0).all())
+
+
 def _read_about(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise InputError(f"there is no cache of features in {path.parent}: make one with `featurenerf teachers cache`")
-    try:
-        about = json.loads(path.read_text())
-        if not isinstance(about, dict):
-            raise ValueError("not an object")
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} is damaged ({error}): delete the folder and make it again") from error
-    version = about.get("format")
-    if version != FORMAT:
+    with parsing(f"{path} is damaged", "delete the folder and make it again"):
+        about = json_file(path)
+        version, precision = about.get("format"), about.get("precision", "half")
+        if precision not in ("half", "byte"):
+            raise ValueError(f"its precision is {precision!r}")
+    if version not in (1, FORMAT):
         raise InputError(f"{path} is of format {version}, not {FORMAT}: delete the folder and make it again")
     return about
 

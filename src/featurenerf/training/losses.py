@@ -14,6 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from featurenerf.rendering import RayValues
+from featurenerf.training.config import CoordinateLoss
 
 COORDINATE_UNIT = 0.25
 """Errors of coordinates are counted in this share of the object's diagonal, about their spread."""
@@ -44,7 +45,7 @@ class Rays:
         return replace(self, **{name: value.repeat_interleave(times, 0) for name, value in known.items()})
 
 
-def ray_losses(seen: RayValues, rays: Rays) -> dict[str, Tensor]:
+def ray_losses(seen: RayValues, rays: Rays, coordinate_loss: CoordinateLoss = "weighted") -> dict[str, Tensor]:
     """Unweighted losses of rays, by name, of the channels that were rendered; of both passes where there are two."""
     losses = {
         "rgb": F.mse_loss(seen.channels["rgb"], rays.rgb),
@@ -55,13 +56,17 @@ def ray_losses(seen: RayValues, rays: Rays) -> dict[str, Tensor]:
         losses["feature"] = (error * rays.present).sum() / rays.present.sum().clamp(min=1)
     if "coordinate" in seen.samples:
         points = rays.origins.unsqueeze(2) + rays.directions.unsqueeze(2) * seen.depths.unsqueeze(-1)  # (b, r, s, 3)
-        off = ((seen.samples["coordinate"] - points) / COORDINATE_UNIT).square().sum(-1)  # (b, r, s)
-        error = (seen.weights.detach() * off).sum(-1, keepdim=True)
-        losses["coordinate"] = (error * rays.alpha).sum() / rays.alpha.sum().clamp(min=1)
+        off = (seen.samples["coordinate"] - points) / COORDINATE_UNIT  # (b, r, s, 3)
+        if coordinate_loss == "weighted":
+            error = (seen.weights.detach() * off.square().sum(-1)).sum(-1, keepdim=True)
+            losses["coordinate"] = (error * rays.alpha).sum() / rays.alpha.sum().clamp(min=1)
+        else:
+            off = off if coordinate_loss == "sample" else off.mean(2)
+            losses["coordinate"] = off.square().sum(-1).mean()
     if "label" in seen.channels and rays.label is not None and (rays.label >= 0).any():  # (SemanticNeRF, equation 5)
         losses["label"] = F.cross_entropy(seen.channels["label"].flatten(0, 1), rays.label.flatten(), ignore_index=-1)
     if seen.coarse is not None:
-        coarse = ray_losses(seen.coarse, rays)
+        coarse = ray_losses(seen.coarse, rays, coordinate_loss)
         losses = {name: value + coarse[name] for name, value in losses.items()}
     return losses
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import asdict, fields
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,66 +14,95 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-from tqdm import tqdm
 
 from featurenerf.errors import InputError, first_line
-from featurenerf.files import write_atomically, write_bytes, write_json
+from featurenerf.files import (
+    cannot_write,
+    recover_folder,
+    remove_leftovers,
+    replace_folder,
+    write_atomically,
+    write_bytes,
+    write_json,
+)
+from featurenerf.locks import locked
 from featurenerf.models import Model, checkpoint
+from featurenerf.progress import Progress
 from featurenerf.runtime import peak_memory_mib
 from featurenerf.teachers.projection import Projection
 from featurenerf.training.config import LOSS_WEIGHTS, TrainConfig
 from featurenerf.training.distributed import Processes
+from featurenerf.training.same_data import changes
 
+_MAY_DIFFER = ("resume", "out", "workers", "device", "cache")
+_BUDGET = ("steps", "minutes")
 METRICS = "metrics.jsonl"
 """The log: one JSON object a line, with "step", "group" (train or val) and the values."""
 
 
 class Run:
-    """The folder of a run: its configuration, checkpoints and logs."""
+    """The folder of a run: its configuration, checkpoints and logs. One process at a time is in its ``with`` block."""
 
-    def __init__(self, config: TrainConfig, processes: Processes) -> None:
-        """Looks at what the folder holds, and writes nothing yet; only the first process ever does."""
+    def __init__(self, config: TrainConfig, processes: Processes, data: Mapping[str, Any]) -> None:
+        """Writes nothing yet. ``data`` is what ``known_data`` says of the run's."""
         self.config, self.folder, self.processes = config, config.out, processes
         self._board: Any = None
+        self._held = ExitStack()
         self.checkpoint = self.folder / "checkpoint"
         self.about: dict[str, Any] = {
             "train": {**json.loads(json.dumps(asdict(config), default=str)), "weights": config.loss_weights},
             "budget": asdict(config.budget),
             "processes": processes.size,
         }
-        may_differ = ("resume", "out", "workers", "device", "cache")
-        kept = {k: v for k, v in self.about["train"].items() if k not in may_differ}
+        kept = {k: v for k, v in self.about["train"].items() if k not in _MAY_DIFFER}
         preset = {k: v for k, v in self.about["budget"].items() if k not in kept}
-        self.settings = {**kept, "budget": preset, "processes": processes.size}
-        path = self.folder / "config.json"
-        if path.is_file():
-            if not config.resume:
-                raise InputError(f"{self.folder} already holds a run: resume it, or give another folder")
-            self._compare(path)
-        elif config.resume:
-            raise InputError(f"there is no run to resume in {self.folder}: start one without resuming")
+        known = json.loads(json.dumps(data))
+        self.settings = {**kept, "budget": preset, "processes": processes.size, "known_data": known}
 
-    def start(self, step: int) -> None:
-        """Make the folder, if there is none yet, and open the logs, from which steps after ``step`` are struck."""
+    def __enter__(self) -> Run:
+        """Looks at what the folder holds, and, in the first process, puts right what a killed run left there.
+
+        Raises:
+            InputError: another process is at it; it holds a run and none is to be resumed, or the other way round; or a
+                run with other settings or data.
+        """
+        with self._writing():
+            if self.processes.first:
+                self._held.enter_context(locked(self.folder))
+            try:
+                self._look()
+            except InputError:
+                self._held.close()
+                raise
+            if self.processes.first and self.config.resume:
+                for folder in (self.folder, self.checkpoint):
+                    remove_leftovers(folder)
+                for folder in (self.checkpoint, self.folder / "resume"):
+                    recover_folder(folder)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self._board is not None and (kind is None or issubclass(kind, KeyboardInterrupt)):
+            self._board.close()  # (after an error of the disk it would wait for ever)
+        self._held.close()
+
+    def start(self, progress: Mapping[str, Any]) -> None:
+        """Make the folder, if there is none yet, and open the logs; what they hold beyond ``progress`` is struck."""
         if not self.processes.first:
             return
-        try:
+        with self._writing():
             write_json(self.folder / "config.json", self.settings, indent=2)
-            _strike(self.folder / METRICS, step)
+            _strike(self.folder / METRICS, {"train": progress["step"], "val": progress["validated"]})
             with suppress(ImportError):  # it is optional; the plain file is always there
                 from torch.utils.tensorboard import SummaryWriter
 
-                self._board = SummaryWriter(str(self.folder / "tensorboard"), purge_step=step + 1)
-        except OSError as error:
-            raise InputError(f"{self.folder} cannot be written ({error.strerror}): give another folder") from error
+                self._board = SummaryWriter(str(self.folder / "tensorboard"), purge_step=progress["step"] + 1)
 
     def restore(self, model: Model, optimizer: torch.optim.Optimizer) -> tuple[dict[str, Any], Projection | None]:
         """Take model, optimiser, progress and projection back from where the run last saved them, if it did."""
         folder = self.folder / "resume"
-        if not folder.is_dir():
-            folder = self.folder / "resume.old"  # killed between the two renames of ``_save_state``
         if not (self.config.resume and folder.is_dir()):
-            return {"step": 0, "seconds": 0.0}, None
+            return {"step": 0, "seconds": 0.0, "validated": 0}, None
         try:
             model.load_state_dict(load_file(folder / "model.safetensors"))
             state: dict[int, dict[str, Tensor]] = {}
@@ -88,90 +116,130 @@ class Run:
             optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
             progress = json.loads((folder / "progress.json").read_text())
             path = folder / checkpoint.TEACHER
+            # before there was "validated", a state was saved with a checkpoint only
+            progress = {"validated": progress["step"], **progress}
             return progress, Projection.read(path) if self.config.feature_dim else None
-        except (OSError, ValueError, LookupError, RuntimeError, SafetensorError) as error:
+        except (OSError, ValueError, LookupError, TypeError, RuntimeError, SafetensorError) as error:
             raise InputError(f"{folder} is damaged ({first_line(error)}): start again in another folder") from error
 
-    def save(
+    def save_state(
         self,
         model: Model,
         optimizer: torch.optim.Optimizer,
-        progress: dict[str, Any],
-        scores: Mapping[str, float],
+        progress: Mapping[str, Any],
         projection: Projection | None,
     ) -> None:
-        """Log what validation gave, and write the checkpoint and the state that a resumed run takes back."""
+        """Write what a resumed run takes back."""
         if not self.processes.first:
             return
-        self.log("val", progress["step"], scores)
-        tqdm.write(f"step {progress['step']}: " + ", ".join(f"{k} {v:.4g}" for k, v in scores.items()))
-        about = {**self.about, **progress, "peak_memory_mib": peak_memory_mib(), "validation": dict(scores)}
-        checkpoint.save(model, self.checkpoint, about)
-        if projection is not None:
-            write_atomically(self.checkpoint / checkpoint.TEACHER, projection.write)
-        self._save_state(model, optimizer, progress, projection)
-
-    def log(self, group: str, step: int, values: Mapping[str, float]) -> None:
-        """Values of a step, to ``metrics.jsonl`` and, where it is installed, to TensorBoard."""
-        if not self.processes.first:
-            return
-        with (self.folder / METRICS).open("a") as log:
-            log.write(json.dumps({"step": step, "group": group, **values}) + "\n")
-        if self._board is not None:
-            for name, value in values.items():
-                self._board.add_scalar(f"{group}/{name}", value, step)
-
-    def close(self) -> None:
-        if self._board is not None:
-            self._board.close()
-
-    def _compare(self, path: Path) -> None:
-        """Refuse to resume with other settings than those of ``config.json``."""
-        try:
-            before = _completed(json.loads(path.read_text()), self.config.field)
-            odd = sorted(k for k in {*before, *self.settings} if before.get(k) != self.settings.get(k))
-        except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
-            raise InputError(f"{path} is damaged ({error}): start again in another folder") from error
-        if odd:
-            advice = "resume with the same, or give another folder"
-            raise InputError(f"{path} has other settings than this command ({', '.join(odd)}): {advice}")
-
-    def _save_state(
-        self, model: Model, optimizer: torch.optim.Optimizer, progress: Mapping[str, Any], projection: Projection | None
-    ) -> None:
-        new, now, old = (self.folder / name for name in ("resume.new", "resume", "resume.old"))
-        shutil.rmtree(new, ignore_errors=True)
-        new.mkdir()
-        save_file({k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}, new / "model.safetensors")
+        new = self.folder / "resume.new"
+        weights = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
         moments = {
             f"{index}.{key}": torch.as_tensor(value).detach().cpu().contiguous()
             for index, entry in optimizer.state_dict()["state"].items()
             for key, value in entry.items()
         }
-        save_file(moments, new / "optimizer.safetensors")
-        if projection is not None:
-            projection.write(new / checkpoint.TEACHER)
-        (new / "progress.json").write_text(json.dumps(dict(progress)))
-        if now.is_dir():
-            shutil.rmtree(old, ignore_errors=True)
-            os.replace(now, old)
-        os.replace(new, now)
-        shutil.rmtree(old, ignore_errors=True)
+        with self._writing(new):
+            write_atomically(new / "model.safetensors", lambda path: save_file(weights, path))
+            write_atomically(new / "optimizer.safetensors", lambda path: save_file(moments, path))
+            if projection is not None:
+                write_atomically(new / checkpoint.TEACHER, projection.write)
+            write_json(new / "progress.json", dict(progress))
+            replace_folder(new, self.folder / "resume")
+
+    def save_checkpoint(
+        self, model: Model, progress: Mapping[str, Any], scores: Mapping[str, float], projection: Projection | None
+    ) -> None:
+        """Log what validation gave, and write the checkpoint, whose files appear together."""
+        if not self.processes.first:
+            return
+        self.log("val", progress["step"], scores)
+        Progress.write(f"step {progress['step']}: " + ", ".join(f"{k} {v:.4g}" for k, v in scores.items()))
+        where = {name: progress[name] for name in ("step", "seconds")}
+        about = {**self.about, **where, "peak_memory_mib": peak_memory_mib(), "validation": dict(scores)}
+        new = self.folder / "checkpoint.new"
+        with self._writing(new):
+            checkpoint.save(model, new, about)
+            if projection is not None:
+                write_atomically(new / checkpoint.TEACHER, projection.write)
+            replace_folder(new, self.checkpoint)
+            write_json(self.folder / "resume" / "progress.json", dict(progress))
+
+    def log(self, group: str, step: int, values: Mapping[str, float]) -> None:
+        """Values of a step, to ``metrics.jsonl`` and, where it is installed, to TensorBoard."""
+        if not self.processes.first:
+            return
+        with self._writing(), (self.folder / METRICS).open("a") as log:
+            log.write(json.dumps({"step": step, "group": group, **values}) + "\n")
+        if self._board is not None:
+            for name, value in values.items():
+                self._board.add_scalar(f"{group}/{name}", value, step)
+
+    @contextmanager
+    def _writing(self, new: Path | None = None) -> Iterator[None]:
+        """Turns an error of the disk into a sentence; the folder ``new`` is made first, and goes with an error."""
+        try:
+            if new is not None:
+                shutil.rmtree(new, ignore_errors=True)
+                new.mkdir()
+            yield
+        except OSError as error:
+            if new is not None:
+                shutil.rmtree(new, ignore_errors=True)
+            raise cannot_write(self.folder, error) from error
+
+    def _look(self) -> None:
+        """Refuse a folder that holds a run, to resume what is none, and to go on with other settings or data."""
+        path = self.folder / "config.json"
+        if not path.is_file():
+            if self.config.resume:
+                raise InputError(f"there is no run to resume in {self.folder}: start one without resuming")
+            return
+        if not self.config.resume:
+            raise InputError(f"{self.folder} already holds a run: resume it, or give another folder")
+        try:
+            before = _completed(json.loads(path.read_text()), self.config.field)
+            data = before.pop("known_data", None)
+            may_differ = ("known_data", *_BUDGET, *(() if data is None else ("data", "splits")))
+            odd = {k for k in {*before, *self.settings} - {*may_differ} if before.get(k) != self.settings.get(k)}
+            odd |= self._shortened(before)
+            changed = None if data is None else changes(data, self.settings["known_data"])
+        except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
+            raise InputError(f"{path} is damaged ({error}): start again in another folder") from error
+        advice = "resume with the same, or give another folder"
+        if odd:
+            raise InputError(f"{path} has other settings than this command ({', '.join(sorted(odd))}): {advice}")
+        if changed:
+            raise InputError(
+                f"{self.config.data} is not the data that {self.folder} was trained on ({changed}): {advice}"
+            )
+
+    def _shortened(self, before: Mapping[str, Any]) -> set[str]:
+        """Which of steps and minutes are fewer than before, or take the other's place; more of them extend a run."""
+        was = replace(self.config, steps=before.get("steps"), minutes=before.get("minutes")).budget
+        now = self.config.budget
+        if (was.minutes is None) != (now.minutes is None):
+            return {name for name in _BUDGET if before.get(name) != self.settings.get(name)}
+        if was.minutes is not None and now.minutes is not None:
+            return {"minutes"} if now.minutes < was.minutes else set()
+        return {"steps"} if now.steps < was.steps else set()
 
 
 def _completed(settings: Mapping[str, Any], field: str) -> dict[str, Any]:
     """Settings with those that the version of the run did not know yet: what it did is what the default does."""
-    defaults = {f.name: f.default for f in fields(TrainConfig) if f.name in ("coordinate", "labels")}
+    later = ("coordinate", "labels", "coordinate_loss", "encoder", "imagenet", "model", "train_objects")
+    defaults = json.loads(json.dumps({f.name: f.default for f in fields(TrainConfig) if f.name in later}))
     return {**defaults, **settings, "weights": {**LOSS_WEIGHTS[field], **settings["weights"]}}
 
 
-def _strike(path: Path, step: int) -> None:
-    """Take out of a log what a killed run wrote of later steps."""
+def _strike(path: Path, last: Mapping[str, int]) -> None:
+    """Take out of a log what a killed run wrote of later steps than the last of each group."""
     if not path.is_file():
         return
     kept = []
     for line in path.read_text().splitlines():
         with suppress(ValueError, KeyError, TypeError):  # it was cut short
-            if json.loads(line)["step"] <= step:
+            values = json.loads(line)
+            if values["step"] <= last[values["group"]]:
                 kept.append(f"{line}\n")
     write_bytes(path, "".join(kept).encode())

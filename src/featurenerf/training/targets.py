@@ -9,6 +9,7 @@ import hashlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -20,12 +21,14 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Float16, UInt8
 from torch import Tensor
-from tqdm import tqdm
 
 from featurenerf.data.categories import category_name
 from featurenerf.data.objects import ObjectViews
 from featurenerf.errors import InputError
+from featurenerf.files import cannot_write, remove_leftovers
+from featurenerf.locks import locked
 from featurenerf.models import checkpoint
+from featurenerf.progress import Progress
 from featurenerf.runtime import has_bfloat16
 from featurenerf.teachers import Teacher, canonical, load_teacher, with_prompt
 from featurenerf.teachers.projection import Projection, fit_projection
@@ -189,8 +192,10 @@ def fill_cache(
     made, similarity, cells, started = 0, 0.0, 0, time.monotonic()
     with (
         ThreadPoolExecutor(2) as pool,
-        tqdm(total=len(wanted), desc="features", unit="picture", disable=not progress) as bar,
+        ExitStack() as stack,
+        Progress(total=len(wanted), desc="features", unit="picture", disable=not progress) as bar,
     ):
+        stack.callback(cache.flush)  # an interrupt loses nothing
         for start in range(0, len(wanted), _READ_AT_ONCE):
             some = wanted[start : start + _READ_AT_ONCE]
             pictures = {picture_key(p): p for p in pool.map(lambda one: one[0].picture(one[1]), some)}
@@ -206,18 +211,23 @@ def fill_cache(
                     cells += int(on_object.sum())
             made += len(new)
             bar.update(len(some))
-    cache.flush()
     return Filled(made, time.monotonic() - started, similarity / cells if cells else None)
 
 
 def open_targets(
-    config: TrainConfig, objects: Sequence[ObjectViews], device: torch.device, fitted: Projection | None = None
+    config: TrainConfig,
+    objects: Sequence[ObjectViews],
+    device: torch.device,
+    fitted: Projection | None = None,
+    *,
+    progress: bool = False,
 ) -> Targets:
     """The targets of a run.
 
     Args:
         objects: the training objects.
         fitted: the projection of a run that is resumed.
+        progress: show how far fitting the projection is.
     Raises:
         InputError: when the teacher or the cache does not fit the configuration.
         MissingExtraError: when the teacher's package is not installed.
@@ -228,11 +238,12 @@ def open_targets(
     name, teacher = canonical(text), load_teacher(text).to(device)
     if fitted is None and config.start_from is not None:
         fitted = _projection_of(config.start_from, name, teacher)
-    bf16, cache = config.budget.bf16, None
+    bf16, cache = config.budget.bf16 and has_bfloat16(device), None
     if config.cache is not None:
-        cache, fitted = open_cache(config.cache, teacher, objects, config.feature_dim, fitted, bf16=bf16)
+        asked = (config.cache, teacher, objects, config.feature_dim, fitted)
+        cache, fitted = open_cache(*asked, bf16=bf16, progress=progress)
     if fitted is None:
-        fitted = fit_projection(teacher, training_pictures(objects), config.feature_dim)
+        fitted = _fitted(teacher, objects, config.feature_dim, progress)
     recorded = {"name": name, "weights": teacher.fingerprint()}
     about = {"teacher": recorded, "teacher_variance_explained": round(fitted.explained, 4)}
     return TeacherTargets(teacher, fitted, device, cache, about, bf16=bf16)
@@ -256,8 +267,11 @@ def open_cache(
     precision: Literal["half", "byte"] | None = None,
     *,
     bf16: bool,
+    progress: bool = False,
 ) -> tuple[FeatureCache, Projection]:
     """The cache in a folder, and the projection to so many components; both are made if the folder is not there yet.
+
+    Of several processes that ask for one that is not there, one makes it and the others wait.
 
     On a CPU, training with a cache of just these components in half precision ends with the same weights as without
     one. With a cache of more components or in bytes, targets are rounded otherwise.
@@ -267,6 +281,8 @@ def open_cache(
         components: the cache may hold more: the first of them are then taken.
         fitted: the projection of a run that is resumed, which the cache must have.
         precision: of a new cache (half, unless given); an old one must have it, if it is given.
+        bf16: whether the teacher does run in bfloat16: wanted, and there.
+        progress: show how far fitting the projection is.
     Raises:
         InputError: when the cache is of another teacher, or other settings, objects or pictures; or damaged.
     """
@@ -279,9 +295,14 @@ def open_cache(
         "bfloat16": bf16,
         "pictures": pictures.hexdigest(),
     }
-    if not FeatureCache.exists(folder):
-        projection = fitted or fit_projection(teacher, training_pictures(objects), components)
-        FeatureCache.create(folder, recipe, projection, precision or "half")
+    try:
+        with locked(folder, wait=True):
+            remove_leftovers(folder)
+            if not FeatureCache.exists(folder):
+                projection = fitted or _fitted(teacher, objects, components, progress)
+                FeatureCache.create(folder, recipe, projection, precision or "half")
+    except OSError as error:
+        raise cannot_write(folder, error) from error
     cache = FeatureCache(folder)
     if teacher.has_weights(recorded := str(cache.about.get("weights"))):
         recipe["weights"] = recorded
@@ -296,6 +317,12 @@ def open_cache(
             "give another folder"
         )
     return cache, projection
+
+
+def _fitted(teacher: Teacher, objects: Sequence[ObjectViews], components: int, progress: bool) -> Projection:
+    pictures = training_pictures(objects)
+    shown = Progress(pictures, "fitting the projection", FIT_PICTURES, leave=False, disable=not progress)
+    return fit_projection(teacher, iter(shown), components)
 
 
 def training_pictures(objects: Sequence[ObjectViews], count: int | None = None) -> Iterator[Float[Tensor, "1 4 h w"]]:

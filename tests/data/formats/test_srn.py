@@ -121,6 +121,7 @@ def test_check_names_every_broken_file(root: Path, tmp_path: Path, capsys: pytes
     said = capsys.readouterr().out
     # of each of two cars, six views less a blank one, four less a blank one, and all seventy
     assert "car (02958343): 6 objects, 156 views; 2 for training, 2 for validation, 2 for testing;" in said
+    assert "0 pairs of views; 4 pictures left out, which show nothing or have no camera\n" in said
     assert "chair (03001627): 2 objects, 12 views; 1 for training, 0 for validation, 1 for testing;" in said
     for name in "ab":
         write_object(tmp_path / "cars_train" / name, 3, 1.3)

@@ -77,10 +77,12 @@ function turnTo(object, point) {
   return view;
 }
 
+// Red, green, blue and opacity: what is unlike is hardly covered.
 function color(score, least) {
-  const t = Math.min(Math.max((score - least + 0.2) / (1.2 - least), 0), 1) * (CIVIDIS.length - 1);
+  const share = Math.min(Math.max((score - least + 0.2) / (1.2 - least), 0), 1);
+  const t = share * (CIVIDIS.length - 1);
   const low = Math.min(Math.floor(t), CIVIDIS.length - 2);
-  return CIVIDIS[low].map((c, i) => c + (CIVIDIS[low + 1][i] - c) * (t - low));
+  return [...CIVIDIS[low].map((c, i) => c + (CIVIDIS[low + 1][i] - c) * (t - low)), 70 + 150 * share];
 }
 
 function draw(object, least) {
@@ -96,7 +98,7 @@ function draw(object, least) {
       for (let p = 0; p < size * size; p++) {
         const point = object.shown[view * size * size + p];
         if (!point) continue;
-        heat.data.set([...color(object.scores[point - 1], least), 165], p * 4);
+        heat.data.set(color(object.scores[point - 1], least), p * 4);
       }
       const layer = new OffscreenCanvas(size, size);
       layer.getContext("2d").putImageData(heat, 0, 0);
@@ -196,6 +198,18 @@ async function start() {
   const page = { least: data.least, objects: await Promise.all(data.objects.map(read)) };
   document.title = document.getElementById("heading").textContent = data.heading;
   for (const object of page.objects) add(page, object);
+  // For programs that drive the page: the best matches of what a view of an object shows at a place.
+  window.featurenerf = {
+    matches(number, slot, x, y) {
+      const from = page.objects[number];
+      const point = pointAt(from, slot, x, y);
+      return page.objects.map((object) => {
+        const scores = similarities(from, point, object);
+        const index = object === from ? point : best(scores);
+        return { point: index, score: scores[index] };
+      });
+    },
+  };
   document.body.dataset.ready = "yes";
 }
 

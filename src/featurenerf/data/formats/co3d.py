@@ -12,8 +12,6 @@ points to where the first camera stands.
 
 from __future__ import annotations
 
-import gzip
-import json
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
@@ -29,8 +27,9 @@ from featurenerf.data.categories import category_name, synset_of
 from featurenerf.data.formats.files import read_image
 from featurenerf.data.objects import Dataset, Format, ObjectViews
 from featurenerf.data.splits import SPLITS, Split
-from featurenerf.data.storage import AGAIN, parsing, read_file, read_json
+from featurenerf.data.storage import read_file, read_json
 from featurenerf.errors import InputError
+from featurenerf.limits import AGAIN, LENGTH, PIXELS, gunzipped, json_value, parsing
 from featurenerf.models.warp import Canonical, canonical_cameras, canonicalise
 
 SET_LIST = "set_lists_fewview_dev.json"
@@ -84,6 +83,8 @@ FORMAT = Format("co3d", recognises, categories, open_split)
 class Co3dObject(ObjectViews):
     """One sequence; its views are the chosen frames, in order, less those without a camera or with an empty mask."""
 
+    may_be_blank = False
+
     def __init__(
         self, root: Path, synset: str, sequence: str, chosen: list[int], frames: dict[int, Frame], annotations: Path
     ) -> None:
@@ -103,6 +104,7 @@ class Co3dObject(ObjectViews):
         shrink = float((self._original[view].focal / self._cameras[view].focal).amax())
         picture = _read_picture(self._file(frame, "image"), 2 / shrink)
         size = (picture.shape[2], picture.shape[1])
+        _check_shape(self._file(frame, "image"), size, self._structure[4][view])
         mask = _read_mask(self._file(frame, "mask"), size)
         camera = self._original[view].resize(*size).reshape(1)
         color, _ = canonicalise((picture * mask)[None], camera, Canonical())
@@ -119,9 +121,12 @@ class Co3dObject(ObjectViews):
         """
         frame, camera, original = self._chosen[view], self._cameras[view], self._original[view]
         path = self._file(frame, "depth")
-        ahead = _read_depth(path) * float(frame["depth"]["scale_adjustment"])
-        if frame["depth"].get("mask_path"):
-            valid = _read_mask(self.root / frame["depth"]["mask_path"], (ahead.shape[1], ahead.shape[0]))
+        with parsing(f"{self._frame_name(frame)} has no depth"):
+            scale, masked = float(frame["depth"]["scale_adjustment"]), frame["depth"].get("mask_path")
+            mask_path = self.root / masked if masked else None
+        ahead = _read_depth(path) * scale
+        if mask_path is not None:
+            valid = _read_mask(mask_path, (ahead.shape[1], ahead.shape[0]))
             ahead = ahead * (valid[0].numpy() > 0)
         original = original.resize(ahead.shape[1], ahead.shape[0])
         origins, directions = camera.rays()
@@ -133,6 +138,10 @@ class Co3dObject(ObjectViews):
         return (values * inside / cosine.clamp(min=1e-6) * self._world[2]).float().numpy()
 
     # ------------------------------------------------------------------ frames
+
+    @property
+    def left_out(self) -> int:
+        return len(self.chosen) - len(self._chosen)
 
     @cached_property
     def _chosen(self) -> list[Frame]:
@@ -234,6 +243,8 @@ def _camera(frame: Frame) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarra
     """Rotation (camera-to-world, OpenGL axes), centre, focal length, principal point and size (x, y) in pixels."""
     viewpoint = frame["viewpoint"]
     height, width = (int(n) for n in frame["image"]["size"])
+    if not (0 < height <= PIXELS and 0 < width <= PIXELS // height):
+        raise ValueError(f"its picture is said to have {width} x {height} pixels")
     rotation, translation = np.array(viewpoint["R"], float), np.array(viewpoint["T"], float)
     size = np.array([width, height], float)
     formats = {"ndc_norm_image_bounds": size / 2, "ndc_isotropic": np.full(2, size.min() / 2)}
@@ -244,6 +255,8 @@ def _camera(frame: Frame) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarra
     principal = size / 2 - np.array(viewpoint["principal_point"], float) * formats[form]
     if rotation.shape != (3, 3) or translation.shape != (3,) or focal.shape != (2,) or principal.shape != (2,):
         raise ValueError("an array of it has another shape")
+    if not all((np.abs(array) < LENGTH).all() for array in (rotation, translation, focal, principal)):
+        raise ValueError("an array of it holds NaN or numbers without bounds")
     # rows: x_camera = x_world R + T, so that the columns of R are the camera's axes in the world
     return rotation @ _PYTORCH3D_TO_OPENGL, -rotation @ translation, focal, principal, size
 
@@ -272,7 +285,7 @@ def _frames(path: Path, changed: int) -> dict[str, dict[int, Frame]]:
     """Sequence -> frame number -> annotation."""
     packed = read_file(path)
     with parsing(f"{path} cannot be read"):
-        content = json.loads(gzip.decompress(packed))
+        content = json_value(gunzipped(packed))
     found: dict[str, dict[int, Frame]] = {}
     with parsing(f"{path} is no list of frame annotations"):
         for frame in content:
@@ -300,10 +313,18 @@ def _read_picture(path: Path, scale: float) -> Float[Tensor, "3 h w"]:
 
 
 def _read_mask(path: Path, size: tuple[int, int]) -> Float[Tensor, "1 h w"]:
-    """In [0, 1], as (width, height) large."""
+    """In [0, 1], as (width, height) large; it may be stored at another scale."""
     image = read_image(path, "L")
+    _check_shape(path, image.size, size)
     image = image if image.size == size else image.resize(size, Image.Resampling.BOX)
     return torch.from_numpy(np.array(image))[None].float() / 255
+
+
+def _check_shape(path: Path, size: tuple[int, int], expected: Any) -> None:
+    """Refuses a picture or mask that is not the expected one (width, height) at some scale, to a pixel."""
+    (width, height), (w, h) = size, (int(n) for n in expected)
+    if abs(width * h - height * w) > max(w, h, width, height):
+        raise InputError(f"{path} is {width} x {height}, which is no {w} x {h} made smaller or larger: {AGAIN}")
 
 
 def _read_depth(path: Path) -> Float[np.ndarray, "h w"]:

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from tqdm import tqdm
-
 from featurenerf.data.categories import category_name
 from featurenerf.data.formats.release import picture_folder, split_file, synset_in
 from featurenerf.data.storage import (
@@ -27,7 +25,9 @@ from featurenerf.data.storage import (
     read_json,
 )
 from featurenerf.errors import InputError
-from featurenerf.files import write_atomically, write_bytes, write_json
+from featurenerf.files import remove_leftovers, write_atomically, write_bytes, write_json
+from featurenerf.locks import LOCK, locked
+from featurenerf.progress import Progress
 
 SHARD_BYTES = 64 * 10**6
 _BLOCK, _RECORD = 512, 10240
@@ -123,33 +123,36 @@ def pack_dataset(
     shards = [shard for synset in synsets for shard in _planned(source, synset, shard_bytes)]
     others = [path for synset in synsets for path in _other_files(source, synset, splits_dir)]
     try:
-        _record_plan(out, shards)
-        for shard in tqdm(shards, "shards", disable=not progress):
-            path = out / shard.url
-            if not (path.exists() and path.stat().st_size == shard.size):
-                path.parent.mkdir(parents=True, exist_ok=True)
-                write_atomically(path, shard.write)
-        members: dict[str, dict[str, object]] = {synset: {} for synset in synsets}
-        for number, shard in enumerate(shards):
-            for object_id, files in shard.places().items():
-                members[shard.url.partition("/")[0]][object_id] = {"shard": number, "files": files}
-        for synset, own in members.items():
-            write_json(out / synset / MEMBERS, own)
-        for name, path in others:
-            write_bytes(out / name, path.read_bytes())
-        listed = [*(name for name, _ in others), *(f"{synset}/{MEMBERS}" for synset in synsets)]
-        index = {
-            "format": FORMAT,
-            "version": 1,
-            "wids_version": 1,
-            "shardlist": [
-                {"url": shard.url, "nsamples": len(shard.places()), **_digest(Storage(out), shard.url)}
-                for shard in tqdm(shards, "checksums", disable=not progress)
-            ],
-            "files": {name: _digest(Storage(out), name) for name in listed},
-        }
-        write_json(out / INDEX, index)
-        (out / UNFINISHED).unlink()
+        with locked(out):
+            for folder in (out, *(out / synset for synset in synsets)):
+                remove_leftovers(folder)
+            _record_plan(out, shards)
+            for shard in Progress(shards, "shards", disable=not progress):
+                path = out / shard.url
+                if not (path.exists() and path.stat().st_size == shard.size):
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    write_atomically(path, shard.write)
+            members: dict[str, dict[str, object]] = {synset: {} for synset in synsets}
+            for number, shard in enumerate(shards):
+                for object_id, files in shard.places().items():
+                    members[shard.url.partition("/")[0]][object_id] = {"shard": number, "files": files}
+            for synset, own in members.items():
+                write_json(out / synset / MEMBERS, own)
+            for name, path in others:
+                write_bytes(out / name, path.read_bytes())
+            listed = [*(name for name, _ in others), *(f"{synset}/{MEMBERS}" for synset in synsets)]
+            index = {
+                "format": FORMAT,
+                "version": 1,
+                "wids_version": 1,
+                "shardlist": [
+                    {"url": shard.url, "nsamples": len(shard.places()), **_digest(Storage(out), shard.url)}
+                    for shard in Progress(shards, "checksums", disable=not progress)
+                ],
+                "files": {name: _digest(Storage(out), name) for name in listed},
+            }
+            write_json(out / INDEX, index)
+            (out / UNFINISHED).unlink()
     except OSError as error:
         raise InputError(f"{out} cannot be written ({error}): free some space or give another folder") from error
     return Pack(Storage(out))
@@ -158,7 +161,7 @@ def pack_dataset(
 def check_pack(pack: Pack, *, progress: bool = True) -> Iterator[str]:
     """Reads every byte of a pack; a sentence for each file whose size or SHA-256 is not that of the index."""
     expected = {shard["url"]: shard for shard in pack.shards} | pack.files
-    for name, entry in tqdm(expected.items(), "shards", disable=not progress):
+    for name, entry in Progress(expected.items(), "shards", disable=not progress):
         place, size = pack.place(name), entry["filesize"]
         try:
             found = _digest(pack.storage, name, size)
@@ -234,7 +237,7 @@ def _record_plan(out: Path, shards: Sequence[Shard]) -> None:
             raise InputError(f"{out} is a half-finished pack of other files or settings: give another folder")
     elif (out / INDEX).exists():
         raise InputError(f"{out} holds a pack already: give another folder")
-    elif out.exists() and (not out.is_dir() or any(out.iterdir())):
+    elif out.exists() and (not out.is_dir() or any(path.name != LOCK for path in out.iterdir())):
         raise InputError(f"{out} holds something else: give another folder")
     else:
         write_json(path, recorded)

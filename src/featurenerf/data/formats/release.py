@@ -16,6 +16,7 @@ The release itself has neither labels nor made. Camera poses on disk are camera-
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
@@ -24,6 +25,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int, UInt8
 
+from featurenerf import limits
 from featurenerf.cameras import OPENCV_TO_OPENGL, Camera
 from featurenerf.data.categories import SYNSETS, category_name, synset_of
 from featurenerf.data.formats.files import open_image, read_image
@@ -31,8 +33,9 @@ from featurenerf.data.formats.unpickle import read_npz
 from featurenerf.data.labels import ANNOTATIONS, AnnotationKind, LabelNames, generated_labels
 from featurenerf.data.objects import Dataset, Format, ObjectViews
 from featurenerf.data.splits import read_split
-from featurenerf.data.storage import AGAIN, DataPath, PackPath, parsing, read_json
+from featurenerf.data.storage import DataPath, PackPath, read_json
 from featurenerf.errors import InputError
+from featurenerf.limits import AGAIN, parsing
 
 UNUSABLE = {"f9c1d7748c15499c6f2bd1c4e9adb41"}
 """Objects that the release's splits list and whose pictures are not usable."""
@@ -87,7 +90,10 @@ def every_object(root: DataPath, category: str) -> list[ObjectViews]:
     """The objects that have a camera file, whether a split names them or not."""
     synset = synset_in(root, category)
     found = sorted(path.stem for path in (root / "camera" / synset).glob("*.json"))
-    return [ReleaseObject(root, synset, object_id) for object_id in found]
+    names = LabelNames()
+    with suppress(InputError):  # ``open_split`` names the file that says what labels mean
+        names, _ = _names_and_families(root, synset)
+    return [ReleaseObject(root, synset, object_id, names) for object_id in found]
 
 
 def synset_in(root: DataPath, category: str) -> str:
@@ -133,7 +139,8 @@ def _names_and_families(root: DataPath, synset: str) -> tuple[LabelNames, dict[s
         content = read_json(labels)
         with parsing(f"{labels} is no table of label names"):
             names = LabelNames.from_record(content)
-    return names, families if isinstance(families, dict) else {}
+    known_families = families.items() if isinstance(families, dict) else ()
+    return names, {str(name): family for name, family in known_families if isinstance(family, str)}
 
 
 def category_bytes(root: DataPath, synset: str) -> int | None:
@@ -205,8 +212,8 @@ class ReleaseObject(ObjectViews):
     def _cameras(self) -> Camera:
         angle = self._description["angle"]
         with parsing(f"{self._camera_file}: every frame needs a 4 x 4 transform_matrix", "make it again"):
-            matrices = np.asarray([frame["transform_matrix"] for frame in self._frames], np.float32)
-            poses = torch.from_numpy(matrices.reshape(len(self._frames), 4, 4)) * OPENCV_TO_OPENGL
+            matrices = np.asarray([frame["transform_matrix"] for frame in self._frames], np.float64)
+            poses = torch.from_numpy(matrices.reshape(len(self._frames), 4, 4)).float() * OPENCV_TO_OPENGL
         if not 0 < angle < np.pi:
             raise InputError(
                 f"{self._camera_file}: camera_angle_x is {angle}, not an angle in radians between 0 and pi"
@@ -253,6 +260,7 @@ class ReleaseObject(ObjectViews):
         width, height = self._picture_size
         _expect(path, labels.ndim == 3 and labels.shape == (len(self), height, width), f"labels are {labels.shape}")
         _expect(path, labels.dtype.kind in "iu" and labels.min() >= 0, "labels are not integers from 0")
+        self.check_labels("part_2d", labels)
         return labels
 
     @cached_property
@@ -262,11 +270,12 @@ class ReleaseObject(ObjectViews):
         _expect(path, by_view.ndim >= 1 and len(by_view) == len(self), f"labels are {by_view.shape}")
         found = []
         for view, keypoints in enumerate(by_view):
-            with parsing(f"{path}: the keypoints of view {view} are not numbers"):
+            with parsing(f"{path}: the keypoints of view {view} are not numbers"), np.errstate(invalid="raise"):
                 keypoints = np.asarray(keypoints).astype(np.int64)
             if keypoints.size == 0:
                 keypoints = keypoints.reshape(0, 3)
             _expect(path, keypoints.ndim == 2 and keypoints.shape[1] == 3, f"view {view} is {keypoints.shape}")
+            self.check_labels("kp_2d", keypoints[:, 2])
             found.append(keypoints)
         return found
 
@@ -275,12 +284,16 @@ class ReleaseObject(ObjectViews):
         path = self._annotation("part_3d")
         points, labels = _numbers(path, "pts", 3), read_npz(path, "labels")
         _expect(path, labels.shape == points.shape[:1] and labels.dtype.kind in "iuf", f"labels are {labels.shape}")
+        _expect(path, (np.abs(labels.astype(float)) < limits.LENGTH).all(), "labels hold NaN or endless numbers")
+        self.check_labels("part_3d", labels)
         return points, labels.astype(np.int64)
 
     @cached_property
     def _keypoint_candidates(self) -> tuple[np.ndarray, np.ndarray]:
         path = self._annotation("kp_3d")
-        return _numbers(path, "pts", 3), _numbers(path, "labels", 4, may_be_empty=True)
+        points, labels = _numbers(path, "pts", 3), _numbers(path, "labels", 4, may_be_empty=True)
+        self.check_labels("kp_3d", labels[:, 3])
+        return points, labels
 
 
 def _numbers(path: DataPath, key: str, columns: int, *, may_be_empty: bool = False) -> Float[np.ndarray, "n c"]:
@@ -290,7 +303,7 @@ def _numbers(path: DataPath, key: str, columns: int, *, may_be_empty: bool = Fal
         table = table.reshape(0, columns)
     right = table.ndim == 2 and table.shape[1] == columns and table.dtype.kind in "fiu"
     _expect(path, right, f"{key} are {table.shape}, not (n, {columns}) numbers")
-    _expect(path, np.isfinite(table).all(), f"{key} hold NaN or infinite numbers")
+    _expect(path, (np.abs(table) < limits.LENGTH).all(), f"{key} hold NaN, infinite or endless numbers")
     return table.astype(np.float32)
 
 

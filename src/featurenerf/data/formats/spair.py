@@ -29,8 +29,9 @@ from featurenerf.data.formats.files import read_image
 from featurenerf.data.labels import AnnotationKind
 from featurenerf.data.objects import Dataset, Format, ObjectViews
 from featurenerf.data.splits import SPLITS, Split
-from featurenerf.data.storage import parsing, read_json
+from featurenerf.data.storage import read_file, read_json
 from featurenerf.errors import InputError, MissingExtraError
+from featurenerf.limits import LENGTH, parsing
 from featurenerf.pictures import Square, canonical_square, cut_out, to_tensor
 
 CATEGORIES = {"airplane": "aeroplane", "motorcycle": "motorbike"}
@@ -152,7 +153,10 @@ class SpairImage(ObjectViews):
         content = read_json(self.annotation)
         with parsing(f"{self.annotation} is no image annotation of SPair-71k", _AGAIN):
             found = {int(number): point for number, point in content["kps"].items() if point is not None}
-            return _box(content["bndbox"]), {number: (float(x), float(y)) for number, (x, y) in found.items()}
+            keypoints = {number: (float(x), float(y)) for number, (x, y) in found.items()}
+            if not all(0 <= number < 2**31 and _is_place(point) for number, point in keypoints.items()):
+                raise ValueError("a keypoint is nowhere")
+            return _box(content["bndbox"]), keypoints
 
     @cached_property
     def _cut(self) -> tuple[UInt8[np.ndarray, "h w 4"], MaskName]:
@@ -203,7 +207,7 @@ def _pair_files(root: Path, category: str, split: str) -> list[Path]:
     part = _FOLDERS[split]
     folder, listed = root / "PairAnnotation" / part, root / "Layout" / "large" / f"{part}.txt"
     if listed.is_file():
-        names = listed.read_text(errors="replace").split()
+        names = read_file(listed).decode(errors="replace").split()
         return [folder / f"{name}.json" for name in names if name.endswith(f":{category}")]
     return sorted(folder.glob(f"*:{category}.json"))
 
@@ -222,12 +226,18 @@ def _read_pair(path: Path) -> KeypointPair:
         source, target = (np.array(content[key], float).reshape(-1, 2) for key in ("src_kps", "trg_kps"))
         if len(source) != len(target):
             raise ValueError(f"{len(source)} keypoints and {len(target)}")
+        if not (_is_place(source) and _is_place(target)):
+            raise ValueError("a keypoint is nowhere")
         names = [Path(content[key]).stem for key in ("src_imname", "trg_imname")]
         return KeypointPair(names[0], names[1], source, target, _box(content["trg_bndbox"]))
 
 
 def _box(corners: Any) -> Float[np.ndarray, " 4"]:
     box = np.array(corners, float)
-    if box.shape != (4,) or not np.isfinite(box).all() or (box[2:] <= box[:2]).any():
+    if box.shape != (4,) or not _is_place(box) or (box[2:] <= box[:2]).any():
         raise ValueError(f"{corners} is no box")
     return box
+
+
+def _is_place(numbers: Any) -> bool:
+    return bool((np.abs(np.asarray(numbers, float)) < LENGTH).all())

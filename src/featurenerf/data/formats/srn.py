@@ -24,8 +24,9 @@ from featurenerf.data.categories import SYNSETS, category_name
 from featurenerf.data.formats.files import read_image
 from featurenerf.data.objects import Dataset, Format, ObjectViews
 from featurenerf.data.splits import SPLITS, Split
-from featurenerf.data.storage import parsing, read_file
+from featurenerf.data.storage import read_file
 from featurenerf.errors import InputError
+from featurenerf.limits import parsing
 
 SOURCE_VIEW = 64
 """What PixelNeRF encodes of a test object (or this and view 104); all other views are compared."""
@@ -106,9 +107,17 @@ class SrnObject(ObjectViews):
         alpha = np.where((rgb != 255).any(-1, keepdims=True), 255, 0).astype(np.uint8)
         return np.concatenate([rgb, alpha], -1)
 
+    @property
+    def left_out(self) -> int:
+        return len(self._files) - len(self._pictures)
+
+    @property
+    def _files(self) -> list[Path]:
+        return sorted((self.folder / "rgb").glob("*.png"))
+
     @cached_property
     def _pictures(self) -> list[Path]:
-        found = sorted((self.folder / "rgb").glob("*.png"))
+        found = self._files
         if self.leave_out_blank:
             found = [path for path in found if not self._is_blank(path)]
         if not found:

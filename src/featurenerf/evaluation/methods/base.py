@@ -79,9 +79,13 @@ class Method(ABC):
         rule = nearest if self.euclidean else match
         return rule(query, candidates)[0].cpu()
 
+    def carry(self, source: PairView, asked: Tensor, target: PairView, candidates: Tensor) -> Int[Tensor, " n"]:
+        """Index of the candidate on the target that each place asked for on the source goes to."""
+        return self.closest(self.vectors(source, asked), self.vectors(target, candidates))
+
     def labels(self, target: PairView, places: Tensor, source: PairView, known: Tensor, parts: Tensor) -> Tensor:
         """Part labels of places of the target: of ``parts``, that of the closest ``known`` place of the source."""
-        return parts[self.closest(self.vectors(target, places), self.vectors(source, known))]
+        return parts[self.carry(target, places, source, known)]
 
     def channel(self, view: PairView, places: Num[Tensor, "n c"], name: str) -> Vectors:
         """One of ``channels``: rendered at pixels (not divided by alpha), or queried at points."""
@@ -93,10 +97,17 @@ class Method(ABC):
         """A copy of the method that reads ``inputs``.
 
         Raises:
-            InputError: if the model or the teacher is missing.
+            InputError: if the model or the teacher is missing, or the model lacks a channel.
         """
         if self.channels and inputs.model is None:
             raise InputError(f"method {self.name!r} needs a checkpoint")
+        known = getattr(inputs.model, "channels", None)
+        lacking = [name for name in self.channels if known is not None and name not in known]
+        if lacking:
+            raise InputError(
+                f"method {self.name!r} needs the channel {lacking[0]}, and the model was trained without it: it has "
+                f"{', '.join(known or ())}"
+            )
         if self.needs_teacher and inputs.teacher is None:
             which = "name one, or give a checkpoint that was trained with one"
             raise InputError(f"method {self.name!r} needs a teacher: {which}")

@@ -8,8 +8,12 @@ from jaxtyping import Float, Int, Num
 from torch import Tensor
 
 from featurenerf.evaluation.methods.base import Method, PairView, Vectors, at_pixels
+from featurenerf.evaluation.methods.pwarpc import PWarpC
+from featurenerf.matching import normalise
 
 _ALPHA_FLOOR = 1e-6
+BLOCKS = 5
+"""Residual blocks of the paper's field, as it is published."""
 
 
 class ChannelMethod(Method):
@@ -20,6 +24,13 @@ class ChannelMethod(Method):
 
     def vectors(self, view: PairView, places: Num[Tensor, "n c"]) -> Vectors:
         return self.channel(view, places, self.channels[0])
+
+
+class JoinedMethod(ChannelMethod):
+    """The vectors are all of its channels, each of length 1, side by side."""
+
+    def vectors(self, view: PairView, places: Num[Tensor, "n c"]) -> Vectors:
+        return torch.cat([normalise(self.channel(view, places, name)) for name in self.channels], -1)
 
 
 class CoordinateMethod(ChannelMethod):
@@ -89,4 +100,7 @@ BUILTIN: tuple[Method, ...] = (
     CoordinateMethod("coordinate", "alpha"),
     Chance(),
     LabelMethod("descriptor", "label", name="label"),
+    PWarpC(),
+    JoinedMethod("descriptor", "feature", name="descriptor+feature"),
+    *(ChannelMethod(f"block_{k}", name=f"block-{k}") for k in range(1, BLOCKS + 1)),
 )

@@ -21,11 +21,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from featurenerf.data.categories import category_name
 from featurenerf.data.storage import read_json
 from featurenerf.errors import InputError
+from featurenerf.progress import Progress
 from featurenerf.synthesis.annotations.base import AnnotatedMesh, Kind
 from featurenerf.synthesis.annotations.points import read_numbers, with_labelled_points
 
@@ -97,7 +97,7 @@ class PartNet:
         self._annotations: dict[str, Path] = {}
         metas = sorted(self.folder.glob("*/meta.json"), key=lambda path: (len(path.parent.name), path.parent.name))
         self.broken: list[str] = []
-        for path in tqdm(metas, "PartNet: annotations", leave=False, disable=len(metas) < 1000):
+        for path in Progress(metas, "PartNet: annotations", leave=False, disable=len(metas) < 1000):
             try:
                 model_id, is_of = _meta(path, name)
             except InputError as error:

@@ -19,8 +19,9 @@ from typing import Any
 import numpy as np
 
 from featurenerf.data.categories import category_name, synset_of
-from featurenerf.data.storage import read_json
-from featurenerf.errors import InputError
+from featurenerf.data.storage import read_file, read_json
+from featurenerf.errors import InputError, first_line
+from featurenerf.limits import parsing, unzipped
 from featurenerf.synthesis.meshes.entry import Attribution, MeshEntry
 from featurenerf.synthesis.meshes.files import MESH_SUFFIXES, Axis, axes_rotation
 
@@ -161,9 +162,10 @@ def _listed(path: Path, up: Axis | None, front: Axis | None) -> list[MeshEntry]:
             )
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except Exception as error:
         raise InputError(
-            f"{path} is not a list of meshes ({type(error).__name__}: {error}): it needs objects with name and path"
+            f"{path} is not a list of meshes ({type(error).__name__}: {first_line(error)}): it needs objects with name "
+            "and path"
         ) from error
     return entries
 
@@ -296,19 +298,17 @@ def _properties_file(folder: Path) -> Path | None:
 
 def _properties(catalogue: Path) -> str:
     wrong = f"{catalogue} is not a furniture catalogue: give an .sh3f file, or a folder that holds {_PROPERTIES[0]}"
-    try:
-        if catalogue.is_dir():
-            path = _properties_file(catalogue)
-            if path is None:
-                raise InputError(wrong)
-            return path.read_bytes().decode("latin-1")
-        with zipfile.ZipFile(catalogue) as content:
-            name = next((name for name in _PROPERTIES if name in content.namelist()), None)
-            if name is None:
-                raise InputError(wrong)
-            return content.read(name).decode("latin-1")
-    except (OSError, zipfile.BadZipFile) as error:
-        raise InputError(f"{wrong} ({error})") from error
+    if catalogue.is_dir():
+        path = _properties_file(catalogue)
+        if path is None:
+            raise InputError(wrong)
+        return read_file(path).decode("latin-1")
+    what, advice = f"{catalogue} is not a furniture catalogue", "give an .sh3f file, or the folder that one unpacks to"
+    with parsing(what, advice), zipfile.ZipFile(catalogue) as content:
+        name = next((name for name in _PROPERTIES if name in content.namelist()), None)
+        if name is not None:
+            return unzipped(content, name).decode("latin-1")
+    raise InputError(wrong)
 
 
 _LICENCES: tuple[tuple[Callable[[str], bool], str], ...] = (

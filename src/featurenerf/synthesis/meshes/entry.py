@@ -12,10 +12,11 @@ from urllib.parse import unquote
 
 import numpy as np
 
-from featurenerf.errors import InputError
+from featurenerf import limits
+from featurenerf.limits import parsing, zip_member
 
-LARGEST_ARCHIVED = 1 << 30
-"""Bytes of a mesh and the files that it names, unpacked, at most."""
+_MOST_LOOKED_FOR = 10**11
+"""Files beside a mesh times its bytes: some ten seconds."""
 
 
 @dataclass(frozen=True)
@@ -64,29 +65,21 @@ class MeshEntry:
             yield Path(self.model)
             return
         with TemporaryDirectory(prefix="featurenerf-") as folder:
-            try:
-                with zipfile.ZipFile(self.archive) as content:
-                    taken = _extract(content, self.model, folder)
-            except InputError:
-                raise
-            except Exception as error:  # zipfile's unpackers raise whatever they do
-                raise InputError(
-                    f"{self.archive}: {self.model} cannot be read ({error}): get the file again"
-                ) from error
+            what = f"{self.archive}: {self.model} cannot be read"
+            with parsing(what, "get the file again"), zipfile.ZipFile(self.archive) as content:
+                taken = _extract(content, self.model, folder)
             yield taken
 
 
 def _extract(content: zipfile.ZipFile, model: str, folder: str) -> Path:
     """Takes out a mesh file, its material libraries, and the pictures and buffers that they name; says where it is."""
-    left = LARGEST_ARCHIVED
+    left = limits.FILE_BYTES
 
     def take(name: str) -> Path:
         nonlocal left
-        left -= content.getinfo(name).file_size  # of which zipfile unpacks no more than so many bytes
+        left -= zip_member(content, name).file_size  # of which zipfile unpacks no more than so many bytes
         if left < 0:
-            raise InputError(
-                f"{content.filename}: {model} and its files have over {LARGEST_ARCHIVED >> 20} MiB: leave it out"
-            )
+            raise limits.BeyondLimitError(f"its files unpack to more than {limits.mebibytes(limits.FILE_BYTES)}")
         return Path(content.extract(name, folder))  # within the folder, whatever the name says
 
     taken = take(model)
@@ -94,6 +87,8 @@ def _extract(content: zipfile.ZipFile, model: str, folder: str) -> Path:
     beside = "" if parent == "." else parent + "/"
     names = [name for name in content.namelist() if name.startswith(beside) and name != model]
     text = _words(taken)
+    if len(names) * len(text) > _MOST_LOOKED_FOR:
+        raise limits.BeyondLimitError(f"{len(names)} files lie beside it, too many to look for in it")
     for is_library in (True, False):  # libraries name pictures
         for name in names:
             path = PurePosixPath(name.lower())

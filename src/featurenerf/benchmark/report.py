@@ -1,0 +1,228 @@
+"""The report of a recipe: tables as Markdown, the same with pictures as HTML, and all numbers as JSON."""
+
+from __future__ import annotations
+
+import html
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from featurenerf.benchmark.cells import Cell, in_order
+from featurenerf.benchmark.pictures import strip
+from featurenerf.benchmark.plan import Plan
+from featurenerf.benchmark.run import read_record, spoken
+from featurenerf.benchmark.statistics import Mean
+from featurenerf.benchmark.tables import METRICS, Entry, entries
+from featurenerf.evaluation.perceptual import BACKBONE
+from featurenerf.files import REPORT, write_bytes, write_json
+from featurenerf.studio.demo_page import STYLE
+
+RECORDS, MARKDOWN, HTML = "records.jsonl", "report.md", "report.html"
+
+
+@dataclass(frozen=True)
+class Table:
+    title: str
+    heads: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def write_reports(plan: Plan, out: Path, refused: Mapping[str, str]) -> Path:
+    """Write the table of records and the report in its three forms; returns the path of the Markdown.
+
+    Args:
+        refused: why cells could not be run, by key (``run.run_cells``).
+    """
+    found_of = {cell.key: read_record(cell, out) for cell in plan.cells}
+    # a cell may stand in two rows, which then say the same
+    records = [{**known, **cell.about} for cell in plan.cells if (known := found_of[cell.key]) is not None]
+    left_out = {**plan.left_out, **_refused_rows(plan, refused)}
+    found = entries(plan, records)
+    trained = [c for c in in_order(plan.cells) if c.kind == "train" and read_record(c, out) is not None]
+    write_bytes(out / RECORDS, "".join(json.dumps(record) + "\n" for record in records).encode())
+    shown = {_title(cell): strip(cell, out) for cell in _pictured(plan) if found_of[cell.key] is not None}
+    notes, tables = _notes(plan, out, trained, left_out), _tables(plan, found)
+    commands = Table(
+        "Commands",
+        ("cell", "seconds", "command"),
+        tuple(
+            (cell.name, f"{record['seconds']:.0f}", shlex.join(record["command"]).replace(f"{out}/", "OUT/"))
+            for cell in in_order(plan.cells)
+            if (record := read_record(cell, out)) is not None
+        ),
+    )
+    trainings = _trainings(out, trained)
+    about = {
+        "made_by": "benchmark",
+        "recipe": plan.recipe.name,
+        "toy": plan.have.toy,
+        "notes": notes,
+        "left_out": left_out,
+        "entries": [{**asdict(entry), "interval": entry.mean.interval} for entry in found],
+        "pictures": {name: str(path.relative_to(out)) for name, path in shown.items()},
+    }
+    write_json(out / REPORT, about, indent=1)
+    parts = [f"# {plan.recipe.name}", plan.recipe.about, _bullets(notes)]
+    parts += [_markdown(table) for table in (*tables, *([trainings] if trained else []), commands)]
+    write_bytes(out / MARKDOWN, ("\n\n".join(parts) + "\n").encode())
+    write_bytes(out / HTML, _page(plan, notes, tables, trainings, commands, shown, out).encode())
+    return out / MARKDOWN
+
+
+def _refused_rows(plan: Plan, refused: Mapping[str, str]) -> dict[str, str]:
+    """Rows of which nothing could be run, and why."""
+    rows: dict[str, str] = {}
+    for cell in plan.cells:
+        if cell.key in refused:
+            about = cell.about
+            rows.setdefault(f"{about['row']}: {about['trial']}, {about['category']}", refused[cell.key])
+    return rows
+
+
+def _notes(plan: Plan, out: Path, trained: Sequence[Cell], left_out: Mapping[str, str]) -> list[str]:
+    recipe = plan.recipe
+    notes = []
+    if plan.have.toy:
+        notes.append("**This is a toy: fields are trained for two steps. The numbers mean nothing.**")
+    notes += [
+        f"Reference: {recipe.reference}, where a row names no other. Intervals (95 %) are the wider of two bootstraps, "
+        "over pairs and over objects; differences are paired, and bold where both leave zero out and all seeds agree.",
+        f"{recipe.seeds} seeds; values of a pair are averaged over them. "
+        + (f"Data: {plan.have.own}." if plan.have.own else f"{recipe.objects} generated objects a category."),
+        "Keypoints: the share within "
+        + ", ".join(f"{trial.threshold} ({name})" for name, trial in recipe.trials.items() if trial.threshold)
+        + ".",
+    ]
+    starts = {}
+    for cell in trained:
+        record = read_record(cell, out)
+        known = record["training"] if record else {}
+        if known.get("field") == "paper":
+            start = known["train"].get("start_from")
+            weights = "ImageNet weights" if known["train"]["imagenet"] else "random weights"
+            starts[cell.about["field"]] = (
+                f"starts from another run ({Path(start).parent.name})" if start
+                else f"encoder {known['model']['encoder']}, {weights}"
+            )  # fmt: skip
+    by_start: dict[str, list[str]] = {}
+    for name, text in starts.items():
+        by_start.setdefault(text, []).append(name)
+    notes += [f"Paper's field ({', '.join(names)}): {text}." for text, names in by_start.items()]
+    if any(t.options.get("perceptual") for t in recipe.trials.values()):
+        notes.append(f"The distance in {BACKBONE} is built as LPIPS is, and is not LPIPS: lower is better.")
+    notes += [f"Left out: {name}: {reason}" for name, reason in left_out.items()]
+    return notes
+
+
+def _tables(plan: Plan, found: Sequence[Entry]) -> list[Table]:
+    """One for each trial and metric: a row a line, two columns a category."""
+    tables = []
+    several = len(plan.recipe.categories) > 1
+    columns = [*plan.recipe.categories, *([None] if several else [])]
+    for trial in plan.recipe.trials:
+        for name, metric in METRICS.items():
+            mine = {(e.row, e.category): e for e in found if (e.trial, e.metric) == (trial, name)}
+            if not mine:
+                continue
+            rows = []
+            for row in plan.recipe.rows:
+                line = [mine.get((row, column)) for column in columns]
+                if any(line):
+                    seen = any(e is not None and e.privileged for e in line)
+                    cells = [text for e in line for text in _cells(e, metric.digits)]
+                    rows.append((row + (" (sees the target)" if seen else ""), *cells))
+            heads = [text for c in columns for text in (c or "all", "difference")]
+            note = ", lower is better" if metric.worse else ""
+            tables.append(Table(f"{trial}: {metric.title}{note}", ("", *heads), tuple(rows)))
+    return tables
+
+
+def _cells(entry: Entry | None, digits: int) -> tuple[str, str]:
+    if entry is None:
+        return "-", "-"
+    spread = ""
+    if len(entry.seeds) > 1:
+        spread = f", seeds {min(entry.seeds):.{digits}f} to {max(entry.seeds):.{digits}f}"
+    value = f"{entry.mean.value:.{digits}f}{_interval(entry.mean, digits)} ({entry.mean.count} pairs{spread})"
+    if entry.difference is None:
+        return value, "reference" if entry.row == entry.reference else "-"
+    text = f"{entry.difference.value:+.{digits}f}{_interval(entry.difference, digits)}"
+    return value, f"**{text}**" if entry.claim else text
+
+
+def _interval(mean: Mean, digits: int) -> str:
+    known = mean.interval
+    return "" if known is None else f" [{known[0]:.{digits}f}, {known[1]:.{digits}f}]"
+
+
+def _trainings(out: Path, trained: Sequence[Cell]) -> Table:
+    rows = []
+    for cell in trained:
+        record = read_record(cell, out)
+        known = record["training"] if record else {}
+        about, took = cell.about, (record or {}).get("training_seconds") or 0.0
+        psnr = (known.get("validation") or {}).get("psnr")
+        rows.append(
+            (
+                str(about["field"]), str(about["category"]), str(about["seed"]), str(known.get("step")),
+                spoken(took), "-" if psnr is None else f"{psnr:.1f}",
+            )
+        )  # fmt: skip
+    return Table("Trainings", ("field", "category", "seed", "steps", "time", "validation PSNR"), tuple(rows))
+
+
+def _pictured(plan: Plan) -> list[Cell]:
+    """An evaluation of each field, of its first seed, with its own descriptors."""
+    found: dict[tuple[str, str], Cell] = {}
+    for cell in plan.cells:
+        training = plan.recipe.rows[cell.about["row"]].trained
+        if training is not None and cell.about["seed"] == 0:
+            found.setdefault((training, cell.about["category"]), cell)
+    return list(found.values())
+
+
+def _title(cell: Cell) -> str:
+    (training,) = [n for n in cell.needs if n.kind == "train"]
+    return f"{training.about['field']}, {cell.about['category']}"
+
+
+# ---------------------------------------------------------------------- forms
+
+
+def _bullets(lines: Sequence[str]) -> str:
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def _markdown(table: Table) -> str:
+    lines = [table.heads, ["---"] * len(table.heads), *table.rows]
+    cells = ("| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in line) + " |" for line in lines)
+    return f"## {table.title}\n\n" + "\n".join(cells)
+
+
+def _page(
+    plan: Plan, notes: Sequence[str], tables: Sequence[Table], trainings: Table, commands: Table,
+    shown: Mapping[str, Path], out: Path,
+) -> str:  # fmt: skip
+    def text(value: str) -> str:
+        bold = value.startswith("**")
+        return f"<b>{html.escape(value.strip('*'))}</b>" if bold else html.escape(value)
+
+    def grid(table: Table) -> str:
+        heads = "".join(f"<th>{text(head)}</th>" for head in table.heads)
+        rows = "".join("<tr>" + "".join(f"<td>{text(cell)}</td>" for cell in row) + "</tr>" for row in table.rows)
+        return f"<h2>{text(table.title)}</h2><table><tr>{heads}</tr>{rows}</table>"
+
+    figures = "".join(
+        f'<figure><img src="{path.relative_to(out).as_posix()}" alt="{html.escape(name)}">'
+        f"<figcaption>{html.escape(name)}</figcaption></figure>"
+        for name, path in shown.items()
+    )
+    body = [f"<h1>{text(plan.recipe.name)}</h1><p>{text(plan.recipe.about)}</p>"]
+    body.append("<ul>" + "".join(f"<li>{text(note)}</li>" for note in notes) + "</ul>")
+    body += [grid(table) for table in tables]
+    body.append(f"<h2>Unseen objects</h2>{figures}" if figures else "")
+    body += [grid(trainings), f"<details><summary>Commands</summary>{grid(commands)}</details>"]
+    head = f'<meta charset="utf-8"><title>{text(plan.recipe.name)}</title><style>{STYLE}</style>'
+    return f"<!doctype html><html><head>{head}</head><body>{''.join(body)}</body></html>\n"

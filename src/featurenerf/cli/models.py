@@ -1,0 +1,81 @@
+"""``featurenerf models``: the checkpoints that ship, and what is known of one."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+import tyro
+
+from featurenerf.cli.arguments import postponed, read
+
+COLUMNS = ("name", "field", "categories", "teacher", "parameters", "size", "licence")
+Json = Annotated[bool, tyro.conf.arg(name="json"), tyro.conf.FlagCreatePairsOff]
+
+
+def list_(as_json: Json = False) -> None:
+    """Every checkpoint that ships with the package.
+
+    Args:
+        as_json: print JSON, with all that is known of each.
+    """
+    from featurenerf.models import cards
+
+    known = [cards.facts(name) for name in cards.shipped()]
+    if as_json:
+        print(json.dumps(known, indent=2))
+        return
+    rows = [COLUMNS, *map(_row, known)]
+    widths = [max(len(row[n]) for row in rows) for n in range(len(rows[0]))]
+    for row in rows:
+        print("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
+    print("\n(featurenerf models info NAME says more; NAME may be any checkpoint's directory)")
+
+
+def info(name: Annotated[str, tyro.conf.Positional], as_json: Json = False) -> None:
+    """All that is known of a checkpoint, from its configuration and its card.
+
+    Args:
+        name: of one that ships, a directory, or OWNER/NAME of the Hugging Face hub.
+        as_json: print JSON.
+    """
+    from featurenerf.models import cards
+
+    known = cards.facts(name)
+    if as_json:
+        print(json.dumps(known, indent=2))
+        return
+    head = dict(zip(COLUMNS, _row(known), strict=True))
+    head.update(teacher=_or_dash(known["teacher"]), path=known["path"], steps=_or_dash(known["steps"]))
+    for key, value in head.items():
+        print(f"{key:12} {value}")
+    for title in ("data", "recipe", "licences", "limits"):
+        if known[title]:
+            print(f"\n{title}:\n{known[title]}")
+    if known["metrics"]:
+        print("\nmetrics:")
+        for row in known["metrics"]:
+            print("; ".join(value if key == "what" else f"{key} {value}" for key, value in row.items()))
+    elif known["validation"]:
+        print("\nvalidation:")
+        for key, value in known["validation"].items():
+            print(f"{key:16} {value:.4g}")
+
+
+def main(argv: list[str]) -> None:
+    """Runs ``featurenerf models ARGV``."""
+    verbs = {"list": postponed(list_), "info": postponed(info)}
+    parse = tyro.extras.subcommand_cli_from_dict
+    read(parse, verbs, prog="featurenerf models", description=__doc__, args=argv)()
+
+
+def _row(known: dict[str, Any]) -> tuple[str, ...]:
+    categories = ", ".join(known["categories"]) or "-"
+    size = f"{known['bytes'] / 1e6:.1f} MB ({', '.join(known['stored_as'])})"
+    millions = f"{known['parameters'] / 1e6:.1f} million"
+    teacher, licence = _or_dash(known["teacher"]).partition("@")[0], _or_dash(known["licence"])
+    return (known["name"], known["field"], categories, teacher, millions, size, licence)
+
+
+def _or_dash(value: Any) -> str:
+    return "-" if value is None else str(value)
