@@ -1,22 +1,21 @@
 """The record of what was measured, ``benchmarks/results.jsonl``, and the tables that are made of it.
 
     python benchmarks/tables.py pages
-    python benchmarks/tables.py measure --group quick --data DATA --category chair --checkpoint quick=RUN/checkpoint
 
 ``pages`` writes every table between ``<!-- tables: NAME -->`` and ``<!-- end -->`` on the pages of the documentation.
-``measure`` evaluates checkpoints and baselines on the same pairs, each by a ``featurenerf eval`` in a process of its
-own, and adds one record an evaluation. benchmarks/README.md says what a record holds.
+benchmarks/README.md says what a record holds. New evaluations are made by ``featurenerf benchmark``, whose reports
+stand for themselves.
 """
 
 from __future__ import annotations
 
 import re
 import statistics
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-import tyro
-from results import ROOT, TASKS, Measure, Record, Select, measure, one, read_records, select, task
+from results import ROOT, TASKS, Record, Select, one, read_records, select, task
 
 from featurenerf.evaluation.report import markdown_table
 from featurenerf.synthesis.objects import CATEGORIES
@@ -362,6 +361,6 @@ def pages() -> None:
 
 
 if __name__ == "__main__":
-    config = tyro.extras.subcommand_cli_from_dict({"pages": pages, "measure": Measure})
-    if config is not None:
-        measure(config)
+    if sys.argv[1:] != ["pages"]:
+        sys.exit("usage: python benchmarks/tables.py pages")
+    pages()

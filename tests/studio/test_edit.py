@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from featurenerf.errors import InputError
 from featurenerf.fields.edits import Ball, Plain, marked, recolored, transformed
 from featurenerf.fields.regions import Painted, Part, Voxels, baked
 from featurenerf.models import checkpoint
+from featurenerf.studio import edit as editing
 from featurenerf.studio.edit import (
     EditSettings,
     carried_part,
@@ -38,6 +40,12 @@ FRONT, MIDDLE, BACK = ([[0.3, 0.05, 0.0]], [[0.0, 0.1, 0.0]], [[-0.3, -0.05, 0.0
 EVERYWHERE = torch.tensor([*FRONT, *MIDDLE, *BACK])
 TINY = EditSettings(views=2, frames=2, size=24)
 POINTS = ExportSettings(("ply",), grid=16, points=20)
+
+
+@pytest.fixture(autouse=True)
+def _coarse(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The thirds of the ellipsoid are large: a coarse grid tells them apart, and takes a moment."""
+    monkeypatch.setattr(editing, "baked", partial(baked, grid=24))
 
 
 def of(labels: PartLabels | None = LABELS) -> Subject:

@@ -9,9 +9,10 @@ from typing import Any
 
 from featurenerf.benchmark.cells import Cell, Made, options
 from featurenerf.benchmark.recipe import Experiment, Row, Source, Training, Trial
-from featurenerf.benchmark.sources import code_hash, data_hash
+from featurenerf.benchmark.sources import code_hash, data_hash, files_hash
 from featurenerf.errors import InputError
 from featurenerf.evaluation import METHODS
+from featurenerf.models.checkpoint import CONFIG, WEIGHTS, directory_of, read_config
 from featurenerf.teachers import parse
 from featurenerf.training.config import TrainConfig
 
@@ -35,6 +36,7 @@ class Have:
         vit, diffusion: teachers, NAME[@SETTINGS][:PATH]; no diffusion teacher ships in a wheel.
         pwarpc: a clone of the program that PWarpC is part of, with its weights.
         encoder: of the paper's field; None is what ``featurenerf train`` takes.
+        checkpoints: that get rows of their own, by what they are called there.
     """
 
     own: str | None = None
@@ -45,6 +47,7 @@ class Have:
     diffusion: str | None = None
     pwarpc: Path | None = None
     encoder: str | None = None
+    checkpoints: Mapping[str, str] = field(default_factory=dict)
     device: str = "cpu"
     dtype: str = "float32"
     toy: bool = False
@@ -73,6 +76,8 @@ def plan(recipe: Experiment, have: Have) -> Plan:
     for text in (have.vit, have.diffusion):
         if text is not None:
             parse(text)
+    rows = {label: Row(checkpoint=path) for label, path in have.checkpoints.items()}
+    recipe = replace(recipe, rows={**recipe.rows, **rows})
     planner = _Planner(recipe.toy() if have.toy else recipe, have)
     cells: list[Cell] = []
     missing: dict[tuple[str, str], list[str]] = {}
@@ -113,7 +118,7 @@ class _Planner:
         where, mark = self._data(trial.source, category)
         pairs = trial.pairs if training is None or training.pairs is None else min(trial.pairs, training.pairs)
         given = {**trial.options, **row.options, "method": row.method, "pairs": pairs, "dtype": self.have.dtype}
-        if training is None:
+        if training is None and row.checkpoint is None:
             given.pop("dtype")
         if not METHODS[row.method].channels:
             given.pop("perceptual", None)
@@ -129,6 +134,10 @@ class _Planner:
             cell = self._training(row.trained, trial.source, category, seed)
             arguments += ["--checkpoint", Made(cell)]
             kind = training.settings.get("field", "fast")
+        if row.checkpoint is not None:
+            arguments += ["--checkpoint", row.checkpoint]
+            folder = directory_of(row.checkpoint)
+            kind, mark = read_config(folder)["field"], mark + files_hash(folder / WEIGHTS, folder / CONFIG)
         program = code_hash(("cli.eval",), kind, teacher, row.method) + mark
         return Cell("eval", ("eval",), tuple(arguments), program, about, self._eval_seconds(training, trial, pairs))
 

@@ -165,7 +165,7 @@ def subject(
     Args:
         labels: of the picture's own pixels.
         mask: as of ``lift``.
-        azimuth, elevation: where it was taken from, in degrees; None is 0 and 20.
+        azimuth, elevation: where it was taken from, in degrees; without them it is found (``Model.encode``).
     Raises:
         InputError: when the picture cannot be read or shows no object, or labels are of another size.
     """
@@ -173,8 +173,8 @@ def subject(
     shipped = shipped_picture(Path(picture)) if isinstance(picture, (str, os.PathLike)) else None
     if shipped is not None:
         mask = "none" if mask is None else mask
-        azimuth = float(shipped.azimuth) if azimuth is None else azimuth
-        elevation = float(shipped.elevation) if elevation is None else elevation
+        if azimuth is None and elevation is None:
+            azimuth, elevation = float(shipped.azimuth), float(shipped.elevation)
         if labels is None and shipped.parts_file is not None:
             labels = read_labels(shipped.folder / shipped.parts_file)
     square = None
@@ -184,7 +184,11 @@ def subject(
         read, alpha, square = framed(picture, mask)
         ready = cut_out(read[:3], alpha, square, PICTURE_SIZE)
     size = (read.shape[2], read.shape[1])
-    camera = Camera.look_at(azimuth or 0.0, 20.0 if elevation is None else elevation, ready.shape[2], ready.shape[1])
+    if (azimuth is None) != (elevation is None):
+        raise InputError("azimuth and elevation say together where a picture was taken from: give both or neither")
+    camera = None
+    if azimuth is not None and elevation is not None:
+        camera = Camera.look_at(azimuth, elevation, ready.shape[2], ready.shape[1])
     field = model.encode(ready, camera)
     made = Subject(name, field, ready, square, size, None)
     return made if labels is None else replace(made, labels=_prepared(made, labels))
