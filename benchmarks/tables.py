@@ -1,22 +1,21 @@
 """The record of what was measured, ``benchmarks/results.jsonl``, and the tables that are made of it.
 
     python benchmarks/tables.py pages
-    python benchmarks/tables.py measure --group quick --data DATA --category chair --checkpoint quick=RUN/checkpoint
 
 ``pages`` writes every table between ``<!-- tables: NAME -->`` and ``<!-- end -->`` on the pages of the documentation.
-``measure`` evaluates checkpoints and baselines on the same pairs, each by a ``featurenerf eval`` in a process of its
-own, and adds one record an evaluation. benchmarks/README.md says what a record holds.
+benchmarks/README.md says what a record holds. New evaluations are made by ``featurenerf benchmark``, whose reports
+stand for themselves.
 """
 
 from __future__ import annotations
 
 import re
 import statistics
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-import tyro
-from results import ROOT, TASKS, Measure, Record, Select, measure, one, read_records, select, task
+from results import ROOT, TASKS, Record, Select, one, read_records, select, task
 
 from featurenerf.evaluation.report import markdown_table
 from featurenerf.synthesis.objects import CATEGORIES
@@ -209,6 +208,27 @@ def cues(records: Sequence[Record]) -> str:
     return markdown(["closest in", *columns], pivot(records, rows, columns, 3))
 
 
+def editing(records: Sequence[Record]) -> str:
+    """What swapping a part's texture changes, and where, on pairs with exact labels."""
+    rows = {
+        "outside the part as the field has it: PSNR, dB": "{psnr_outside_drawn:.1f}",
+        "outside the exact part: PSNR, dB": "{psnr_outside_exact:.1f}",
+        "inside the exact part: colours' distance, before": "{histogram_exact_before:.3f}",
+        "inside the exact part: colours' distance, after": "{histogram_exact_after:.3f}",
+        "inside the part as the field has it: before": "{histogram_drawn_before:.3f}",
+        "inside the part as the field has it: after": "{histogram_drawn_after:.3f}",
+        "IoU of the part in views that the picture did not show": "{part_iou:.2f}",
+        "the same, where both outlines hold an object": "{part_iou_common:.2f}",
+        "the same with exact labels on the field's own shape": "{part_iou_exact_shape:.2f}",
+        "IoU of the whole outline": "{outline_iou:.2f}",
+        "views compared": "{views}",
+    }
+    found = {r["category"]: r for r in select(records, {"job": "editing"})}
+    return markdown(
+        ["", *found], [[title, *(form.format(**r) for r in found.values())] for title, form in rows.items()]
+    )
+
+
 def side_by_side(records: Sequence[Record], group: str) -> str:
     """Medians of both programs, and how many times cheaper than the authors' ours are."""
     programs = {"authors": "authors' program", "paper": "ours, paper field", "fast": "ours, fast field"}
@@ -309,6 +329,7 @@ TABLES: dict[str, Callable[[Sequence[Record]], str]] = {
     "teachers": teachers,
     "caches": caches,
     "cues": cues,
+    "editing": editing,
     "authors": lambda records: side_by_side(records, "authors"),
     "authors-avx2": lambda records: side_by_side(records, "authors-avx2"),
     "everything": everything,
@@ -340,6 +361,6 @@ def pages() -> None:
 
 
 if __name__ == "__main__":
-    config = tyro.extras.subcommand_cli_from_dict({"pages": pages, "measure": Measure})
-    if config is not None:
-        measure(config)
+    if sys.argv[1:] != ["pages"]:
+        sys.exit("usage: python benchmarks/tables.py pages")
+    pages()

@@ -15,6 +15,8 @@ from analytic_field import ellipsoid
 from featurenerf import Camera, InputError
 from featurenerf.models import FastConfig, FastModel
 from featurenerf.pictures import to_tensor
+from featurenerf.training.config import TrainConfig
+from featurenerf.training.loop import new_model
 from small_fast_model import picture, small_fast_model
 from unchecked import types_unchecked
 
@@ -69,6 +71,15 @@ def test_a_frozen_encoder_stays_frozen_when_gradients_are_asked_for() -> None:
     frozen = {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
     assert frozen
     assert frozen == {name for name, _ in model.named_parameters() if name.startswith("net.backbone.")}
+
+
+def test_training_from_a_checkpoint_trains_all_but_the_frozen_encoder(tmp_path: Path) -> None:
+    featurenerf.save(small_fast_model(), tmp_path / "small")
+    config = TrainConfig(
+        data="DATA", category=("chair",), out=tmp_path / "run", start_from=str(tmp_path / "small"), feature_dim=8
+    )
+    model = new_model(config, [])
+    assert all(parameter.requires_grad for parameter in model.parameters())
 
 
 def test_gradients_flow_to_pictures_poses_and_points(loaded: featurenerf.Model) -> None:

@@ -31,6 +31,7 @@ def test_slow_work_says_now_and_then_how_far_it_is(
     monkeypatch.setattr(progress, "LINE_SECONDS", 0.0)
     with Progress(total=3, desc="train") as bar:
         for number in range(3):
+            bar.set_description("train")
             bar.set_postfix_str(f"loss {number}")
             bar.update()
     lines = capsys.readouterr().err.splitlines()

@@ -45,7 +45,9 @@ def test_what_it_carries(wheel: zipfile.ZipFile) -> None:
     assert "featurenerf/py.typed" in names
     assert {name.split("/")[0] for name in names if "dist-info" not in name} == {"featurenerf"}
     kinds = {Path(name).suffix for name in names if name.startswith("featurenerf/")}
-    assert kinds == {".py", ".json", ".md", ".png", ".safetensors", ".typed"}  # a new kind needs a line in licences/
+    ours = {".py", ".js", ".css", ".html", ".json", ".md", ".typed"}
+    assert kinds == {*ours, ".png", ".safetensors"}  # a new kind needs a line in licences/
+    assert {name for name in names if name.endswith(".js")} == {"featurenerf/assets/page/page.js"}  # our own
     assert sum(info.compress_size for info in wheel.infolist()) < 25_000_000
 
 

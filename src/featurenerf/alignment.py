@@ -1,4 +1,4 @@
-"""The rigid or similar motion between two sets of points that correspond (Kabsch, 1976; Umeyama, 1991)."""
+"""The rigid or similar motion between two sets of points that correspond (Kabsch, 1976; Horn, 1987)."""
 
 from __future__ import annotations
 
@@ -42,7 +42,8 @@ def similarity(
 
     Args:
         weights: at least 0; they need not sum to 1.
-        scaled: whether the motion may change size; otherwise its scale is 1.
+        scaled: whether the motion may change size; otherwise its scale is 1. It is the ratio of the spreads of both
+            sets (Horn), which noise of the targets does not draw towards 0, and is the same there and back.
     """
     share = (weights / weights.sum(-1, keepdim=True).clamp(min=1e-6)).unsqueeze(-1)
     p_mean, q_mean = (share * points).sum(-2, keepdim=True), (share * targets).sum(-2, keepdim=True)
@@ -53,7 +54,8 @@ def similarity(
     rows = u * turn.unsqueeze(-2) @ vh  # for rows: target = point @ rows
     scale = torch.ones_like(stretch[..., 0])
     if scaled:
-        scale = (stretch * turn).sum(-1) / (share * centred.square()).sum((-1, -2)).clamp(min=1e-12)
+        spread, wanted = ((share * x.square()).sum((-1, -2)) for x in (centred, targets - q_mean))
+        scale = (wanted / spread.clamp(min=1e-12)).sqrt()
     shift = q_mean - scale[..., None, None] * (p_mean @ rows)
     return Similarity(rows.mT, shift[..., 0, :], scale)
 

@@ -198,9 +198,6 @@ def _maker(directory: Path) -> str | None:
     return report.get("made_by") if isinstance(report, dict) else None
 
 
-_ASKING = Lock()
-
-
 def _may_be_in_use(path: Path, host: str | None, process: int) -> bool:
     """Whether the process that wrote a temporary file may still run; one of another machine is given a day."""
     if os.name != "posix" or host not in (None, _HOST):
@@ -228,6 +225,9 @@ def _sync(path: Path) -> None:
             raise
     finally:
         os.close(descriptor)
+
+
+_ASKING = Lock()
 
 
 def _umask() -> int:

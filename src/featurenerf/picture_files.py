@@ -141,11 +141,16 @@ def upright(image: Image.Image) -> Image.Image:
     """A copy of a picture straight from its file, turned and mirrored as its EXIF says; as it lies where that is
     nonsense."""
     image.load()  # a TIFF turns itself here, a PNG may have its EXIF behind its pixels
-    try:
-        turn = _TURNS.get(image.getexif().get(0x0112, 1))
-    except Exception:  # whatever Pillow's parser raises on nonsense; the pixels are there all the same
-        turn = None
+    turn = _TURNS.get(exif_of(image).get(0x0112, 1))
     return image.copy() if turn is None else image.transpose(turn)
+
+
+def exif_of(image: Image.Image) -> Image.Exif:
+    """What a picture's EXIF says; nothing where it is nonsense."""
+    try:
+        return image.getexif()
+    except Exception:  # whatever Pillow's parser raises; the pixels are there all the same
+        return Image.Exif()
 
 
 def as_rgb(image: Image.Image) -> Image.Image:

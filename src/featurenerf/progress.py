@@ -41,6 +41,10 @@ class Progress(_tqdm.tqdm):  # type: ignore[misc]  # tqdm has no types
             self._say()
         return True
 
+    def set_description(self, desc: str | None = None, refresh: bool = True) -> None:
+        """What is being done now; tqdm's own adds a second colon to it."""
+        self.set_description_str(desc, refresh)
+
     def clear(self, nolock: bool = False) -> None:
         """Before something else is written: a line stays."""
         if not self._lines:

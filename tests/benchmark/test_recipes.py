@@ -129,6 +129,15 @@ def test_a_dry_run_says_hours_and_runs_nothing(tmp_path: Path, capsys: pytest.Ca
     assert any(line.startswith("left out: raw teacher (diffusion): no diffusion model") for line in lines)
 
 
+def test_checkpoints_that_are_there_get_rows(out: Path) -> None:
+    report = run(out, "quick", "--checkpoint", "shipped=chair-car")
+    found = {entry["trial"]: entry for entry in report["entries"] if entry["row"] == "shipped"}
+    assert set(found) == set(RECIPES["quick"].trials)
+    assert found["view"]["reference"] == "fast field"
+    with pytest.raises(InputError, match="write LABEL=CHECKPOINT"):
+        benchmark.main(["quick", "--out", str(out), "--checkpoint", "chair-car"])
+
+
 def test_what_cannot_be_run_is_said(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"nothing of the recipe spair .*SPair-71k: give spair"):
         plan(RECIPES["spair"], Have())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 import subprocess
 import sys
 from importlib.metadata import version
@@ -14,6 +15,7 @@ from featurenerf import cli
 from featurenerf.cli.arguments import postponed, read
 from featurenerf.errors import InputError, MissingExtraError
 from featurenerf.synthesis.make import make_dataset
+from featurenerf.training.config import TrainConfig
 
 
 def call(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
@@ -155,3 +157,13 @@ def test_without_the_renderer_nothing_is_made(tmp_path: Path, monkeypatch: pytes
     with pytest.raises(MissingExtraError, match=r"featurenerf\[data\]"):
         make_dataset(tmp_path / "out", "chair", objects=4, views=2, workers=2, progress=False)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("path", sorted(Path(cli.__file__).parent.glob("*.py")), ids=lambda p: p.stem)
+def test_auto_is_the_device_of_every_verb_that_has_one(path: Path) -> None:
+    """A GPU that is there is used unless told otherwise."""
+    defaults = re.findall(r"^    device: [^=]+= (.*?),?$", path.read_text(), re.MULTILINE)
+    assert defaults in ([], ['"auto"'])
+    if path.stem in ("demo", "lift", "eval", "teachers_cache", "edit", "export", "page", "benchmark"):
+        assert defaults
+    assert TrainConfig.device == "auto"

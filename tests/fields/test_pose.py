@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
 from analytic_field import EllipsoidField, ellipsoid, formula_field
+from documented import blocks
 from featurenerf import Camera, InputError, estimate_camera
 from featurenerf.fields.pose import CameraEstimate, assumed_camera, estimated_camera
 
@@ -246,3 +248,14 @@ def test_depth_maps_that_cannot_be() -> None:
         field.register(depth, INTRINSICS, torch.ones(3, 3))
     with pytest.raises(InputError, match="channel coordinate"):
         formula_field(lambda p: p[..., 0]).register(depth, INTRINSICS)
+
+
+def test_the_page_runs_as_printed() -> None:
+    """The mark comes out where it went in; the depth map is flat, and still says about how large the object is: 220
+    pixels at a focal length of 280 and a distance of 1.2 m are 0.9 m."""
+    names: dict[str, Any] = {}
+    for block in blocks("cameras.md"):
+        exec(block, names)
+    assert names["crop"].to_picture(names["mark"])[0].tolist() == pytest.approx([136.1, 239.5], abs=1e-3)
+    assert names["chair"].estimate.azimuth == names["found"].azimuth == pytest.approx(35, abs=5)
+    assert 0.5 < names["registration"].scale < 2

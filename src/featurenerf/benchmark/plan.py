@@ -9,9 +9,10 @@ from typing import Any
 
 from featurenerf.benchmark.cells import Cell, Made, options
 from featurenerf.benchmark.recipe import Experiment, Row, Source, Training, Trial
-from featurenerf.benchmark.sources import code_hash, data_hash
+from featurenerf.benchmark.sources import code_hash, data_hash, files_hash
 from featurenerf.errors import InputError
 from featurenerf.evaluation import METHODS
+from featurenerf.models.checkpoint import CONFIG, WEIGHTS, directory_of, read_config
 from featurenerf.teachers import parse
 from featurenerf.training.config import TrainConfig
 
@@ -35,6 +36,7 @@ class Have:
         vit, diffusion: teachers, NAME[@SETTINGS][:PATH]; no diffusion teacher ships in a wheel.
         pwarpc: a clone of the program that PWarpC is part of, with its weights.
         encoder: of the paper's field; None is what ``featurenerf train`` takes.
+        checkpoints: that get rows of their own, by what they are called there.
     """
 
     own: str | None = None
@@ -45,6 +47,7 @@ class Have:
     diffusion: str | None = None
     pwarpc: Path | None = None
     encoder: str | None = None
+    checkpoints: Mapping[str, str] = field(default_factory=dict)
     device: str = "cpu"
     dtype: str = "float32"
     toy: bool = False
@@ -73,6 +76,8 @@ def plan(recipe: Experiment, have: Have) -> Plan:
     for text in (have.vit, have.diffusion):
         if text is not None:
             parse(text)
+    rows = {label: Row(checkpoint=path) for label, path in have.checkpoints.items()}
+    recipe = replace(recipe, rows={**recipe.rows, **rows})
     planner = _Planner(recipe.toy() if have.toy else recipe, have)
     cells: list[Cell] = []
     missing: dict[tuple[str, str], list[str]] = {}
@@ -113,7 +118,7 @@ class _Planner:
         where, mark = self._data(trial.source, category)
         pairs = trial.pairs if training is None or training.pairs is None else min(trial.pairs, training.pairs)
         given = {**trial.options, **row.options, "method": row.method, "pairs": pairs, "dtype": self.have.dtype}
-        if training is None:
+        if training is None and row.checkpoint is None:
             given.pop("dtype")
         if not METHODS[row.method].channels:
             given.pop("perceptual", None)
@@ -122,14 +127,17 @@ class _Planner:
         teacher = None if row.teacher is None else self._teacher(row.teacher)
         if teacher is not None:
             given["teacher"] = teacher
-        device = {} if self.have.device == "cpu" else {"device": self.have.device}
         arguments: list[str | Made] = ["--data", where, "--category", category]
-        arguments += options({**given, **device, "progress": False})
+        arguments += options({**given, "device": self.have.device, "progress": False})
         kind = None
         if training is not None and row.trained is not None:
             cell = self._training(row.trained, trial.source, category, seed)
             arguments += ["--checkpoint", Made(cell)]
             kind = training.settings.get("field", "fast")
+        if row.checkpoint is not None:
+            arguments += ["--checkpoint", row.checkpoint]
+            folder = directory_of(row.checkpoint)
+            kind, mark = read_config(folder)["field"], mark + files_hash(folder / WEIGHTS, folder / CONFIG)
         program = code_hash(("cli.eval",), kind, teacher, row.method) + mark
         return Cell("eval", ("eval",), tuple(arguments), program, about, self._eval_seconds(training, trial, pairs))
 
@@ -143,9 +151,8 @@ class _Planner:
         if settings.get("field") == "paper" and self.have.encoder and "encoder" not in settings:
             settings["encoder"] = self.have.encoder
         where, mark = self._data(source, category)
-        device = {} if self.have.device == "cpu" else {"device": self.have.device}
         arguments: list[str | Made] = ["--data", where, "--category", category]
-        arguments += options({**settings, "seed": seed, "processes": 1, "workers": 1, **device})
+        arguments += options({**settings, "seed": seed, "processes": 1, "workers": 1, "device": self.have.device})
         if training.start is not None:
             arguments += ["--start-from", Made(self._training(training.start, source, category, seed))]
         elif teacher is not None and "train_objects" not in settings:
@@ -158,9 +165,8 @@ class _Planner:
     def _cache(self, source: Source, category: str, teacher: str, settings: Mapping[str, Any]) -> Cell:
         where, mark = self._data(source, category)
         given = {"category": category, "teacher": teacher, "components": settings.get("feature_dim", 64), "views": 24}
-        device = {} if self.have.device == "cpu" else {"device": self.have.device}
         about = {"teacher": teacher.partition(":")[0], "category": category}
-        arguments = ("--data", where, *options({**given, **device}))
+        arguments = ("--data", where, *options({**given, "device": self.have.device}))
         seconds = 0.4 * self.recipe.objects * min(24, self.recipe.views)
         return Cell(
             "cache", ("teachers", "cache"), arguments, code_hash(("cli.teachers_cache",), None, teacher) + mark, about,

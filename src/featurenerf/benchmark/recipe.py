@@ -38,6 +38,7 @@ class Row:
     Attributes:
         method: of evaluation (``featurenerf eval --method``).
         trained: which ``Training`` it is of; None is a baseline without one.
+        checkpoint: a field that is there already, in the place of one that is trained.
         teacher: of the method "teacher".
         options: further ones of ``featurenerf eval``, by name.
         reference: the row that it is compared with; None is that of the recipe.
@@ -46,6 +47,7 @@ class Row:
 
     method: str = "descriptor"
     trained: str | None = None
+    checkpoint: str | None = None
     teacher: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     reference: str | None = None

@@ -23,12 +23,12 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import torch
-from tqdm import tqdm
 
 from featurenerf.benchmark import toy_data
 from featurenerf.benchmark.cells import Cell, in_order
 from featurenerf.errors import InputError, MissingExtraError
 from featurenerf.files import write_json
+from featurenerf.progress import Progress
 
 Call = Callable[[str, list[str]], None]
 """Runs a verb of the command line with its arguments."""
@@ -76,7 +76,7 @@ def run_cells(cells: Sequence[Cell], out: Path, call: Call, workers: int = 1) ->
     def blocked(cell: Cell) -> bool:
         return any(needed.key in todo or needed.key in refused or needed.key in broken for needed in cell.needs)
 
-    with tqdm(total=len(todo), desc="cells", unit="cell", dynamic_ncols=True) as bar, _pool(workers) as submit:
+    with Progress(total=len(todo), desc="cells", unit="cell", dynamic_ncols=True) as bar, _pool(workers) as submit:
         running: dict[Future[tuple[str, str]], Cell] = {}
         waiting = dict(todo)
         while waiting or running:

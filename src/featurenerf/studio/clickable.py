@@ -20,7 +20,6 @@ import torch
 from jaxtyping import Float, Int8, UInt16
 from PIL import Image
 from torch import Tensor
-from tqdm import tqdm
 
 from featurenerf.errors import InputError
 from featurenerf.fields.base import Field
@@ -28,6 +27,7 @@ from featurenerf.files import ASSETS, write_bytes
 from featurenerf.matching import FOREGROUND_ALPHA, first_source_camera, normalise
 from featurenerf.models.base import Model
 from featurenerf.pictures import to_tensor
+from featurenerf.progress import Progress
 from featurenerf.studio import figures
 from featurenerf.studio.prepare import prepare
 
@@ -126,7 +126,7 @@ def make_page(
     if not 1 <= turns <= 72:
         raise InputError(f"turns is {turns}: it must lie between 1 and 72")
     objects = []
-    for path in tqdm(pictures, desc="page", unit="picture", disable=not progress):
+    for path in Progress(pictures, desc="page", unit="picture", disable=not progress):
         ready = prepare(path) if masked else to_tensor(path)
         objects.append(clickable(model.encode(ready), ready, path.stem.replace("_", " "), turns))
     write_page(Path(out), objects)

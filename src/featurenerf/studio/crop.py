@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +15,7 @@ from torch import Tensor
 
 from featurenerf.cameras import Camera, Matrix, Number
 from featurenerf.errors import InputError
+from featurenerf.picture_files import exif_of, open_file
 from featurenerf.pictures import Square
 
 FULL_FRAME_DIAGONAL = math.hypot(36.0, 24.0)
@@ -110,20 +110,21 @@ def focal_of(fov: Number, width: int) -> float:
 def _photograph(picture: object, width: int, height: int) -> tuple[int, int, float | None]:
     """Upright size of a photograph before it was shrunk, and its focal length in pixels where EXIF data say it."""
     if not isinstance(picture, (str, os.PathLike)):
-        exif = picture.getexif() if isinstance(picture, Image.Image) else None
+        exif = exif_of(picture) if isinstance(picture, Image.Image) else None
         return width, height, None if exif is None else _focal(exif, width, height)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # only the file's head is read
-        with Image.open(picture) as image:
-            exif, full = image.getexif(), image.size
-    if exif.get(ExifTags.Base.Orientation) in SIDEWAYS:
+    with open_file(picture, picture) as image:
+        exif, full, is_turned = exif_of(image), image.size, image.format == "TIFF"  # Pillow turns those itself
+    if exif.get(ExifTags.Base.Orientation) in SIDEWAYS and not is_turned:
         full = full[::-1]
     return (*full, _focal(exif, *full))
 
 
 def _focal(exif: Image.Exif, width: int, height: int) -> float | None:
     """Focal length in pixels. Cameras write 0 where they do not know it, and some write nonsense."""
-    millimetres = exif.get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.FocalLengthIn35mmFilm)
+    try:
+        millimetres = exif.get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.FocalLengthIn35mmFilm)
+    except Exception:  # whatever Pillow's parser raises on nonsense
+        return None
     if not isinstance(millimetres, (int, float)) or not 4 <= millimetres <= 3000:
         return None
     return float(millimetres) / FULL_FRAME_DIAGONAL * math.hypot(width, height)

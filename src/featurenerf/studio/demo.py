@@ -20,10 +20,15 @@ from featurenerf.models.base import Model
 from featurenerf.pictures import open_picture
 from featurenerf.progress import Progress
 from featurenerf.studio import demo_page, figures
+from featurenerf.studio.edit import EditSettings, find_part, like_part, textured
+from featurenerf.studio.edit import sheet as edit_sheet
 from featurenerf.studio.lift import Lifted, LiftSettings, lift
+from featurenerf.studio.parts import subject
 from featurenerf.studio.shipped import DemoPicture as DemoPicture
 from featurenerf.studio.shipped import read_pictures as read_pictures
 
+EDITS = {"chair": ("dining_chair", "seat", "striped_chair"), "car": ("hatchback", "body", "beetle")}
+"""Of each category the picture that is edited, its part, and the picture whose texture that takes."""
 NOVEL_TURN = 40.0
 """How far, in degrees, the novel view to which labels are carried is turned from the picture's own."""
 
@@ -66,6 +71,10 @@ def make_demo(
             bar.update()
             for number, figure in enumerate(transfers):
                 figure.save(folder / f"transfer_{category}_{number}.png")
+            swapped = _swap(model, category, own, settings.size)
+            if swapped is not None:
+                swapped.save(folder / f"edit_{category}.png")
+                transfers.append(swapped)
             overview = _overview(category, own, lifted)
             overview.save(folder / f"overview_{category}.png")
             pages += [overview, *transfers]
@@ -73,7 +82,8 @@ def make_demo(
                 demo_page.figure(p.name, p.title, f"{p.author}, {p.licence}", [*made.report["files"]])
                 for p, made in zip(own, lifted, strict=True)
             ]
-            sections.append(demo_page.section(category, shown, len(transfers)))
+            marked = sum(p.parts is not None for p in own)
+            sections.append(demo_page.section(category, shown, marked, edited=swapped is not None))
         bar.set_description("demo")
         figures.stacked(pages).save(folder / "sheet.png")
         seconds, size = time.perf_counter() - start, sum(p.numel() for p in model.parameters())
@@ -147,6 +157,19 @@ def _transfers(pictures: Sequence[DemoPicture], fields: Sequence[Field], size: i
         title = f"What the {source.title}'s marks mean elsewhere"
         found.append(figures.transfer_figure(marked, panels, list(source.keypoints), source.part_names, title))
     return found
+
+
+def _swap(model: Model, category: str, pictures: Sequence[DemoPicture], size: int) -> Image.Image | None:
+    """A part of one picture's object with the texture of another's; None where the pictures are not there."""
+    name, part, like_name = EDITS.get(category, ("", "", ""))
+    known = {picture.name: picture for picture in pictures}
+    if name not in known or like_name not in known:
+        return None
+    of, like = (subject(model, known[each].path) for each in (name, like_name))
+    region = find_part(of, part, None)
+    field = textured(of.field, region, like, like_part(like, part, of, region))
+    title = f"The {part} of the {known[name].title} with the texture of the {known[like_name].title}"
+    return edit_sheet(of, like, region, field, EditSettings(size=size), title)
 
 
 def _marked(picture: DemoPicture, size: int) -> figures.Panel:

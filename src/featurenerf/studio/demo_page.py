@@ -39,10 +39,17 @@ Everything in one picture: <a href="sheet.png">sheet.png</a>.</p>
 """
 
 
-def section(category: str, figures: Sequence[str], transfers: int) -> str:
-    """A category: its figures, ``overview_<category>.png`` and ``transfer_<category>_<n>.png``."""
+def section(category: str, figures: Sequence[str], transfers: int, *, edited: bool) -> str:
+    """A category: its figures, ``overview_KIND.png``, ``transfer_KIND_<n>.png`` and ``edit_KIND.png``."""
     kind = escape(category)
     transferred = "\n".join(_wide(f"transfer_{kind}_{n}.png", f"{kind}s: transferred parts") for n in range(transfers))
+    swapped = ""
+    if edited:
+        swapped = f"""<h3>A part with another object's texture</h3>
+<p>The part was marked on the upper picture only. In 3D, each of its points took the colour of the most similar
+descriptor in the lower picture; shape and the rest stay. <code>featurenerf edit</code> does this to any two
+pictures.</p>
+{_wide(f"edit_{kind}.png", f"a {kind} before and after")}"""
     return f"""
 <section>
 <h2>{kind.capitalize()}s</h2>
@@ -55,6 +62,7 @@ def section(category: str, figures: Sequence[str], transfers: int) -> str:
 <p>Parts and keypoints were marked on the picture at the left only. Every other pixel took the label of the most similar
 descriptor; no label of a part or keypoint took part in training. The last columns are views that no picture shows.</p>
 {transferred}
+{swapped}
 </section>"""
 
 

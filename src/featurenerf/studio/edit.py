@@ -14,7 +14,6 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from PIL import Image, ImageColor
 from torch import Tensor
-from tqdm import tqdm
 
 from featurenerf.cameras import PICTURE_SIZE, Camera
 from featurenerf.errors import InputError
@@ -23,9 +22,10 @@ from featurenerf.fields.regions import Part, Region, baked
 from featurenerf.fields.volume import VolumeField
 from featurenerf.files import REPORT, fresh_directory, write_json
 from featurenerf.matching import match
+from featurenerf.progress import Progress
 from featurenerf.studio import figures
 from featurenerf.studio.formats import ExportSettings, export_field
-from featurenerf.studio.parts import Subject, Surface, labelled_part, share, surface
+from featurenerf.studio.parts import Subject, SurfacePixels, labelled_part, share, surface
 
 Kind = Literal["texture", "recolor", "remove", "isolate", "replace"]
 
@@ -127,7 +127,7 @@ def textured(field: VolumeField, region: Region, like: Subject, like_region: Reg
     return recolored(field, region, Texture(chosen.descriptor, chosen.rgb))
 
 
-def _surrounded(part: Surface, whole: Surface) -> Bool[Tensor, " n"]:
+def _surrounded(part: SurfacePixels, whole: SurfacePixels) -> Bool[Tensor, " n"]:
     """Which pixels of a surface have but pixels of a part around them: on its rim, colours are those of two things."""
     size = int(whole.pixels.max()) + 2
     picture = torch.zeros(1, 1, size, size, device=whole.pixels.device)
@@ -156,15 +156,17 @@ def replaced(of: Subject, region: Region, like: Subject, like_region: Region) ->
     return composed([removed(of.field, region), moved]), about
 
 
-def _around(of: Subject, region: Region) -> Surface:
+def _around(of: Subject, region: Region) -> SurfacePixels:
     """What of a part is seen from four sides."""
     sides = [surface(of.field, camera) for camera in _sides(of.camera)]
-    every = Surface(*(torch.cat([getattr(s, n) for s in sides]) for n in ("pixels", "points", "rgb", "descriptor")))
+    every = SurfacePixels(
+        *(torch.cat([getattr(s, n) for s in sides]) for n in ("pixels", "points", "rgb", "descriptor"))
+    )
     return every.among(share(of.field, region, every.points))
 
 
 def similarity(
-    source: Surface, target: Surface, trials: int = 300, seed: int = 0
+    source: SurfacePixels, target: SurfacePixels, trials: int = 300, seed: int = 0
 ) -> tuple[Float[Tensor, "3 3"], Float[Tensor, " 3"], float, float]:
     """The rotation, translation and scale that take a source's points to the most similar ones of a target.
 
@@ -286,7 +288,7 @@ def edit(
     settings = settings or EditSettings()
     with (
         fresh_directory(out, "edit") as folder,
-        tqdm(total=4, desc="edit", unit="step", leave=False, disable=not progress) as bar,
+        Progress(total=4, desc="edit", unit="step", leave=False, disable=not progress) as bar,
     ):
         bar.set_description("part")
         whole = find_part(of, part, region, [] if like is None else [like])
@@ -319,7 +321,9 @@ def _seen_share(of: Subject, region: Region) -> float:
     return float(share(of.field, region, seen.points).float().mean())
 
 
-def sheet(of: Subject, like: Subject | None, region: Region, field: VolumeField, settings: EditSettings) -> Image.Image:
+def sheet(
+    of: Subject, like: Subject | None, region: Region, field: VolumeField, settings: EditSettings, title: str = ""
+) -> Image.Image:
     """Before, the part in its place, and after, from around; the first view is the picture's own."""
     size = settings.size
     cameras = _around_from(of.camera.resize(size, size), settings.views)
@@ -336,7 +340,7 @@ def sheet(of: Subject, like: Subject | None, region: Region, field: VolumeField,
         "after": [theirs, *(figures.color_picture(v) for v in after)],
     }
     turns = [f"{i * 360 / settings.views:+.0f}\N{DEGREE SIGN}" for i in range(settings.views)]
-    return figures.sheet(rows, ["pictures", *turns])
+    return figures.sheet(rows, ["pictures", *turns], title)
 
 
 def _around_from(camera: Camera, count: int) -> list[Camera]:
@@ -351,7 +355,7 @@ def _turntable(folder: Path, of: Subject, field: VolumeField, settings: EditSett
     """Before at the left, after at the right; returns the name of the file."""
     frames = []
     cameras = _around_from(of.camera.resize(settings.size, settings.size), settings.frames)
-    for camera in tqdm(cameras, desc="turntable", leave=False, disable=not progress):
+    for camera in Progress(cameras, desc="turntable", leave=False, disable=not progress):
         pair = [figures.color_picture(figures.render_views(each, [camera])[0]) for each in (of.field, field)]
         frames.append(figures.side_by_side(pair))
     return figures.write_turntable(frames, folder / "turntable").name

@@ -19,7 +19,6 @@ from typing import Any, Literal, TypeVar
 
 import torch
 from PIL import Image
-from tqdm import tqdm
 
 from featurenerf.cameras import Camera
 from featurenerf.errors import InputError, MissingExtraError
@@ -28,6 +27,7 @@ from featurenerf.files import REPORT, write_json
 from featurenerf.models.base import Model
 from featurenerf.models.checkpoint import load
 from featurenerf.pictures import to_tensor
+from featurenerf.progress import Progress
 from featurenerf.studio.lift import LiftSettings, lift
 from featurenerf.studio.prepare import prepare
 
@@ -52,7 +52,7 @@ def encode_folder(
     Args:
         pictures: a folder, or paths of pictures.
         model: None is the shipped checkpoint.
-        camera: that took every picture; None is the assumed one, as in ``Model.encode``.
+        camera: that took every picture; None finds that of each, as in ``Model.encode``.
         prepared: take the pictures as they are, neither masked nor cropped.
         skip_broken: leave out pictures that cannot be read or show no object, with a warning each.
         workers: threads; None is one a core.
@@ -132,7 +132,7 @@ def lift_folder(
 
     made: dict[Path, Path] = {}
     failed: dict[Path, str] = {}
-    for path, found in tqdm(
+    for path, found in Progress(
         _in_threads(work, paths, workers), "lift", len(paths), unit="picture", disable=not progress
     ):
         try:

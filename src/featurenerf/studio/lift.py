@@ -74,10 +74,10 @@ class LiftSettings:
         if self.fov is not None:
             focal_of(self.fov, self.size)
         for name, (low, high) in _RANGES.items():
-            if getattr(self, name) is None:
+            if (value := getattr(self, name)) is None:
                 continue
-            if not low <= getattr(self, name) <= high:
-                raise InputError(f"{name} is {getattr(self, name)}: it must lie between {low} and {high}")
+            if not low <= value <= high:
+                raise InputError(f"{name} is {value}: it must lie between {low} and {high}")
         if self.level is not None and not 0 < self.level < math.inf:
             raise InputError(f"level is {self.level}: it is a density, so it must be positive")
         if self.frames % self.views:

@@ -17,7 +17,6 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int64
-from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from featurenerf.cameras import PICTURE_SIZE, Camera
@@ -27,7 +26,7 @@ from featurenerf.fields.volume import VolumeField
 from featurenerf.masks import Mask
 from featurenerf.matching import FOREGROUND_ALPHA, first_source_camera
 from featurenerf.models.base import Model
-from featurenerf.picture_files import MAX_PIXELS
+from featurenerf.picture_files import open_file
 from featurenerf.pictures import LARGE_SIDE, Picture, Square, cut_out, to_tensor
 from featurenerf.studio.prepare import framed
 from featurenerf.studio.shipped import shipped_picture
@@ -81,21 +80,14 @@ def read_labels(path: str | os.PathLike[str], names: Sequence[str] = ()) -> Part
         InputError: when a file is missing or no such file, or nothing is labelled.
     """
     path = Path(path)
-    try:
-        with Image.open(path) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise InputError(f"{path} has over 200 megapixels: shrink picture and labels first")
-            if image.mode not in ("P", "L", "I", "I;16", "I;16B", "I;16L", "1"):
-                raise InputError(
-                    f"{path} is a picture of colours ({image.mode}): labels are a PNG of numbers (palette or grey)"
-                )
-            labels = np.asarray(image).astype(np.int64)
-    except FileNotFoundError as error:
-        raise InputError(f"there is no file of labels at {path}") from error
-    except Image.DecompressionBombError as error:
-        raise InputError(f"{path} has over 200 megapixels: shrink picture and labels first") from error
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        raise InputError(f"{path} cannot be read as labels ({error}): give a PNG of numbers") from error
+    if not path.is_file():
+        raise InputError(f"there is no file of labels at {path}")
+    with open_file(path, path, "give a PNG of numbers") as image:
+        if image.mode not in ("P", "L", "I", "I;16", "I;16B", "I;16L", "1"):
+            raise InputError(
+                f"{path} is a picture of colours ({image.mode}): labels are a PNG of numbers (palette or grey)"
+            )
+        labels = np.asarray(image).astype(np.int64)
     if not (labels > 0).any():
         raise InputError(f"{path} labels nothing: all of its pixels are 0")
     return PartLabels(labels, _named(names) if names else _names_beside(path), str(path))
@@ -119,6 +111,8 @@ def _named(names: Any) -> dict[int, str]:
     if isinstance(names, Mapping):
         found = {int(number): name for number, name in names.items()}
     else:
+        if isinstance(names, str):
+            raise TypeError("a text is no list of names")
         first = 0 if names and names[0] in UNLABELLED else 1
         found = dict(enumerate(names, first))
     if not all(isinstance(name, str) for name in found.values()):
@@ -171,7 +165,7 @@ def subject(
     Args:
         labels: of the picture's own pixels.
         mask: as of ``lift``.
-        azimuth, elevation: where it was taken from, in degrees; None is 0 and 20.
+        azimuth, elevation: where it was taken from, in degrees; without them it is found (``Model.encode``).
     Raises:
         InputError: when the picture cannot be read or shows no object, or labels are of another size.
     """
@@ -179,8 +173,8 @@ def subject(
     shipped = shipped_picture(Path(picture)) if isinstance(picture, (str, os.PathLike)) else None
     if shipped is not None:
         mask = "none" if mask is None else mask
-        azimuth = float(shipped.azimuth) if azimuth is None else azimuth
-        elevation = float(shipped.elevation) if elevation is None else elevation
+        if azimuth is None and elevation is None:
+            azimuth, elevation = float(shipped.azimuth), float(shipped.elevation)
         if labels is None and shipped.parts_file is not None:
             labels = read_labels(shipped.folder / shipped.parts_file)
     square = None
@@ -190,7 +184,11 @@ def subject(
         read, alpha, square = framed(picture, mask)
         ready = cut_out(read[:3], alpha, square, PICTURE_SIZE)
     size = (read.shape[2], read.shape[1])
-    camera = Camera.look_at(azimuth or 0.0, 20.0 if elevation is None else elevation, ready.shape[2], ready.shape[1])
+    if (azimuth is None) != (elevation is None):
+        raise InputError("azimuth and elevation say together where a picture was taken from: give both or neither")
+    camera = None
+    if azimuth is not None and elevation is not None:
+        camera = Camera.look_at(azimuth, elevation, ready.shape[2], ready.shape[1])
     field = model.encode(ready, camera)
     made = Subject(name, field, ready, square, size, None)
     return made if labels is None else replace(made, labels=_prepared(made, labels))
@@ -220,7 +218,7 @@ def _prepared(of: Subject, given: PartLabels) -> PartLabels:
 
 
 @dataclass(frozen=True, eq=False)
-class Surface:
+class SurfacePixels:
     """What a subject's own camera sees of its field, a row a pixel of the object.
 
     Attributes:
@@ -233,12 +231,12 @@ class Surface:
     rgb: Float[Tensor, "n 3"]
     descriptor: Float[Tensor, "n d"]
 
-    def among(self, which: Bool[Tensor, " n"] | Int64[Tensor, " m"]) -> Surface:
-        return Surface(self.pixels[which], self.points[which], self.rgb[which], self.descriptor[which])
+    def among(self, which: Bool[Tensor, " n"] | Int64[Tensor, " m"]) -> SurfacePixels:
+        return SurfacePixels(self.pixels[which], self.points[which], self.rgb[which], self.descriptor[which])
 
 
 @torch.no_grad()
-def surface(field: VolumeField, camera: Camera) -> Surface:
+def surface(field: VolumeField, camera: Camera) -> SurfacePixels:
     """What a camera sees of a field.
 
     Raises:
@@ -252,7 +250,7 @@ def surface(field: VolumeField, camera: Camera) -> Surface:
         seen[name][pixels[:, 0], pixels[:, 1]] for name in ("alpha", "depth", "rgb", "descriptor")
     )
     points = camera.to(depth.device).unproject(pixels.flip(-1).to(depth) + 0.5, (depth / alpha)[:, 0])
-    return Surface(pixels, points, (rgb / alpha).clamp(0, 1), descriptor)
+    return SurfacePixels(pixels, points, (rgb / alpha).clamp(0, 1), descriptor)
 
 
 def labelled_part(field: VolumeField, part: str, subjects: Sequence[Subject]) -> Part:

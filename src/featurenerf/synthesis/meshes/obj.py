@@ -41,18 +41,6 @@ class _Material:
     holes: _Map | None = None
 
 
-class _NamesOnly:
-    """A resolver that shows trimesh the names of materials, by which it cuts a file into groups, and no files."""
-
-    def __init__(self, names: list[str]) -> None:
-        self._library = "".join(f"newmtl {name}\n" for name in names)
-
-    def get(self, name: str) -> str:
-        return self._library
-
-    __getitem__ = get
-
-
 def read_obj(content: bytes, assets: AssetResolver) -> dict[str, Piece]:
     """The surfaces of a file by name: one for each object, group and material.
 
@@ -70,7 +58,7 @@ def read_obj(content: bytes, assets: AssetResolver) -> dict[str, Piece]:
     materials = read_mtl(library)
     loaded: dict[str, Any] = load_obj(
         StringIO("mtllib names\n" + text),
-        resolver=_NamesOnly(list(materials)),  # type: ignore[arg-type]
+        resolver={"names": "".join(f"newmtl {name}\n" for name in materials)},  # by which it cuts the file into groups
         group_material=True,
         split_objects=True,
         split_groups=True,
