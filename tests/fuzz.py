@@ -173,7 +173,7 @@ def _calls(chance: random.Random) -> None:
 
 
 def damaged(content: bytes, is_json: bool, chance: random.Random) -> bytes:
-    """A file's content with one fault: a flipped bit, an end too early, bytes put in, doubled or replaced, odd values."""
+    """A file's content with one fault: a flipped bit, an end too early, bytes put in or replaced, odd values."""
     place = chance.randrange(len(content) + 1)
     kind = chance.randrange(8 if is_json else 6)
     if kind == 0:
