@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from copy import copy
 from pathlib import Path
 
 from featurenerf.data.categories import category_name, synset_of
 from featurenerf.data.formats.pack import check_pack
+from featurenerf.data.objects import ObjectViews
 from featurenerf.data.open import format_of, open_splits
 from featurenerf.data.splits import PAIR_LISTS, SPLITS, Split
 from featurenerf.data.storage import DataPath, PackPath, data_root
 from featurenerf.errors import InputError
+from featurenerf.placement import misplaced
 from featurenerf.progress import Progress
 
 
@@ -34,6 +36,21 @@ def check_dataset(
     for name in categories:
         problems += _category_problems(root, name, splits_dir, progress)
     return list(dict.fromkeys(problems))  # what a broken shard holds is broken in one way
+
+
+def check_cameras(objects: Sequence[ObjectViews], most: int = 64) -> None:
+    """Looks at the cameras of objects, or of so many of them, spread evenly.
+
+    Raises:
+        InputError: more than half of the cameras of an object cannot be those of its pictures; says the likely cause.
+    """
+    for number in range(0, len(objects), max(1, len(objects) // most)):
+        views = objects[number]
+        cameras = views.cameras()
+        found = [(view, problem) for view in range(len(views)) if (problem := misplaced(cameras[view])) is not None]
+        if len(found) > len(views) / 2:
+            view, problem = found[0]
+            raise InputError(f"{views.place(view)}, as {len(found) - 1} other views of it: {problem}")
 
 
 def _category_problems(root: DataPath, category: str, splits_dir: Path | str | None, progress: bool) -> list[str]:

@@ -59,7 +59,7 @@ class Coordinated(Protocol):
     def render(self, camera: Camera, channels: Sequence[str] | None = None) -> Any: ...
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FoundCamera(Camera):
     """A camera that was found and not given. Its world is the object's frame, but for the error of the estimate: where
     the object's mirror plane is, the field then knows better than the world."""

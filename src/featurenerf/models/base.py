@@ -21,6 +21,7 @@ from featurenerf.fields.volume import VolumeField
 from featurenerf.models.settings import check_sizes, check_types
 from featurenerf.models.warp import Canonical, canonicalise
 from featurenerf.pictures import Picture, to_tensor, with_silhouette
+from featurenerf.placement import misplaced
 from featurenerf.rendering import Sampling
 from featurenerf.settings import text_of, value_of
 
@@ -74,6 +75,8 @@ class ModelConfig:
         check_types(self)
         if not 0 <= self.near < self.far < float("inf"):
             raise InputError(f"near is {self.near} and far {self.far}: they must satisfy 0 <= near < far")
+        if not (0 < self.fov < 180 and 0 < self.distance < float("inf")):
+            raise InputError(f"fov is {self.fov} and distance {self.distance}: they must lie in (0, 180) and above 0")
         if self.feature_dim < 0:
             raise InputError(f"feature_dim is {self.feature_dim}: it cannot be negative")
         if not isinstance(self.labels, tuple) or not all(isinstance(name, str) for name in self.labels):
@@ -280,7 +283,7 @@ class Model(nn.Module, ABC):
         self, pictures: Sequence[Float[Tensor, "4 _h _w"]], cameras: Sequence[Camera]
     ) -> tuple[tuple[Float[Tensor, "1 v 4 h w"], Camera], Camera]:
         """Pictures and cameras as ``_encode`` takes them, and the source cameras as one batch."""
-        cameras = [c.to(self.device) for c in cameras]
+        cameras = [one.to(self.device) for camera in cameras for one in _each(camera)]
         if len(cameras) != len(pictures):
             raise InputError(f"{len(pictures)} pictures came with {len(cameras)} cameras")
         for picture, cam in zip(pictures, cameras, strict=True):
@@ -289,6 +292,9 @@ class Model(nn.Module, ABC):
                     f"a picture of {picture.shape[2]} x {picture.shape[1]} pixels came with a camera of "
                     f"{cam.width} x {cam.height}: resize one of them (Camera.resize)"
                 )
+        for number, cam in enumerate(cameras, 1):
+            if (problem := misplaced(cam)) is not None:
+                raise InputError(problem if len(cameras) == 1 else f"picture {number}: {problem}")
         ready = [self._canonicalise(t[None], c.reshape(1)) for t, c in zip(pictures, cameras, strict=True)]
         warped, canonical = zip(*ready, strict=True)
         if len({each.shape for each in warped}) > 1:
@@ -327,3 +333,9 @@ class Model(nn.Module, ABC):
         exact = pictures.float() if pictures.dtype in (torch.float16, torch.bfloat16) else pictures
         warped, target = canonicalise(exact, cameras, self.canonical, framing)
         return warped.to(pictures.dtype), target
+
+
+def _each(camera: Camera) -> list[Camera]:
+    """A batch's cameras; one that is no batch is itself."""
+    flat = camera.reshape(camera.batch_shape.numel())
+    return [flat[number] for number in range(flat.batch_shape[0])] if camera.batch_shape else [camera]

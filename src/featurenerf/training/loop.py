@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from featurenerf.data.categories import category_name
+from featurenerf.data.check import check_cameras
 from featurenerf.data.objects import ObjectViews, part_names
 from featurenerf.data.open import open_dataset
 from featurenerf.errors import InputError
@@ -53,6 +54,7 @@ def train(config: TrainConfig) -> Path:
     processes, device = join_processes(usable_device(config.device))
     budget = config.budget
     objects, validation = dataset_objects(config, "train"), dataset_objects(config, "val")
+    check_cameras(objects)
     data = known_data(objects, validation, budget.views, labels=config.labels)
     if data["opaque"] and budget.hull_points:
         raise InputError(
