@@ -258,7 +258,7 @@ class folders:
     def __enter__(self) -> dict[str, Path]:
         self.root = tempfile.TemporaryDirectory()
         found = {}
-        for name in self.names:
+        for name in dict.fromkeys(self.names):
             if name in READERS:
                 found[name] = Path(self.root.name) / name
                 found[name].mkdir()
