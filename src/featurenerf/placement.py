@@ -24,6 +24,11 @@ def misplaced(camera: Camera) -> str | None:
 
     It stands in the object, does not see it, or sees it smaller than a few pixels.
     """
+    with torch.no_grad():
+        return _misplaced(camera)
+
+
+def _misplaced(camera: Camera) -> str | None:
     distance = float(camera.centre.norm())
     if distance < RADIUS:
         return (

@@ -18,7 +18,7 @@ from featurenerf.matching import match, normalise
 
 NEARNESS = 300.0
 """How much cosine similarity a point loses to one of its own object by squared distance: 0.03 at 0.01 units.
-Anything from 100 on finds parts equally well in unseen views (docs/editing.md)."""
+Measured in docs/editing.md."""
 _POINTS_AT_ONCE = 2048
 
 PointValues = Mapping[str, Float[Tensor, "n _"]]

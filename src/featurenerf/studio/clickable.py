@@ -21,8 +21,10 @@ from jaxtyping import Float, Int8, UInt16
 from PIL import Image
 from torch import Tensor
 
+from featurenerf.cameras import Camera
 from featurenerf.errors import InputError
-from featurenerf.fields.base import Field
+from featurenerf.fields.base import Field, Rendered
+from featurenerf.fields.pose import CameraEstimate
 from featurenerf.files import ASSETS, write_bytes
 from featurenerf.matching import FOREGROUND_ALPHA, first_source_camera, normalise
 from featurenerf.models.base import Model
@@ -72,12 +74,15 @@ def clickable(
         InputError: where no picture shows an object.
     """
     own = first_source_camera(field)
-    x, y, z = own.centre.tolist()
-    around = figures.around(
-        float(np.degrees(np.arctan2(y, x))), float(np.degrees(np.arctan2(z, np.hypot(x, y)))), turns, size
-    )
-    cameras = [own.resize(size, size), *around]
-    views = figures.render_views(field, cameras)
+    stands = CameraEstimate(own, 0.0)
+    cameras = [own.resize(size, size), *figures.around(stands.azimuth, stands.elevation, turns, size)]
+    return clickable_views(cameras, figures.render_views(field, cameras), picture, title)
+
+
+def clickable_views(
+    cameras: Sequence[Camera], views: Sequence[Rendered], picture: Float[Tensor, "c h w"], title: str
+) -> ClickableObject:
+    """The same of views that were rendered already (``figures.render_views``), that of the picture itself first."""
     places, found = [], []
     for camera, view in zip(cameras, views, strict=True):
         solid = view["alpha"][..., 0] > FOREGROUND_ALPHA
@@ -93,15 +98,15 @@ def clickable(
     count = torch.bincount(number).unsqueeze(1)
     if len(count) >= 2**16:
         raise InputError(f"{title} has a surface of {len(count)} cells: the world's unit must be the object's diagonal")
-    means = [
+    points, descriptors = (
         torch.zeros(len(count), part.shape[1]).index_add(0, number, part) / count
         for part in map(torch.cat, (places, found))
-    ]
-    shown = torch.zeros(len(views), size, size, dtype=torch.long)
+    )
+    shown = torch.zeros(len(views), cameras[0].height, cameras[0].width, dtype=torch.long)
     shown[torch.stack([view["alpha"][..., 0] > FOREGROUND_ALPHA for view in views])] = number + 1
-    given = figures.picture_on_paper(picture).resize((size, size), Image.Resampling.LANCZOS)
+    given = figures.picture_on_paper(picture).resize((shown.shape[2], shown.shape[1]), Image.Resampling.LANCZOS)
     pictures = [given, *(figures.color_picture(view) for view in views[1:])]
-    return ClickableObject(title, pictures, shown.numpy().astype(np.uint16), means[0], normalise(means[1]))
+    return ClickableObject(title, pictures, shown.numpy().astype(np.uint16), points, normalise(descriptors))
 
 
 def make_page(

@@ -35,7 +35,7 @@ UNLABELLED = ("background", "none")
 """Names that a list of part names may begin with: the list then begins with the name of 0, not of 1."""
 
 MOST_LABELLED = 1200
-"""So many labelled pixels of a picture are compared with, evenly drawn: more find parts no better, and take longer."""
+"""So many labelled pixels of a picture are compared with, evenly drawn: the time that it takes grows with them."""
 
 
 @dataclass(frozen=True, eq=False)
