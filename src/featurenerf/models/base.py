@@ -123,6 +123,11 @@ class Model(nn.Module, ABC):
     def channels(self) -> dict[str, int]:
         """How many numbers each channel of its fields has, by name."""
 
+    @property
+    def internal(self) -> dict[str, int]:
+        """Further channels of its fields, which are computed only where they are asked for by name."""
+        return {}
+
     @abstractmethod
     def _encode(self, pictures: Float[Tensor, "b v 4 h w"], cameras: Camera, assumed: bool = False) -> VolumeField:
         """A batched field. ``pictures`` are on black, with alpha; ``cameras`` are theirs, as they were warped. Where
