@@ -11,9 +11,11 @@ point says how far off the answer is. No camera is given: each is found.
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image, ImageDraw
 
 import featurenerf
 from featurenerf import Camera
@@ -64,11 +66,23 @@ def surface(found: featurenerf.Registration) -> torch.Tensor:
     return found.to_camera(places[density > 0.25 * density.max()])
 
 
+def marked_picture(shot: Shot, points: list[torch.Tensor], colour: str) -> Image.Image:
+    """The shot on white, with a ring around each point (in metres, in its camera's frame)."""
+    white = Image.new("RGBA", (WIDTH, HEIGHT), "white")
+    white.alpha_composite(featurenerf.pictures.to_image(shot.picture))
+    draw = ImageDraw.Draw(white)
+    for x, y, z in (point.tolist() for point in points):
+        column, row = FOCAL * x / z + WIDTH / 2, FOCAL * y / z + HEIGHT / 2
+        draw.ellipse((column - 5, row - 5, column + 5, row + 5), outline=colour, width=2)
+    return white.convert("RGB")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--category", choices=("chair", "car"), default="chair")
     parser.add_argument("--objects", type=int, default=3)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, help="picture of the marked object, and of the others with what was found")
     args = parser.parse_args()
     random, model = np.random.default_rng(args.seed), featurenerf.load()
     names = generated_labels(args.category).keypoints
@@ -78,6 +92,7 @@ def main() -> None:
         known = shown.register(model)
         print(f"the marked object: {known}")
         errors: dict[str, list[float]] = {}
+        pictures = [marked_picture(shown, [shown.in_metres(p) for p in shown.keypoints.values()], "#0072b2")]
         for number in range(2, args.objects + 2):
             other = Shot(
                 args.category, number, random.uniform(-70, 70), random.uniform(10, 40), random.uniform(1.5, 2.2)
@@ -87,18 +102,25 @@ def main() -> None:
             if found.inliers < LEAST_INLIERS:
                 print("  not taken: the depth map does not agree with what the field says")
                 continue
-            candidates = surface(found)
+            candidates, places = surface(found), []
             described = found.describe(candidates)
             for keypoint in sorted(shown.keypoints.keys() & other.keypoints.keys()):
                 marked = shown.in_metres(shown.keypoints[keypoint])
                 index, score = featurenerf.match(known.describe(marked[None]), described)
                 error = float((candidates[index[0]] - other.in_metres(other.keypoints[keypoint])).norm())
                 errors.setdefault(names[keypoint], []).append(error)
-                x, y, z = candidates[index[0]].tolist()
+                places.append(candidates[index[0]])
+                x, y, z = places[-1].tolist()
                 print(
                     f"  {names[keypoint]:24} at ({x:+.2f}, {y:+.2f}, {z:.2f}) m, similarity {float(score):.2f}: "
                     f"{100 * error:.0f} cm off"
                 )
+            pictures.append(marked_picture(other, places, "#d55e00"))
+    if args.out:
+        sheet = Image.new("RGB", (WIDTH * len(pictures), HEIGHT), "white")
+        for number, picture in enumerate(pictures):
+            sheet.paste(picture, (number * WIDTH, 0))
+        sheet.save(args.out)
     every = [error for found_errors in errors.values() for error in found_errors]
     best = min(errors, key=lambda name: float(np.median(errors[name])))
     within = np.mean([error < 0.1 * DIAGONAL for error in every])
