@@ -121,6 +121,9 @@ def main() -> None:
         for number, picture in enumerate(pictures):
             sheet.paste(picture, (number * WIDTH, 0))
         sheet.save(args.out)
+    if not errors:
+        print("no depth map agrees with what the field says")
+        return
     every = [error for found_errors in errors.values() for error in found_errors]
     best = min(errors, key=lambda name: float(np.median(errors[name])))
     within = np.mean([error < 0.1 * DIAGONAL for error in every])

@@ -159,7 +159,7 @@ def test_the_api_of_the_readme_runs_as_pasted_anywhere(tmp_path: Path, monkeypat
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.stem)
 def test_examples_run(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(featurenerf, "load", lambda checkpoint: EllipsoidModel())
+    monkeypatch.setattr(featurenerf, "load", lambda checkpoint=None: EllipsoidModel())
     out = tmp_path / ("points.ply" if "export" in path.name else "sheet.png")
     monkeypatch.setattr(sys, "argv", [path.name, "--out", str(out)])
     runpy.run_path(str(path), run_name="__main__")
