@@ -177,7 +177,10 @@ def _listed(path: Path, up: Axis | None, front: Axis | None, leaving: _Leaving) 
         raise InputError(f'{path} is not a list of meshes: it needs {{"objects": [{{"name": ..., "path": ...}}]}}')
     entries = []
     for number, record in enumerate(content["objects"]):
-        with leaving.each(), parsing(f"{path} is not a list of meshes: object {number} is broken", "give it a name and a path"):
+        with (
+            leaving.each(),
+            parsing(f"{path} is not a list of meshes: object {number} is broken", "give it a name and a path"),
+        ):
             entries.append(
                 MeshEntry(
                     _safe(record["name"]),
