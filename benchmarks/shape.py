@@ -2,7 +2,7 @@
 
     python benchmarks/shape.py --data DATA --category chair car --checkpoint chair-car RUN/checkpoint
 
-The picture's own view and three new ones of each test object. Thin is what a 5 x 5 opening of the exact silhouette removes;
+The own view and three new ones of each test object. Thin is what a 5 x 5 opening of the exact silhouette removes;
 its recall is the share of it that has alpha above 0.5. PSNR is over the whole picture.
 """
 
