@@ -19,7 +19,19 @@ FLOORS = (
     ("errors",),
     ("limits", "categories"),
     (
-        *("arrays", "cameras", "files", "locks", "progress", "runtime", "registry", "settings", "pca"),
+        *(
+            "arrays",
+            "cameras",
+            "lenses",
+            "placement",
+            "files",
+            "locks",
+            "progress",
+            "runtime",
+            "registry",
+            "settings",
+            "pca",
+        ),
         *("picture_files", "pictures", "rendering", "masks", "alignment"),
     ),
     ("matching",),
@@ -37,7 +49,7 @@ WING = "synthesis"
 """What makes data. It rests on the ground floor and on ``data``, and nothing else imports it but its own verbs."""
 WING_VERBS = {"cli.data_make", "cli.data_render"}
 WING_NEEDS = {*FLOORS[0], *FLOORS[1], *FLOORS[2], "data", WING}
-LINES = 22_500
+LINES = 23_050
 """Of the package without the wing and its verbs. The goal is 11,500."""
 
 

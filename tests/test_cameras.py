@@ -204,6 +204,13 @@ def moved_by(x: float) -> torch.Tensor:
         ({"principal": (4.0, math.nan)}, "principal"),
         ({"principal": (math.inf, 4.0)}, "principal"),
         ({"width": 8, "height": 0}, "8 x 0 pixels"),
+        ({"pose": torch.diag(torch.tensor([1.0, -1.0, 1.0, 1.0]))}, "mirrors"),
+        ({"pose": torch.stack([torch.eye(4), torch.eye(4)[[1, 0, 2, 3]]])}, "mirrors"),  # two axes exchanged
+        ({"pose": torch.diag(torch.tensor([1.0, 1.0, 1.0, 0.0]))}, "last row"),
+        ({"pose": moved_by(2.0).T}, "last row"),
+        ({"focal": torch.ones(3)}, r"focal is one number, a pair .* not \(3,\)"),
+        ({"principal": (1.0, 2.0, 3.0)}, "principal is one number, a pair"),
+        ({"pose": "pose"}, "pose must be numbers"),
         ({"near": -0.1}, "near"),
         ({"near": 1.8}, "near < far"),  # as far as far: there is nothing in between
     ],
@@ -311,7 +318,7 @@ def test_opencv_numbers_have_their_places() -> None:
 
 def test_colmap_numbers_have_their_places() -> None:
     """The textbook's rotation of the quaternion 1, 2, 3, 4, which need not be normalised."""
-    camera = Camera.from_colmap((1, 2, 3, 4), (1, 2, 3), (70, 60, 3, 1), 8, 4)
+    camera = Camera.from_colmap((1, 2, 3, 4), (1, 2, 3), (70, 60, 3, 1), 8, 4, model="PINHOLE")
     world_to_camera = torch.tensor([[-10.0, 2, 11], [10, -5, 10], [5, 14, 2]]) / 15
     expected = world_to_camera.T * torch.tensor([1.0, -1, -1])
     torch.testing.assert_close(camera.pose[:3, :3], expected, atol=1e-6, rtol=0)
@@ -324,10 +331,30 @@ def test_colmap_numbers_have_their_places() -> None:
     assert simple.principal.tolist() == [3, 1]
 
 
-@pytest.mark.parametrize("params", [(70.0, 3.0), (70.0, 60.0, 3.0, 1.0, 0.1)])
-def test_colmap_cameras_of_other_models_are_refused(params: tuple[float, ...]) -> None:
-    with pytest.raises(InputError, match="undistort"):
-        Camera.from_colmap((1, 0, 0, 0), (0, 0, 0), params, 8, 4)
+@pytest.mark.parametrize(
+    ("model", "params", "sentence"),
+    [
+        (None, (70.0, 3.0), "2 numbers may be of several camera models: give the model's name"),
+        (None, (70.0, 3.0, 1.0, 0.1), "4 numbers may be of several"),  # SIMPLE_RADIAL, or PINHOLE
+        (None, (70.0, 60.0, 3.0, 1.0, 0.1), "5 numbers may be of several"),
+        ("SIMPLE_RADIAL", (70.0, 3.0, 1.0, 0.1), "the lens of this SIMPLE_RADIAL camera distorts: undistort"),
+        ("FISHEYE", (70.0, 70.0, 3.0, 1.0), "distorts: undistort"),
+        ("PINHOLE", (70.0, 3.0, 1.0), "a PINHOLE camera has 4 numbers, not 3"),
+        ("pinhole", (70.0, 70.0, 3.0, 1.0), "'pinhole' is not known"),
+        ("PINHOLE", (70.0, math.nan, 3.0, 1.0), "NaN"),
+    ],
+)
+def test_what_colmap_cameras_are_refused(model: str | None, params: tuple[float, ...], sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence):
+        Camera.from_colmap((1, 0, 0, 0), (0, 0, 0), params, 8, 4, model=model)
+
+
+@pytest.mark.parametrize(
+    ("qvec", "tvec"), [((0, 0, 0, 0), (0, 0, 0)), ((1, 0, 0), (0, 0, 0)), ((1, 0, 0, 0), (0, 0)), ("abcd", (0, 0, 0))]
+)
+def test_what_is_no_quaternion_or_translation_is_said(qvec, tvec) -> None:
+    with pytest.raises(InputError, match="qvec"):
+        Camera.from_colmap(qvec, tvec, (50.0, 4.0, 2.0), 8, 4)
 
 
 def test_pictures_of_different_sizes_cannot_be_stacked() -> None:

@@ -134,7 +134,7 @@ def test_whole_numbers_are_points_too() -> None:
 
 @pytest.mark.parametrize("points", [[["a", "b", "c"]], [[0.0, 0.0], [0.0]], np.array([None, None, None])])
 def test_what_is_no_array_of_numbers_is_said(points: object) -> None:
-    with types_unchecked(), pytest.raises(InputError, match="points must be a tensor or an array of numbers; this"):
+    with types_unchecked(), pytest.raises(InputError, match="points must be numbers, as a tensor, an array or lists: "):
         ellipsoid().query(points)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,9 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from featurenerf.errors import InputError
+from featurenerf.errors import InputError, first_line
 
 ArrayLike = Tensor | np.ndarray | Sequence[Any]
+Numbers = ArrayLike | int | float
 
 
 def as_tensor(values: ArrayLike, name: str) -> Tensor:
@@ -31,3 +33,43 @@ def as_tensor(values: ArrayLike, name: str) -> Tensor:
     except (TypeError, ValueError, RuntimeError) as error:
         kind = type(values).__name__
         raise InputError(f"{name} must be a tensor or an array of numbers; this {kind} is none ({error})") from error
+
+
+def floats(given: Numbers, what: str, device: torch.device | None = None, dtype: torch.dtype = torch.float32) -> Tensor:
+    """A tensor of floats: tensors and arrays of any precision as they are, everything else in ``dtype``.
+
+    Args:
+        what: what a message calls them.
+        device: that it is moved to; None leaves it where it is.
+    Raises:
+        InputError: they are not real numbers, or have no values (a tensor of the device "meta").
+    """
+    if isinstance(given, Tensor):
+        tensor = given
+    else:
+        try:
+            array = np.asarray(given)
+            kept = isinstance(given, (np.ndarray, np.floating)) and array.dtype in (np.float16, np.float32, np.float64)
+            if array.dtype.kind not in "biuf":
+                raise TypeError(f"they are {array.dtype}")
+            tensor = torch.from_numpy(np.array(array, array.dtype.newbyteorder("=") if kept else np.float64, order="C"))
+        except (TypeError, ValueError, RuntimeError, OverflowError) as error:
+            raise InputError(f"{what} must be numbers, as a tensor, an array or lists: {first_line(error)}") from error
+        tensor = tensor if kept else tensor.to(dtype)
+    if tensor.is_complex() or (tensor.is_meta and type(tensor) is Tensor):  # a subclass may hold values all the same
+        raise InputError(f"{what} must be real numbers, not {tensor.dtype} on the device {tensor.device}")
+    if not tensor.is_floating_point():
+        tensor = tensor.to(dtype)
+    return tensor if device is None or tensor.device == device else tensor.to(device)
+
+
+def whole(given: Any, what: str) -> int:
+    """A whole number, of whatever type.
+
+    Raises:
+        InputError: it is not one.
+    """
+    try:
+        return operator.index(given)
+    except TypeError as error:
+        raise InputError(f"{what} must be a whole number, not {given!r}") from error

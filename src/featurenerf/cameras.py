@@ -18,10 +18,11 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from featurenerf.errors import InputError
+from featurenerf.arrays import Numbers, floats, whole
+from featurenerf.errors import InputError, first_line
+from featurenerf.lenses import pinhole
 
 Number = int | float
-Numbers = Number | Sequence[Number] | Tensor
 Matrix = Tensor | Sequence[Sequence[Number]]
 Points = Float[Tensor, "*batch_n 3"]
 Pixels = Float[Tensor, "*batch_n 2"]
@@ -41,7 +42,7 @@ TENSORS = ("pose", "focal", "principal")
 """What of a camera has batch dimensions."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Camera:
     """A pinhole camera, or a batch of them with the same picture size.
 
@@ -63,23 +64,59 @@ class Camera:
     far: Number | None = None
 
     def __post_init__(self) -> None:
+        for name in TENSORS:
+            object.__setattr__(self, name, floats(getattr(self, name), f"a camera's {name}"))
+        for name in ("width", "height"):
+            object.__setattr__(self, name, whole(getattr(self, name), f"the {name} of a picture"))
+        if self.width < 1 or self.height < 1:
+            raise InputError(f"a picture of {self.width} x {self.height} pixels has no pixels")
         if self.pose.shape[-2:] != (4, 4):
             raise InputError(f"a camera pose is a (4, 4) camera-to-world matrix, not {tuple(self.pose.shape)}")
-        if not torch.isfinite(self.pose).all():
-            raise InputError("the camera pose holds NaN or infinite numbers")
-        rotation = self.pose[..., :3, :3]
-        gram = rotation @ rotation.transpose(-1, -2)
-        if (gram - torch.eye(3, dtype=gram.dtype, device=gram.device)).abs().max() > 1e-2:
-            raise InputError("the camera pose must be a rotation and a translation; its 3 x 3 part is not a rotation")
+        for name in ("focal", "principal"):
+            if getattr(self, name).shape != (*self.batch_shape, 2):
+                found, wanted = tuple(getattr(self, name).shape), (*self.batch_shape, 2)
+                raise InputError(f"{name} of a camera with poses {tuple(self.pose.shape)} is {wanted}, not {found}")
+        self._check_pose()
         if not (torch.isfinite(self.focal).all() and (self.focal > 0).all()):
             raise InputError("the focal length must be a positive number of pixels")
         if not torch.isfinite(self.principal).all():
             raise InputError("the principal point holds NaN or infinite numbers")
-        if self.width < 1 or self.height < 1:
-            raise InputError(f"a picture of {self.width} x {self.height} pixels has no pixels")
         near, far = self.cut
         if not 0 <= near < far:
             raise InputError(f"near ({near}) and far ({far}) must satisfy 0 <= near < far")
+
+    def _check_pose(self) -> None:
+        if not torch.isfinite(self.pose).all():
+            raise InputError("the camera pose holds NaN or infinite numbers")
+        if self.pose.numel() == 0:
+            return
+        rotation = self.pose[..., :3, :3]
+        gram = rotation @ rotation.transpose(-1, -2)
+        if (gram - torch.eye(3, dtype=gram.dtype, device=gram.device)).abs().max() > 1e-2:
+            raise InputError("the camera pose must be a rotation and a translation; its 3 x 3 part is not a rotation")
+        right, up, back = rotation.unbind(-1)
+        if (torch.linalg.cross(right, up) * back).sum(-1).min() < 0:
+            raise InputError(
+                "the camera pose mirrors: its 3 x 3 part is a reflection, not a rotation; one axis was negated, or two "
+                "were exchanged, of the camera or of the world (from OpenCV's axes to OpenGL's, negate y and z)"
+            )
+        last = self.pose[..., 3, :]
+        if (last - torch.tensor([0.0, 0, 0, 1]).to(last)).abs().max() > 1e-3:
+            raise InputError(
+                "the last row of a camera pose is 0, 0, 0, 1: another one is not a camera-to-world matrix, or one that "
+                "was transposed"
+            )
+
+    def __eq__(self, other: object) -> bool:
+        """Whether every number is the same; on whatever devices."""
+        if not isinstance(other, Camera):
+            return NotImplemented
+        numbers = [(c.width, c.height, *c.cut, c.batch_shape) for c in (self, other)]
+        pairs = ((getattr(self, name), getattr(other, name)) for name in TENSORS)
+        return numbers[0] == numbers[1] and all(torch.equal(a, b.to(a.device)) for a, b in pairs)
+
+    def __hash__(self) -> int:
+        return hash((self.width, self.height, *self.cut, self.batch_shape))
 
     # ------------------------------------------------------------------ ways to make one
 
@@ -102,13 +139,24 @@ class Camera:
             elevation: degrees above the ground plane.
             distance: from the origin, in world units.
             fov: horizontal field of view, in degrees.
+        Raises:
+            InputError: for numbers that no camera has.
         """
-        angles = (torch.deg2rad(torch.as_tensor(angle, dtype=torch.float64)) for angle in (azimuth, elevation))
-        az, el = torch.broadcast_tensors(*angles)
+        if not (0 < distance < math.inf and 0 < fov < 180):
+            raise InputError(f"a camera has a distance above 0 and a fov between 0 and 180, not {distance} and {fov}")
+        angles = (floats(angle, "azimuth and elevation", dtype=torch.float64) for angle in (azimuth, elevation))
+        az, el = (angle.double().deg2rad() for angle in angles)
+        if not (az.isfinite().all() and el.isfinite().all()):
+            raise InputError("azimuth and elevation of a camera are degrees, not NaN or infinite")
+        try:
+            az, el = torch.broadcast_tensors(az, el)
+        except RuntimeError as error:
+            raise InputError(f"azimuths {tuple(az.shape)} and elevations {tuple(el.shape)} are not as many") from error
+        width, height = whole(width, "the width of a picture"), whole(height, "the height of a picture")
         backward = torch.stack([el.cos() * az.cos(), el.cos() * az.sin(), el.sin()], -1)
         right = torch.stack([-az.sin(), az.cos(), torch.zeros_like(az)], -1)
         up = torch.linalg.cross(backward, right)
-        pose = torch.eye(4, dtype=torch.float64).repeat(*az.shape, 1, 1)
+        pose = torch.eye(4, dtype=torch.float64, device=az.device).repeat(*az.shape, 1, 1)
         pose[..., :3, :] = torch.stack([right, up, backward, backward * distance], -1)
         focal = width / 2 / math.tan(math.radians(fov) / 2)
         return cls.from_pose(pose.float(), focal, width, height, near, far)
@@ -116,13 +164,13 @@ class Camera:
     @classmethod
     def from_pose(
         cls,
-        pose: Matrix,
+        pose: Numbers,
         focal: Numbers,
         width: int,
         height: int,
         near: Number | None = None,
         far: Number | None = None,
-        principal: Sequence[Number] | Tensor | None = None,
+        principal: Numbers | None = None,
     ) -> Camera:
         """A camera from its (..., 4, 4) camera-to-world matrix, OpenGL axes.
 
@@ -130,18 +178,25 @@ class Camera:
             focal: in pixels; one number, a pair (x, y), or a (..., 2) tensor.
             principal: (x, y) in pixels; None is the picture's centre.
         """
-        pose = torch.as_tensor(pose, dtype=torch.float32)
-        focal, principal = (
-            torch.as_tensor(pair, dtype=torch.float32, device=pose.device).expand(*pose.shape[:-2], 2)
-            for pair in (focal, (width / 2, height / 2) if principal is None else principal)
-        )
-        return cls(pose, focal, principal, width, height, near, far)
+        pose = floats(pose, "a camera's pose").float()
+        pairs = {"focal": focal, "principal": (width / 2, height / 2) if principal is None else principal}
+        each = []
+        for name, given in pairs.items():
+            pair = floats(given, f"a camera's {name}", pose.device).float()
+            try:
+                each.append(pair.expand(*pose.shape[:-2], 2))
+            except RuntimeError as error:
+                raise InputError(
+                    f"{name} is one number, a pair (x, y), or a pair for each camera, not {tuple(pair.shape)} "
+                    f"for poses {tuple(pose.shape)}"
+                ) from error
+        return cls(pose, each[0], each[1], width, height, near, far)
 
     @classmethod
     def from_opencv(
         cls,
-        intrinsics: Matrix,
-        pose: Matrix,
+        intrinsics: Numbers,
+        pose: Numbers,
         width: int,
         height: int,
         near: Number | None = None,
@@ -153,35 +208,42 @@ class Camera:
             intrinsics: (3, 3) matrix K; its principal point counts pixel centres as integers, as OpenCV does.
             pose: (4, 4) camera-to-world. For OpenCV's own ``rvec, tvec`` (world-to-camera) invert the matrix first.
         """
-        K = torch.as_tensor(intrinsics, dtype=torch.float32)
+        K = floats(intrinsics, "intrinsics").float()
         if K.shape[-2:] != (3, 3):
             raise InputError(f"intrinsics are a (3, 3) matrix, not {tuple(K.shape)}")
-        pose = torch.as_tensor(pose, dtype=torch.float32) * OPENCV_TO_OPENGL.to(K.device)
+        pose = floats(pose, "a camera's pose", K.device).float()
+        if pose.shape[-2:] != (4, 4):
+            raise InputError(f"a camera pose is a (4, 4) camera-to-world matrix, not {tuple(pose.shape)}")
+        pose = pose * OPENCV_TO_OPENGL.to(K.device)
         focal = torch.stack([K[..., 0, 0], K[..., 1, 1]], -1)
         return cls.from_pose(pose, focal, width, height, near, far, principal=K[..., :2, 2] + 0.5)
 
     @classmethod
     def from_colmap(
         cls,
-        qvec: Sequence[Number],
-        tvec: Sequence[Number],
-        params: Sequence[Number],
+        qvec: Numbers,
+        tvec: Numbers,
+        params: Numbers,
         width: int,
         height: int,
         near: Number | None = None,
         far: Number | None = None,
+        model: str | None = None,
     ) -> Camera:
         """A camera from a line of COLMAP's ``images.txt`` and one of ``cameras.txt``.
 
         Args:
             qvec, tvec: world-to-camera rotation (w, x, y, z) and translation.
-            params: of SIMPLE_PINHOLE (f, cx, cy) or PINHOLE (fx, fy, cx, cy); COLMAP's pixel centres are at +0.5.
+            params: of the camera model; COLMAP's pixel centres are at +0.5.
+            model: its name; None is SIMPLE_PINHOLE for three numbers, and refused for others.
         Raises:
-            InputError: for a camera model with distortion (undistort the pictures first).
+            InputError: for a lens that distorts (``lenses.undistort`` the pictures first), or a model that is unknown.
         """
-        if len(params) not in (3, 4):
-            raise InputError("only COLMAP's SIMPLE_PINHOLE and PINHOLE cameras are read: undistort the pictures first")
-        w, x, y, z = F.normalize(torch.as_tensor(qvec, dtype=torch.float64), dim=0).tolist()
+        fx, fy, cx, cy = pinhole(model, floats(params, "params", dtype=torch.float64).flatten().tolist())
+        turn, shift = floats(qvec, "qvec", dtype=torch.float64).double(), floats(tvec, "tvec").float().cpu()
+        if turn.shape != (4,) or shift.shape != (3,) or not turn.norm() > 0:
+            raise InputError("qvec is a quaternion (w, x, y, z) that is not 0, tvec a translation (x, y, z)")
+        w, x, y, z = F.normalize(turn, dim=0).tolist()
         rotation = torch.tensor(
             [
                 [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
@@ -191,15 +253,19 @@ class Camera:
         )
         pose = torch.eye(4)
         pose[:3, :3] = rotation.T
-        pose[:3, 3] = -rotation.T @ torch.as_tensor(tvec, dtype=torch.float32)
-        focal, principal = (params[0], params[0]) if len(params) == 3 else params[:2], params[-2:]
-        return cls.from_pose(pose * OPENCV_TO_OPENGL, focal, width, height, near, far, principal=principal)
+        pose[:3, 3] = -rotation.T @ shift
+        return cls.from_pose(pose * OPENCV_TO_OPENGL, (fx, fy), width, height, near, far, principal=(cx, cy))
 
     @classmethod
     def stack(cls, cameras: Sequence[Camera], dim: int = 0) -> Camera:
         """Several cameras of one picture size as a batch, with the least near and the greatest far among them (none
         where one of them has none)."""
+        if not cameras:
+            raise InputError("no cameras were given to stack: give at least one")
         first = cameras[0]
+        if any(c.batch_shape != first.batch_shape for c in cameras):
+            raise InputError("cameras of different batch shapes cannot be stacked: reshape them first")
+        cameras = [c.to(first.pose.device) for c in cameras]
         if any((c.width, c.height) != (first.width, first.height) for c in cameras):
             raise InputError("cameras of different picture sizes cannot be stacked: resize them first")
         tensors: dict[str, Any] = {name: torch.stack([getattr(c, name) for c in cameras], dim) for name in TENSORS}
@@ -226,13 +292,20 @@ class Camera:
 
     def __getitem__(self, index: int | slice | Tensor | tuple[Any, ...]) -> Camera:
         """Index the batch."""
+        if not self.batch_shape:
+            raise InputError("this is one camera, not a batch of them: there is nothing to index")
         return self._each(lambda tensor: tensor[index])
 
     def to(self, device: torch.device | str) -> Camera:
-        return self._each(lambda tensor: tensor.to(device))
+        try:
+            return self._each(lambda tensor: tensor.to(device))
+        except (RuntimeError, AssertionError, NotImplementedError) as error:
+            raise InputError(f"a camera cannot be moved to the device {device}: {first_line(error)}") from error
 
     def reshape(self, *batch: int) -> Camera:
         """The same cameras with another batch shape."""
+        if math.prod(batch) != math.prod(self.batch_shape) and -1 not in batch:
+            raise InputError(f"cameras of batch shape {tuple(self.batch_shape)} cannot be reshaped to {batch}")
         return self._each(lambda tensor: tensor.reshape(*batch, *tensor.shape[len(self.batch_shape) :]))
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> Camera:
@@ -241,37 +314,52 @@ class Camera:
 
     def resize(self, width: int, height: int) -> Camera:
         """The camera of the same picture resampled to another size."""
+        width, height = whole(width, "the width of a picture"), whole(height, "the height of a picture")
+        if min(width, height) < 1:
+            raise InputError(f"a picture of {width} x {height} pixels has no pixels")
         scale = torch.tensor([width / self.width, height / self.height], device=self.pose.device)
         return replace(self, focal=self.focal * scale, principal=self.principal * scale, width=width, height=height)
 
     # ------------------------------------------------------------------ what it does
 
-    def world_to_camera(self, points: Points) -> Points:
+    def world_to_camera(self, points: Numbers) -> Points:
         """World points ``(*batch, ..., 3)`` in camera coordinates."""
+        points = self._given(points, 3, "points")
         return _times(points - self._aligned(self.centre, points), self._aligned(self.pose[..., :3, :3], points))
 
-    def rotate_to_camera(self, vectors: Points) -> Points:
+    def rotate_to_camera(self, vectors: Numbers) -> Points:
         """World directions ``(*batch, ..., 3)`` in camera axes (rotated, not translated)."""
+        vectors = self._given(vectors, 3, "directions")
         return _times(vectors, self._aligned(self.pose[..., :3, :3], vectors))
 
-    def project(self, points: Points) -> tuple[Pixels, Float[Tensor, "*batch_n"]]:
+    def project(self, points: Numbers) -> tuple[Pixels, Float[Tensor, "*batch_n"]]:
         """World points ``(*batch, ..., 3)`` to pixels ``(..., 2)`` and depth ``(...)``.
 
         Depth is the distance from the camera; it is negative for points behind the camera.
         """
+        points = self._given(points, 3, "points")
         local = self.world_to_camera(points)
         ahead = torch.where(local[..., 2:].abs() < 1e-8, 1e-8, -local[..., 2:])
         flat = local[..., :2] / ahead * torch.tensor([1.0, -1.0], dtype=points.dtype, device=points.device)
         xy = flat * self._aligned(self.focal, points) + self._aligned(self.principal, points)
         return xy, local.norm(dim=-1) * ahead[..., 0].sign()
 
-    def unproject(self, xy: Pixels, depth: Float[Tensor, "*batch_n"]) -> Points:
-        """Pixels ``(*batch, ..., 2)`` at a depth (distance along the ray) to world points: undoes ``project``."""
-        origins, directions = self.rays_through(xy)
-        return origins + directions * depth.unsqueeze(-1)
+    def unproject(self, xy: Numbers, depth: Numbers) -> Points:
+        """Pixels ``(*batch, ..., 2)`` at a depth (distance along the ray) to world points: undoes ``project``.
 
-    def rays_through(self, xy: Pixels) -> tuple[Points, Points]:
+        Args:
+            depth: ``(*batch, ...)``, or one number for all.
+        """
+        origins, directions = self.rays_through(xy)
+        along = floats(depth, "depths", directions.device)
+        if along.ndim and along.shape != directions.shape[:-1]:
+            wanted = tuple(directions.shape[:-1])
+            raise InputError(f"depths of pixels {(*wanted, 2)} are {wanted}, not {tuple(along.shape)}")
+        return origins + directions * along.unsqueeze(-1)
+
+    def rays_through(self, xy: Numbers) -> tuple[Points, Points]:
         """Origins and unit directions, in the world, of the rays through pixels ``(*batch, ..., 2)``."""
+        xy = self._given(xy, 2, "pixels")
         flat = (xy - self._aligned(self.principal, xy)) / self._aligned(self.focal, xy)
         local = torch.stack([flat[..., 0], -flat[..., 1], -torch.ones_like(flat[..., 0])], -1)
         directions = _times(local, self._aligned(self.pose[..., :3, :3], xy).mT)
@@ -286,6 +374,15 @@ class Camera:
     def rays(self, offset: float = 0.5) -> tuple[Float[Tensor, "*batch h w 3"], Float[Tensor, "*batch h w 3"]]:
         """Origins and unit directions, in the world, of the rays of all pixels."""
         return self.rays_through(self.pixels(offset).expand(*self.batch_shape, self.height, self.width, 2))
+
+    def _given(self, values: Numbers, length: int, what: str) -> Tensor:
+        """Points, directions or pixels that fit this batch of cameras."""
+        tensor, batch = floats(values, what, self.pose.device), self.batch_shape
+        fits = tensor.ndim > len(batch) and tensor.shape[-1] == length
+        if not (fits and all(n in (1, m) or m == 1 for n, m in zip(tensor.shape, batch, strict=False))):
+            wanted = ", ".join([*(str(n) for n in batch), "...", str(length)])
+            raise InputError(f"{what} are ({wanted}) for these cameras, not {tuple(tensor.shape)}")
+        return tensor
 
     def _aligned(self, value: Tensor, points: Tensor) -> Tensor:
         """A per-camera value ``(*batch, ...)`` with ones inserted after batch so that it meets ``points``."""

@@ -215,13 +215,17 @@ def _shade_heaviest(
         return RayValues(whole, depths, weights, {})
     alpha, rays = whole["alpha"], weights.shape[1]
     some: Tensor | slice = slice(None)
+    nothing = False
     if sampling.skip_below > 0 and len(weights) == 1:
         some = (alpha[0, :, 0] > sampling.skip_below).nonzero()[:, 0]
+        nothing = len(some) == 0
+        some = some.new_zeros(min(1, rays)) if nothing else some  # one ray tells how long channels are
     heaviest = weights[:, some].detach().topk(min(sampling.shaded or 0, weights.shape[-1]), sorted=False).indices
     depths, kept = depths[:, some].gather(-1, heaviest), weights[:, some].gather(-1, heaviest)
     weights = kept * (alpha[:, some] / kept.sum(-1, keepdim=True).clamp(min=1e-8))
     samples = at(depths, wanted, some)
     channels = composite(weights, depths, samples)
     if isinstance(some, Tensor):
-        channels = {k: v.new_zeros(1, rays, v.shape[-1]).index_copy(1, some, v) for k, v in channels.items()}
+        black = {name: value.new_zeros(1, rays, value.shape[-1]) for name, value in channels.items()}
+        channels = black if nothing else {name: black[name].index_copy(1, some, v) for name, v in channels.items()}
     return RayValues({**channels, **whole}, depths, weights, samples)

@@ -203,8 +203,9 @@ def test_a_batch_of_fields_takes_a_batch_of_cameras() -> None:
     [
         (ONE, FRONT, ("rgb", "density"), "no channel 'density'.*; it has: alpha, depth, rgb, feature"),
         (ONE, FRONT, ("",), "no channel ''"),
-        (ONE, ONE, ("rgb",), r"batch shape \(\), not \(1,\)"),
-        (TWO_VIEWS, TWO_VIEWS, ("rgb",), r"batch shape \(\), not \(2,\)"),  # of two views, not of two fields
+        (ONE, TWO_VIEWS.reshape(1, 2), ("rgb",), r"batch shape \(\), not \(1, 2\)"),
+        (TWO_FIELDS, TWO_FIELDS.reshape(2, 1, 1), ("rgb",), r"batch shape \(2,\), not \(2, 1, 1\)"),
+        (ONE, FRONT, "rgb", r"channels are a list of names: give \['rgb'\]"),
         (TWO_FIELDS, FRONT, ("rgb",), r"batch shape \(2,\), not \(\)"),
         (TWO_FIELDS, ONE, ("rgb",), r"batch shape \(2,\), not \(1,\)"),
     ],

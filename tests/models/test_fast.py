@@ -266,7 +266,7 @@ def test_half_precision(model: FastModel) -> None:
         lambda m: m.encode("no/such/picture.png"),
         lambda m: m.encode(picture()).query(torch.full((4, 3), float("nan"))),
         lambda m: m.encode(picture()).query(torch.rand(4, 3), channels=("colour",)),
-        lambda m: m.encode(picture()).render(Camera.look_at([0.0, 1.0], 0.0)),
+        lambda m: m.encode(picture()).render(Camera.look_at([[0.0, 1.0]], 0.0)),
     ],
 )
 def test_mistakes_are_named(model: FastModel, call) -> None:

@@ -45,7 +45,7 @@ def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ViewerApp]:
     monkeypatch.setattr(state, "SURFACE_SIZE", 40)
     made = ViewerApp(EllipsoidModel(), port=free_port())
     made.open_pictures([picture(tmp_path / "one.png"), picture(tmp_path / "two.png")])
-    assert made.queue.rest(60)
+    assert made.queue.rest(PATIENCE // 1000)
     assert len(made.bench.session.objects) == 2, made.panel.says.content
     yield made
     made.close()
@@ -99,11 +99,11 @@ def test_uploads_are_refused_in_a_sentence(app: ViewerApp, tmp_path: Path) -> No
         ("empty.png", b"", r"empty\.png cannot be read as a picture"),
     ):
         app._uploaded(File(name, content))
-        assert app.queue.rest(60)
+        assert app.queue.rest(PATIENCE // 1000)
         assert said in app.panel.says.content
         assert app.panel.busy.visible is False
     app._reopened(File("x.safetensors", b"\x80\x04K\x01."))
-    assert app.queue.rest(60)
+    assert app.queue.rest(PATIENCE // 1000)
     assert "no session of the viewer" in app.panel.says.content
     from viser import _messages
 
@@ -113,7 +113,7 @@ def test_uploads_are_refused_in_a_sentence(app: ViewerApp, tmp_path: Path) -> No
     assert r"big\.png is larger than 64 MiB" in app.panel.says.content
     assert app.server.gui._current_file_upload_states == {}
     app._uploaded(File("three.png", picture(tmp_path / "three.png").read_bytes()))  # it stays up
-    assert app.queue.rest(60)
+    assert app.queue.rest(PATIENCE // 1000)
     assert len(app.bench.session.objects) == before + 1
 
 

@@ -428,7 +428,7 @@ class FakeTime:
         return self.now
 
 
-@pytest.mark.parametrize(("step", "validation", "every"), [(1.0, 20.0, 50), (1.0, 20.0, 1000), (6.0, 25.0, 1000)])
+@pytest.mark.parametrize(("step", "validation", "every"), [(6.0, 20.0, 7), (6.0, 25.0, 1000), (12.0, 30.0, 1000)])
 def test_three_minutes_are_three_minutes(
     tiny: Tiny, monkeypatch: pytest.MonkeyPatch, step: float, validation: float, every: int
 ) -> None:

@@ -12,14 +12,16 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, overload
 
 import numpy as np
+import torch
 from jaxtyping import Float, Int, Shaped, UInt8
 
 from featurenerf.cameras import Camera
-from featurenerf.data.categories import category_name
+from featurenerf.categories import category_name
 from featurenerf.data.labels import ANNOTATIONS, AnnotationKind, LabelNames
 from featurenerf.data.splits import Pair, Split
 from featurenerf.data.storage import DataPath
 from featurenerf.errors import InputError
+from featurenerf.placement import misframed, misplaced
 from featurenerf.progress import Progress
 
 
@@ -109,7 +111,8 @@ class ObjectViews(ABC):
         Args:
             unreadable_only: say nothing of files that can be read and make no sense.
         """
-        size = None
+        size, cameras = None, None
+        misplaced_views: list[tuple[int, str]] = []
         try:
             count = len(self)
         except InputError as error:
@@ -131,12 +134,24 @@ class ObjectViews(ABC):
                 yield f"{self.place(view)} is {width} x {height}, unlike its camera"
             if not (unreadable_only or self.may_be_blank or picture[..., 3].any()):
                 yield f"{self.place(view)} shows nothing: its alpha is 0 everywhere"
+            if cameras is not None and (height, width) == size:
+                camera, mask = cameras[view], torch.from_numpy(picture[..., 3] > 127)
+                if (problem := misplaced(camera) or misframed(camera, mask)) is not None:
+                    misplaced_views.append((view, problem))
+        if misplaced_views and not unreadable_only:
+            yield self.misplacement(misplaced_views)
         for kind in ANNOTATIONS:
             try:
                 odd = list(self._odd_labels(kind, count, size)) if self.has(kind) else []
                 yield from [] if unreadable_only else [f"{self.place(kind)}: {problem}" for problem in odd]
             except InputError as error:
                 yield str(error)
+
+    def misplacement(self, found: Sequence[tuple[int, str]]) -> str:
+        """The sentence for cameras that cannot be those of its pictures: the first of them, and how many there are."""
+        view, problem = found[0]
+        others = f" ({len(found)} of its {len(self)} cameras cannot be those of their pictures)"
+        return f"{self.place(view)}: {problem}{others if len(found) > 1 else ''}"
 
     def _odd_labels(self, kind: AnnotationKind, count: int, size: tuple[int, int] | None) -> Iterator[str]:
         if kind == "part_2d":

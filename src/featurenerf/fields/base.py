@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from featurenerf.arrays import ArrayLike, as_tensor
+from featurenerf.arrays import ArrayLike, floats
 from featurenerf.cameras import Camera
 from featurenerf.errors import InputError
 from featurenerf.fields import notebook
@@ -69,7 +69,8 @@ class Samples(Values):
 
 
 class Rendered(Values):
-    """Rendered channels, each (H, W, C), or (B, H, W, C) from a batch of fields; "alpha" and "depth" have C = 1."""
+    """Rendered channels, each (H, W, C) of one camera, (V, H, W, C) of several, with B in front from a batch of fields;
+    "alpha" and "depth" have C = 1."""
 
     __slots__ = ()
 
@@ -122,7 +123,8 @@ class Field(ABC):
         Gradients flow to the model (and to the camera's pose).
 
         Args:
-            camera: one camera, or a batch of as many as there are fields in a batch.
+            camera: one camera, or several: (V,) gives (V, H, W, C), as ``field.source`` does. A batch of B fields takes
+                (B,) cameras, or (B, V).
             channels: None is all that there are, without "coordinate".
         Raises:
             InputError: for an unknown channel, or a camera of another batch shape.
@@ -171,6 +173,8 @@ def chosen(channels: Sequence[str] | None, default: Iterable[str], known: Iterab
     """The channels that were asked for; InputError for one that is not known."""
     if channels is None:
         return tuple(default)
+    if isinstance(channels, str):
+        raise InputError(f"channels are a list of names: give [{channels!r}], not {channels!r}")
     known = tuple(known)
     for name in channels:
         if name not in known:
@@ -179,17 +183,20 @@ def chosen(channels: Sequence[str] | None, default: Iterable[str], known: Iterab
     return tuple(channels)
 
 
-def as_points(points: ArrayLike, camera: Camera, name: str = "points") -> Tensor:
-    """Points, or directions, as a tensor on a camera's device, in floating point."""
-    tensor = as_tensor(points, name).to(camera.pose.device)
-    return tensor if isinstance(points, Tensor) and tensor.is_floating_point() else tensor.to(camera.pose.dtype)
+def as_points(given: ArrayLike, what: str, fields: torch.Size, device: torch.device) -> Points:
+    """World points, or directions, as floats on a field's device; what is no tensor of floats becomes float32.
 
-
-def check_points(points: Points, directions: Points | None) -> None:
-    """Raises InputError for points that are not ``(..., 3)`` or not finite, or directions of another shape."""
+    Args:
+        fields: the batch shape of the field: () or (B,), which points have too.
+    Raises:
+        InputError: they are not ``(*fields, ..., 3)``, or not finite.
+    """
+    points = floats(given, what, device)
     if points.ndim == 0 or points.shape[-1] != 3:
-        raise InputError(f"points are (..., 3) world coordinates, not {tuple(points.shape)}")
+        raise InputError(f"{what} are (..., 3) world coordinates, not {tuple(points.shape)}")
+    if fields and (points.ndim < 2 or points.shape[0] != fields[0]):
+        found = tuple(points.shape)
+        raise InputError(f"{what} of a batch of {fields[0]} fields are ({fields[0]}, ..., 3), not {found}")
     if not torch.isfinite(points).all():
-        raise InputError("points to query hold NaN or infinite numbers")
-    if directions is not None and directions.shape != points.shape:
-        raise InputError(f"directions {tuple(directions.shape)} and points {tuple(points.shape)} differ in shape")
+        raise InputError(f"{what} to query hold NaN or infinite numbers")
+    return points if isinstance(given, Tensor) and points.dtype != torch.float16 else points.float()

@@ -10,13 +10,15 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from featurenerf.arrays import floats
+from featurenerf.errors import InputError
 from featurenerf.fields.base import Field
 from featurenerf.fields.lookup import interpolate
 from featurenerf.matching import match, normalise
 
 NEARNESS = 300.0
 """How much cosine similarity a point loses to one of its own object by squared distance: 0.03 at 0.01 units.
-Anything from 100 on finds parts equally well in unseen views (docs/editing.md)."""
+Measured in docs/editing.md."""
 _POINTS_AT_ONCE = 2048
 
 PointValues = Mapping[str, Float[Tensor, "n _"]]
@@ -54,6 +56,11 @@ class Ball:
     centre: tuple[float, float, float]
     radius: float
     channels: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        centre = floats(self.centre, "the centre of a ball")
+        if centre.shape != (3,) or not centre.isfinite().all() or not self.radius >= 0:
+            raise InputError(f"a ball has a centre (x, y, z) and a radius from 0, not {self.centre} and {self.radius}")
 
     def __call__(self, points: Float[Tensor, "n 3"], values: PointValues) -> Bool[Tensor, " n"]:
         return (points - points.new_tensor(self.centre)).norm(dim=-1) <= self.radius
@@ -129,6 +136,11 @@ class Plain:
 
     rgb: tuple[float, float, float]
     channels: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        rgb = floats(self.rgb, "a colour")
+        if rgb.shape != (3,) or not ((rgb >= 0) & (rgb <= 1)).all():
+            raise InputError(f"a colour is three numbers from 0 to 1 (red, green, blue), not {self.rgb}")
 
     def __call__(self, points: Float[Tensor, "n 3"], values: PointValues) -> Float[Tensor, "n 3"]:
         return points.new_tensor(self.rgb).expand(len(points), 3)

@@ -12,7 +12,7 @@ import torch
 from featurenerf.arrays import ArrayLike
 from featurenerf.cameras import Camera
 from featurenerf.errors import InputError
-from featurenerf.fields.base import CHANNELS, Field, Points, Rendered, Samples, as_points, check_points, chosen
+from featurenerf.fields.base import CHANNELS, Field, Points, Rendered, Samples, as_points, chosen
 from featurenerf.rendering import Channels, PerRay, RayValues, Sampling, Vectors, render_rays
 
 RADIUS = 0.5
@@ -59,22 +59,28 @@ class VolumeField(Field):
     def query(
         self, points: ArrayLike, directions: ArrayLike | None = None, channels: Sequence[str] | None = None
     ) -> Samples:
-        points = as_points(points, self.source)
-        directions = None if directions is None else as_points(directions, self.source, "directions")
+        device, fields = self.source.pose.device, self.source.batch_shape[:-1]
+        points = as_points(points, "points", fields, device)
         every = channels is None or tuple(channels) == CHANNELS  # as much of it as the field has
         wanted = chosen(None if every else channels, self.channels, (*self.channels, *self._asked(channels)))
-        check_points(points, directions)
         batch = points.shape[0] if self.batched else 1
-        flat = points.reshape(batch, -1, 3)
+        flat = points.reshape(batch, points.shape[:-1].numel() // max(1, batch), 3)
         if directions is None:
             away = flat - self.source.centre[..., 0, :].reshape(batch, 1, 3).to(flat.dtype)
             outward = away / away.norm(dim=-1, keepdim=True).clamp(min=1e-8)
         else:
-            outward = directions.reshape(batch, -1, 3)
+            outward = as_points(directions, "directions", fields, device)
+            if outward.shape != points.shape:
+                found, wanted_shape = tuple(outward.shape), tuple(points.shape)
+                raise InputError(f"directions {found} and points {wanted_shape} differ in shape")
+            outward = outward.reshape(flat.shape)
+        count = flat.shape[1]
+        if count == 0:  # one point tells how long channels are
+            flat, outward = flat.new_zeros(batch, 1, 3), flat.new_zeros(batch, 1, 3)
         size = max(1, _POINTS_PER_CHUNK // batch)
         parts = zip(flat.split(size, 1), outward.to(flat.dtype).split(size, 1), strict=True)
         chunks = [self.sample(some, along, wanted) for some, along in parts]
-        values = {name: torch.cat([chunk[name] for chunk in chunks], 1) for name in wanted}
+        values = {name: torch.cat([chunk[name] for chunk in chunks], 1)[:, :count] for name in wanted}
         shaped = {name: value.reshape(*points.shape[:-1], value.shape[-1]) for name, value in values.items()}
         if "density" in shaped:
             shaped["density"] = shaped["density"][..., 0]
@@ -85,16 +91,20 @@ class VolumeField(Field):
         default = ["rgb", "depth", "alpha", *(n for n in shown if n not in ("rgb", "coordinate"))]
         known = ("alpha", "depth", *shown, *self._asked(channels))
         wanted = chosen(channels, default if "rgb" in shown else default[1:], known)
-        if camera.batch_shape != self.source.batch_shape[:-1]:
-            wanted_shape, given = tuple(self.source.batch_shape[:-1]), tuple(camera.batch_shape)
-            raise InputError(f"this field takes a camera of batch shape {wanted_shape}, not {given}")
+        fields, given = self.source.batch_shape[:-1], camera.batch_shape
+        if given[: len(fields)] != fields or len(given) > len(fields) + 1:
+            raise InputError(
+                f"this field takes a camera of batch shape {tuple(fields)}, not {tuple(given)}, or several of "
+                "them with one more axis at the end"
+            )
         batch = self.source.batch_shape[0] if self.batched else 1
         rays = camera.to(self.source.pose.device).rays(self.pixel_offset)
-        origins, directions = (vectors.reshape(batch, -1, 3) for vectors in rays)
+        count = given.numel() * camera.height * camera.width // batch
+        origins, directions = (vectors.reshape(batch, count, 3) for vectors in rays)
         near, far = self.bounds(origins, directions, *camera.cut)
         flat = self._render_flat(origins, directions, near, far, wanted)
         shape = (*camera.batch_shape, camera.height, camera.width)
-        return Rendered({name: flat[name].reshape(*shape, -1) for name in wanted})
+        return Rendered({name: flat[name].reshape(*shape, flat[name].shape[-1]) for name in wanted})
 
     def _render_flat(
         self, origins: Vectors, directions: Vectors, near: PerRay, far: PerRay, channels: tuple[str, ...]

@@ -98,6 +98,16 @@ class FastConfig(ModelConfig):
             object.__setattr__(self, "semantic_dim", 0)
         if self.own_dim < 64:
             raise InputError(f"own_dim is {self.own_dim}: it must be at least 64")
+        positive = ("density_bins", "volume_bins", "volume_channels", "pixel_channels", "hidden", "coarse_samples")
+        for name in (*positive, "shaded_samples"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} is {getattr(self, name)}: it must be at least 1")
+        if self.density_bins % 2:
+            raise InputError(f"density_bins are {self.density_bins}: there must be an even number")
+        if self.encoder is not None and self.backbone_size < 32:
+            raise InputError(f"backbone_size is {self.backbone_size}: it must be at least 32")
+        if min(self.semantic_weight, self.feature_weight) < 0:
+            raise InputError("semantic_weight and feature_weight cannot be negative")
         if self.semantic_dim < 0:
             raise InputError(f"semantic_dim is {self.semantic_dim}: it must not be negative")
         if self.density_stride not in (1, 2):

@@ -24,6 +24,7 @@ from torch import Tensor
 from featurenerf.cameras import Camera
 from featurenerf.errors import InputError
 from featurenerf.fields.base import Field, Rendered
+from featurenerf.fields.pose import CameraEstimate
 from featurenerf.files import ASSETS, write_bytes
 from featurenerf.matching import FOREGROUND_ALPHA, first_source_camera, normalise
 from featurenerf.models.base import Model
@@ -111,9 +112,8 @@ def surface_cells(cameras: Sequence[Camera], views: Sequence[Rendered], title: s
 def turned(field: Field, turns: int, size: int) -> list[Camera]:
     """The camera of a field's picture, then those of a full turn around the object at the height of that one."""
     own = first_source_camera(field)
-    x, y, z = own.centre.tolist()
-    azimuth, elevation = np.degrees(np.arctan2(y, x)), np.degrees(np.arctan2(z, np.hypot(x, y)))
-    return [own.resize(size, size), *figures.around(float(azimuth), float(elevation), turns, size)]
+    stands = CameraEstimate(own, 0.0)
+    return [own.resize(size, size), *figures.around(stands.azimuth, stands.elevation, turns, size)]
 
 
 @torch.no_grad()
@@ -130,13 +130,19 @@ def clickable(
         InputError: where no picture shows an object.
     """
     cameras = turned(field, turns, size)
-    views = figures.render_views(field, cameras)
+    return clickable_views(cameras, figures.render_views(field, cameras), picture, title)
+
+
+def clickable_views(
+    cameras: Sequence[Camera], views: Sequence[Rendered], picture: Float[Tensor, "c h w"], title: str
+) -> ClickableObject:
+    """The same of views that were rendered already (``figures.render_views``), that of the picture itself first."""
     surface = surface_cells(cameras, views, title)
-    given = figures.picture_on_paper(picture).resize((size, size), Image.Resampling.LANCZOS)
+    size = (surface.shown.shape[2], surface.shown.shape[1])
+    given = figures.picture_on_paper(picture).resize(size, Image.Resampling.LANCZOS)
     pictures = [given, *(figures.color_picture(view) for view in views[1:])]
-    return ClickableObject(
-        title, pictures, surface.shown.numpy().astype(np.uint16), surface.points, surface.descriptors
-    )
+    shown = surface.shown.numpy().astype(np.uint16)
+    return ClickableObject(title, pictures, shown, surface.points, surface.descriptors)
 
 
 def make_page(

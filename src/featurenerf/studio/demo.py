@@ -20,6 +20,7 @@ from featurenerf.models.base import Model
 from featurenerf.pictures import open_picture
 from featurenerf.progress import Progress
 from featurenerf.studio import demo_page, figures
+from featurenerf.studio.clickable import ClickableObject, clickable_views, write_page
 from featurenerf.studio.edit import EditSettings, find_part, like_part, textured
 from featurenerf.studio.edit import sheet as edit_sheet
 from featurenerf.studio.lift import Lifted, LiftSettings, lift
@@ -36,7 +37,8 @@ NOVEL_TURN = 40.0
 def make_demo(
     out: Path, model: Model, settings: LiftSettings, pictures: Sequence[DemoPicture], *, progress: bool = True
 ) -> Path:
-    """Lift all pictures, transfer the annotations, and write ``index.html``, ``sheet.png`` and a folder a picture.
+    """Lift all pictures, transfer the annotations, and write ``index.html``, ``click.html``, ``sheet.png`` and
+    a folder a picture.
 
     Returns:
         the page.
@@ -53,6 +55,7 @@ def make_demo(
         sections: list[str] = []
         pages: list[Image.Image] = []
         encoding: list[float] = []
+        objects: list[ClickableObject] = []
         for category in categories:
             own = [p for p in pictures if p.category == category]
             colors = _common_colors(model, own)
@@ -65,6 +68,7 @@ def make_demo(
                     lift(picture.path, place, model, mask="none", settings=known, colors=colors, progress=progress)
                 )
                 bar.update()
+            objects += [_clickable(p, made, settings) for p, made in zip(own, lifted, strict=True)]
             encoding += [made.report["seconds"]["encode"] for made in lifted]
             bar.set_description(f"transfer between {category}s")
             transfers = _transfers(own, [made.field for made in lifted], settings.size)
@@ -86,12 +90,19 @@ def make_demo(
             sections.append(demo_page.section(category, shown, marked, edited=swapped is not None))
         bar.set_description("demo")
         figures.stacked(pages).save(folder / "sheet.png")
+        write_page(folder / demo_page.CLICK, objects)
         seconds, size = time.perf_counter() - start, sum(p.numel() for p in model.parameters())
         page = demo_page.page(sections, size, float(np.median(encoding)), seconds)
         (folder / "index.html").write_text(page, encoding="utf-8")
         report = {"made_by": "demo", "pictures": [p.name for p in pictures], "seconds": round(seconds, 1)}
         write_json(folder / REPORT, report, indent=2)
     return Path(out) / "index.html"
+
+
+def _clickable(picture: DemoPicture, made: Lifted, settings: LiftSettings) -> ClickableObject:
+    """From the views that were rendered for the sheet, of which the first is the picture's own."""
+    cameras = figures.around(picture.azimuth, picture.elevation, settings.views, settings.size)
+    return clickable_views([cameras[0], *cameras], [made.views[0], *made.views], made.prepared, picture.title)
 
 
 def _common_colors(model: Model, pictures: Sequence[DemoPicture]) -> figures.DescriptorColors:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
+CLICK = "click.html"
+"""The page of all objects in which a click shows the matches (``studio.clickable``)."""
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; color: #202226; background: #fcfcfa;
   max-width: 1320px; margin: 2rem auto; padding: 0 1.5rem; }
@@ -15,6 +17,7 @@ figure { margin: 0; padding: .75rem; background: #fff; border: 1px solid #e6e6e2
 .pair { display: flex; align-items: center; background: #fcfcfa; border-radius: 4px; }
 .pair > * { width: 66%; height: auto; } .pair > .given { width: 33%; border-right: 1px solid #e6e6e2; }
 figcaption { margin-top: .5rem; font-size: .85rem; color: #555a61; } small { color: #80848a; }
+iframe { width: 100%; height: 46rem; border: 1px solid #e6e6e2; border-radius: 8px; }
 img.wide { width: 100%; height: auto; display: block; margin: 1rem 0; }
 """
 
@@ -34,6 +37,10 @@ descriptors, three directions of them as red, green and blue, at the right. The 
 that other people made; the network has seen neither. A picture was encoded in {encoding:.2f} s;
 all of this was made in {seconds:.0f} s.
 Everything in one picture: <a href="sheet.png">sheet.png</a>.</p>
+<h2>Click</h2>
+<p>Click on a place of any object: the most similar place of every other one is marked
+(<a href="{CLICK}">on a page of its own</a>, a single file).</p>
+<iframe src="{CLICK}" title="objects to click on"></iframe>
 {"".join(sections)}
 </html>
 """

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from featurenerf import limits
 from featurenerf.errors import InputError
-from featurenerf.synthesis.meshes import entry as entries_file
 from featurenerf.synthesis.meshes.catalogue import RESERVED, find_meshes, parse_properties, read_catalogue
 from featurenerf.synthesis.meshes.files import MESH_SUFFIXES, axes_rotation, read_mesh
 from mesh_formats import write_obj
@@ -224,10 +224,10 @@ def test_an_archive_that_unpacks_to_too_much_is_named(tmp_path: Path, monkeypatc
     """Before it is unpacked."""
     with zipfile.ZipFile(tmp_path / "a.sh3f", "w", zipfile.ZIP_DEFLATED) as content:
         content.writestr("PluginFurnitureCatalog.properties", "id#1=c\nname#1=chair\nmodel#1=/c.obj\n")
-        content.writestr("c.obj", "#" * 5_000_000)
+        content.writestr("c.obj", "#" * 5 * 2**20)
     (found,) = find_meshes(tmp_path / "a.sh3f", "chair")
-    monkeypatch.setattr(entries_file, "LARGEST_ARCHIVED", 4_000_000)
-    with pytest.raises(InputError, match=r"a\.sh3f: c\.obj and its files have over 3 MiB"), found.opened():
+    monkeypatch.setattr(limits, "FILE_BYTES", 4 * 2**20)
+    with pytest.raises(InputError, match=r"a\.sh3f: c\.obj .*its files unpack to more than 4 MiB"), found.opened():
         pass
 
 

@@ -1,8 +1,8 @@
 """The layout of the FeatureNeRF release, which ``featurenerf data make`` writes too.
 
     img/<synset>/<object>/<view>.png      RGBA pictures
-    camera/<synset>/<object>.json         camera_angle_x, frames[].file_path, frames[].transform_matrix, and where
-                                          frames differ in them fl_x, fl_y, cx, cy of each (pixels)
+    camera/<synset>/<object>.json         camera_angle_x, frames[].file_path, frames[].transform_matrix; fl_x, fl_y, cx,
+                                          cy of all (pixels of w x h), or of each frame that differs (our pixels)
     part_2d_anno/<synset>/<object>.npz    labels (views, H, W), 0 = background
     kp_2d_anno/<synset>/<object>.npz      labels: an array of objects, for each view a (K, 3) array of x, y, id
     part_3d_anno/<synset>/<object>.npz    pts (N, 3), labels (N,)
@@ -24,10 +24,11 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 from jaxtyping import Float, Int, UInt8
+from torch import Tensor
 
 from featurenerf import limits
 from featurenerf.cameras import OPENCV_TO_OPENGL, Camera
-from featurenerf.data.categories import SYNSETS, category_name, synset_of
+from featurenerf.categories import SYNSETS, category_name, synset_of
 from featurenerf.data.formats.files import open_image, read_image
 from featurenerf.data.formats.unpickle import read_npz
 from featurenerf.data.labels import ANNOTATIONS, AnnotationKind, LabelNames, generated_labels
@@ -35,6 +36,7 @@ from featurenerf.data.objects import Dataset, Format, ObjectViews
 from featurenerf.data.splits import read_split
 from featurenerf.data.storage import DataPath, PackPath, read_json
 from featurenerf.errors import InputError
+from featurenerf.lenses import pinhole
 from featurenerf.limits import AGAIN, parsing
 
 UNUSABLE = {"f9c1d7748c15499c6f2bd1c4e9adb41"}
@@ -48,7 +50,9 @@ def picture_folder(root: Root, synset: str, object_id: str) -> Root:
 
 
 INTRINSICS = ("fl_x", "fl_y", "cx", "cy")
-"""Names of a frame's focal lengths and principal point, as nerfstudio's files have them."""
+_BENDS = ("k1", "k2", "p1", "p2", "k3", "k4")
+_BESIDE = (*INTRINSICS, "w", "h", *_BENDS)
+"""Names of a frame's focal lengths, principal point and distortion, as nerfstudio's files have them."""
 
 
 def camera_file(root: Root, synset: str, object_id: str) -> Root:
@@ -202,7 +206,12 @@ class ReleaseObject(ObjectViews):
         with parsing(f"{self._camera_file} is not a camera file", advice):
             if not content["frames"] or not all(isinstance(frame["file_path"], str) for frame in content["frames"]):
                 raise ValueError("no frames")
-            return {"angle": float(content["camera_angle_x"]), "frames": content["frames"]}
+            given = {name: float(content[name]) for name in _BESIDE if content.get(name) is not None}
+            if not all(given.get(name, 1.0) > 0 for name in ("w", "h")):
+                raise ValueError("w or h is not positive")
+            if "fl_x" not in given or "camera_angle_x" in content:
+                given["angle"] = float(content["camera_angle_x"])
+            return {**given, "frames": content["frames"]}
 
     @property
     def _frames(self) -> list[dict[str, Any]]:
@@ -210,7 +219,7 @@ class ReleaseObject(ObjectViews):
 
     @cached_property
     def _cameras(self) -> Camera:
-        angle = self._description["angle"]
+        angle = self._description.get("angle", 1.0)
         with parsing(f"{self._camera_file}: every frame needs a 4 x 4 transform_matrix", "make it again"):
             matrices = np.asarray([frame["transform_matrix"] for frame in self._frames], np.float64)
             poses = torch.from_numpy(matrices.reshape(len(self._frames), 4, 4)).float() * OPENCV_TO_OPENGL
@@ -219,14 +228,44 @@ class ReleaseObject(ObjectViews):
                 f"{self._camera_file}: camera_angle_x is {angle}, not an angle in radians between 0 and pi"
             )
         width, height = self._picture_size
-        focal = width / 2 / np.tan(angle / 2)
-        usual = dict(zip(INTRINSICS, (focal, focal, width / 2, height / 2), strict=True))
+        usual = dict(zip(INTRINSICS, self._intrinsics(width, height), strict=True))
         with parsing(f"{self._camera_file}: fl_x, fl_y, cx and cy of a frame are numbers of pixels", "make it again"):
             numbers = torch.tensor([[float((usual | frame)[name]) for name in INTRINSICS] for frame in self._frames])
         try:
             return Camera.from_pose(poses, numbers[:, :2], width, height, principal=numbers[:, 2:])
         except InputError as error:
-            raise InputError(f"{self._camera_file}: {error}; {AGAIN}") from error
+            where = self._first_odd(poses, numbers, width, height)
+            raise InputError(f"{self._camera_file}: {error}{where}; {AGAIN}") from error
+
+    def _first_odd(self, poses: Tensor, numbers: Tensor, width: int, height: int) -> str:
+        """Which frame is the first whose numbers make no camera."""
+        for number, (pose, (fx, fy, cx, cy)) in enumerate(zip(poses, numbers.tolist(), strict=True)):
+            try:
+                Camera.from_pose(pose, (fx, fy), width, height, principal=(cx, cy))
+            except InputError:
+                return f" (frame {number})"
+        return ""
+
+    def _intrinsics(self, width: int, height: int) -> tuple[float, float, float, float]:
+        """Focal lengths and principal point: what a nerfstudio file says of all frames beside the angle is taken.
+
+        Its numbers are those of pictures of its ``w`` x ``h``, where it says so, and are scaled to ours.
+
+        Raises:
+            InputError: for a lens that distorts.
+        """
+        given = self._description
+        across, down = width / given.get("w", width), height / given.get("h", height)
+        focal = given["fl_x"] if "fl_x" in given else width / 2 / np.tan(given["angle"] / 2) / across
+        middle = given.get("cx", width / 2 / across), given.get("cy", height / 2 / down)
+        with parsing(f"{self._camera_file}: k1 to k4, p1 and p2 of a frame are numbers", "make it again"):
+            each = [[float((given | frame).get(name) or 0.0) for name in _BENDS] for frame in given["frames"]]
+        bends = next((bent for bent in each if any(bent)), each[0])
+        try:
+            fx, fy, cx, cy = pinhole("FULL_OPENCV", [focal, given.get("fl_y", focal), *middle, *bends, 0.0, 0.0])
+        except InputError as error:
+            raise InputError(f"{self._camera_file}: {error}") from error
+        return fx * across, fy * down, cx * across, cy * down
 
     @cached_property
     def _picture_size(self) -> tuple[int, int]:

@@ -9,10 +9,9 @@ from pathlib import Path
 from PIL import Image
 
 from featurenerf.errors import InputError
+from featurenerf.limits import file_bytes, parsing
 from featurenerf.picture_files import open_file, reading
 
-LARGEST_FILE = 1 << 30
-"""Bytes of a mesh file, a material library or a buffer; a larger one is refused before it is read."""
 LARGEST_TEXTURE = 512
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tga", ".tif", ".tiff", ".webp", ".avif")
 
@@ -110,8 +109,10 @@ class AssetResolver:
 
 
 def read_file(path: Path) -> bytes:
-    """A file of at most ``LARGEST_FILE`` bytes."""
-    size = path.stat().st_size
-    if size > LARGEST_FILE:
-        raise InputError(f"{path} has {size >> 20} MiB: give a mesh with files below {LARGEST_FILE >> 20} MiB")
-    return path.read_bytes()
+    """A mesh file, material library or buffer of at most ``limits.FILE_BYTES``.
+
+    Raises:
+        InputError: it cannot be read, or is larger.
+    """
+    with parsing(f"{path} cannot be read", "give another mesh"):
+        return file_bytes(path)
