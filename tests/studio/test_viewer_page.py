@@ -124,6 +124,12 @@ class Hand:
         self.page, self.app = page, app
         self.client = until(lambda: next(iter(app.server.get_clients().values()), None))
 
+    def choose(self, label: str, option: str) -> None:
+        self.page.get_by_role("combobox", name=label, exact=True).or_(
+            self.page.get_by_label(label, exact=True)
+        ).first.click(force=True, timeout=PATIENCE)
+        self.page.get_by_role("option", name=option, exact=True).click(force=True, timeout=PATIENCE)
+
     def click(self, name: str, place: tuple[float, float, float]) -> None:
         """On the surface point of an object that is closest to a place, as the page's camera shows it."""
         of, eye = self.app.bench.session.object(name), self.client.camera
@@ -146,3 +152,8 @@ def test_a_click_in_a_browser_finds_the_match(app: ViewerApp) -> None:
         assert bench.session.object("one").points[bench.click.point][0] > 0.3
         assert bench.click.found["two"].score > 0.9
         page.get_by_text("A point of one is chosen").wait_for(timeout=PATIENCE)
+
+        hand.choose("A click", "keypoint")
+        until(lambda: app.panel.clicks.value == "keypoint")
+        hand.click("one", (0.4, 0.0, 0.05))
+        until(lambda: "tip" in bench.session.keypoints)

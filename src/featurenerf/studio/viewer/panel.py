@@ -92,7 +92,7 @@ def controls(gui: Any) -> ControlPanel:
         chosen = gui.add_dropdown("Object", (NOTHING,), hint="that is edited, exported, removed, or carried from")
         remove = gui.add_button("Remove the object")
         undo, redo = gui.add_button("Undo"), gui.add_button("Redo")
-    with gui.add_folder("Keypoints", expand_by_default=False):
+    with gui.add_folder("Keypoints"):
         keypoint = gui.add_text("Name", "tip", hint="of the keypoint that a click places")
         keypoints = gui.add_dropdown("Keypoint", (NOTHING,))
         rename = gui.add_button("Rename it to the name above")
