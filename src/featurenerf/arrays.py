@@ -56,7 +56,7 @@ def floats(given: Numbers, what: str, device: torch.device | None = None, dtype:
         except (TypeError, ValueError, RuntimeError, OverflowError) as error:
             raise InputError(f"{what} must be numbers, as a tensor, an array or lists: {first_line(error)}") from error
         tensor = tensor if kept else tensor.to(dtype)
-    if tensor.is_complex() or tensor.is_meta:
+    if tensor.is_complex() or (tensor.is_meta and type(tensor) is Tensor):  # a subclass may hold values all the same
         raise InputError(f"{what} must be real numbers, not {tensor.dtype} on the device {tensor.device}")
     if not tensor.is_floating_point():
         tensor = tensor.to(dtype)

@@ -18,6 +18,9 @@ LEAST_EXTENT = 0.1
 """Size of an object in its picture, in those of the sphere, below which the scale is wrong."""
 UNITS = "the world's unit is the diagonal of the object's bounding box, and its origin that box's centre"
 
+LOOKED_AT = 256
+"""Rows and columns of a mask that are looked at."""
+
 
 def misplaced(camera: Camera) -> str | None:
     """Why one camera cannot be that of an object's picture, with the likely cause; None where it can.
@@ -58,7 +61,13 @@ def _misplaced(camera: Camera) -> str | None:
 
 def misframed(camera: Camera, mask: Bool[Tensor, "h w"]) -> str | None:
     """Why an object whose pixels are known cannot lie where the camera says; None where it can, or shows nothing."""
-    rows, columns = mask.nonzero().unbind(-1)
+    with torch.no_grad():
+        return _misframed(camera, mask)
+
+
+def _misframed(camera: Camera, mask: Bool[Tensor, "h w"]) -> str | None:
+    step = max(1, max(mask.shape) // LOOKED_AT)
+    rows, columns = (mask[::step, ::step].nonzero() * step).unbind(-1)
     if len(rows) == 0:
         return None
     xy = torch.stack([columns, rows], -1).to(camera.pose) + 0.5

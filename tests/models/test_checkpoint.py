@@ -208,6 +208,15 @@ def test_dtype_and_device(saved: Path) -> None:
         checkpoint.load(saved, device="abacus")
 
 
+@pytest.mark.parametrize("ending", ["", "/"])
+def test_a_checkpoint_that_a_kill_left_moved_aside_is_named(copy: Path, tmp_path: Path, ending: str) -> None:
+    """``files.replace_folder`` was killed between its two renames."""
+    aside = copy.rename(tmp_path / "checkpoint.old")
+    with pytest.raises(InputError, match=f"checkpoint{ending} is not there, and {aside} is: .* resume the run"):
+        checkpoint.load(f"{tmp_path / 'checkpoint'}{ending}")
+    assert checkpoint.load(aside).checkpoint == aside
+
+
 def test_unknown_name(tmp_path: Path) -> None:
     assert "no checkpoint 'nonsense'" in refused(Path("nonsense"))
     assert "no config.json" in refused(tmp_path)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from featurenerf import Camera
 from featurenerf.models import FastModel
-from featurenerf.models.symmetry import fit_planes, reflect, world_plane
+from featurenerf.models.symmetry import fit_planes, moved, reflect, world_plane
 from small_fast_model import SMALL, picture, small_fast_model
 
 
@@ -184,6 +184,23 @@ def test_a_plane_that_is_none_changes_nothing(model: FastModel) -> None:
     none, zero = replace(field, mirror=None), replace(field, mirror=torch.zeros(1, 4))
     for name, value in none.query(points).items():
         torch.testing.assert_close(getattr(zero.query(points), name), value)
+
+
+def test_planes_go_where_their_camera_goes() -> None:
+    """The plane y = 0 of a camera at the origin; the camera turns by 90 degrees about z and steps to x = 1, then by 2
+    along the normal. What is no plane stays none."""
+    before = torch.eye(4).expand(3, 4, 4)
+    after = torch.eye(4).repeat(3, 1, 1)
+    after[:, :3, :3] = torch.tensor([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
+    after[0, 0, 3], after[1, 0, 3] = 1.0, -2.0
+    planes = torch.tensor([[0.0, 1.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.5], [0.0, 0.0, 0.0, 0.0]])
+    there = moved(planes, before, after)
+    assert there is not None
+    assert there.tolist() == [[-1.0, 0.0, 0.0, 1.0], [-1.0, 0.0, 0.0, -1.5], [0.0, 0.0, 0.0, 0.0]]
+    back = moved(there, after, before)
+    assert back is not None
+    torch.testing.assert_close(back, planes)
+    assert moved(None, before, after) is None
 
 
 def test_objects_that_are_not_symmetric() -> None:

@@ -18,7 +18,7 @@ from torch import nn
 from featurenerf.cli.train import main
 from featurenerf.errors import InputError, MissingExtraError
 from featurenerf.teachers import Teacher
-from featurenerf.training import targets
+from featurenerf.training import distributed, targets
 from featurenerf.training.config import TrainConfig
 from featurenerf.training.distributed import ALONE, Processes, join_processes, local_workers
 
@@ -219,6 +219,54 @@ def test_processes_of_one_machine_meet_through_a_file(tmp_path: Path, monkeypatc
     finally:
         if dist.is_initialized():
             dist.destroy_process_group()
+
+
+@pytest.mark.parametrize(
+    ("other", "raised", "said"),
+    [
+        ("print('featurenerf train: a.png is broken', file=sys.stderr); sys.exit(2)", InputError, "^a.png is broken$"),
+        ("sys.exit(3)", RuntimeError, r"ended: it said nothing \(with exit code 3\)"),
+        ("sys.exit(0)", RuntimeError, "^another process of this run ended before it began to work$"),
+    ],
+)
+def test_a_process_that_ends_before_it_is_there_is_not_waited_for(
+    other: str, raised: type[Exception], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    started = time.monotonic()
+    with pytest.raises(raised, match=said), local_workers(2, ["-c", f"import sys; {other}"]):
+        join_processes(torch.device("cpu"))
+    assert time.monotonic() - started < 60  # gloo itself waits half an hour
+    assert not dist.is_initialized()
+
+
+def test_processes_that_do_not_start_are_waited_for_so_long_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    monkeypatch.setattr(distributed, "JOIN_SECONDS", 0.2)
+    with (
+        pytest.raises(InputError, match="the 2 processes of this run did not all start within 0 seconds"),
+        local_workers(2, ["-c", "import time; time.sleep(60)"]),
+    ):
+        join_processes(torch.device("cpu"))
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"WORLD_SIZE": "2"}, "'RANK'"),
+        ({"WORLD_SIZE": "two", "RANK": "0"}, "invalid literal"),
+        ({"WORLD_SIZE": "2", "RANK": "0"}, "MASTER_ADDR"),
+    ],
+)
+def test_an_environment_that_is_only_half_of_torchruns_is_said(
+    given: dict[str, str], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("WORLD_SIZE", "RANK", "MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(InputError, match=f"did not meet .*{said}.*: WORLD_SIZE is set"):
+        join_processes(torch.device("cpu"))
 
 
 def test_a_parameter_without_a_gradient_stays_without_where_there_is_one_process() -> None:

@@ -7,14 +7,16 @@ from contextlib import suppress
 from copy import copy
 from pathlib import Path
 
-from featurenerf.data.categories import category_name, synset_of
+import torch
+
+from featurenerf.categories import category_name, synset_of
 from featurenerf.data.formats.pack import check_pack
 from featurenerf.data.objects import ObjectViews
 from featurenerf.data.open import format_of, open_splits
 from featurenerf.data.splits import PAIR_LISTS, SPLITS, Split
 from featurenerf.data.storage import DataPath, PackPath, data_root
 from featurenerf.errors import InputError
-from featurenerf.placement import misplaced
+from featurenerf.placement import misframed, misplaced
 from featurenerf.progress import Progress
 
 
@@ -38,19 +40,37 @@ def check_dataset(
     return list(dict.fromkeys(problems))  # what a broken shard holds is broken in one way
 
 
-def check_cameras(objects: Sequence[ObjectViews], most: int = 64) -> None:
-    """Looks at the cameras of objects, or of so many of them, spread evenly.
+def check_cameras(objects: Sequence[ObjectViews], most: int = 64, most_pictures: int = 8) -> list[str]:
+    """Looks at the cameras of objects, or of so many of them, spread evenly; and at a picture of each of fewer.
 
+    Args:
+        most: objects whose cameras are looked at.
+        most_pictures: those of them of which a picture is read, for whether its object lies where the camera says.
+    Returns:
+        a sentence for each object of which fewer cameras cannot be those of its pictures.
     Raises:
-        InputError: more than half of the cameras of an object cannot be those of its pictures; says the likely cause.
+        InputError: more than half of the cameras of an object cannot be those of its pictures, or more than half of the
+            pictures show their object elsewhere; says the likely cause.
     """
-    for number in range(0, len(objects), max(1, len(objects) // most)):
-        views = objects[number]
+    odd, elsewhere = [], []
+    spread = range(0, len(objects), max(1, len(objects) // most))
+    pictured = spread[:: max(1, len(spread) // most_pictures)]
+    for number in spread:
+        views = copy(objects[number])  # what it reads goes with it
         cameras = views.cameras()
         found = [(view, problem) for view in range(len(views)) if (problem := misplaced(cameras[view])) is not None]
         if len(found) > len(views) / 2:
-            view, problem = found[0]
-            raise InputError(f"{views.place(view)}, as {len(found) - 1} other views of it: {problem}")
+            raise InputError(views.misplacement(found))
+        if found:
+            odd.append(views.misplacement(found))
+        elif number in pictured:
+            mask = torch.from_numpy(views.picture(0)[..., 3] > 127)
+            fits = tuple(mask.shape) == (cameras.height, cameras.width)
+            if fits and (problem := misframed(cameras[0], mask)) is not None:
+                elsewhere.append(f"{views.place(0)}: {problem}")
+    if len(elsewhere) > len(pictured) / 2:
+        raise InputError(elsewhere[0])
+    return [*odd, *elsewhere]
 
 
 def _category_problems(root: DataPath, category: str, splits_dir: Path | str | None, progress: bool) -> list[str]:

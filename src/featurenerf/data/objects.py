@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float, Int, Shaped, UInt8
 
 from featurenerf.cameras import Camera
-from featurenerf.data.categories import category_name
+from featurenerf.categories import category_name
 from featurenerf.data.labels import ANNOTATIONS, AnnotationKind, LabelNames
 from featurenerf.data.splits import Pair, Split
 from featurenerf.data.storage import DataPath
@@ -139,14 +139,19 @@ class ObjectViews(ABC):
                 if (problem := misplaced(camera) or misframed(camera, mask)) is not None:
                     misplaced_views.append((view, problem))
         if misplaced_views and not unreadable_only:
-            view, problem = misplaced_views[0]
-            yield f"{self.place(view)}, as {len(misplaced_views) - 1} other views of it: {problem}"
+            yield self.misplacement(misplaced_views)
         for kind in ANNOTATIONS:
             try:
                 odd = list(self._odd_labels(kind, count, size)) if self.has(kind) else []
                 yield from [] if unreadable_only else [f"{self.place(kind)}: {problem}" for problem in odd]
             except InputError as error:
                 yield str(error)
+
+    def misplacement(self, found: Sequence[tuple[int, str]]) -> str:
+        """The sentence for cameras that cannot be those of its pictures: the first of them, and how many there are."""
+        view, problem = found[0]
+        others = f" ({len(found)} of its {len(self)} cameras cannot be those of their pictures)"
+        return f"{self.place(view)}: {problem}{others if len(found) > 1 else ''}"
 
     def _odd_labels(self, kind: AnnotationKind, count: int, size: tuple[int, int] | None) -> Iterator[str]:
         if kind == "part_2d":

@@ -22,8 +22,7 @@ from typing import Any
 from featurenerf import limits
 from featurenerf.data.labels import ANNOTATIONS
 from featurenerf.errors import InputError, first_line
-from featurenerf.limits import AGAIN as AGAIN
-from featurenerf.limits import file_bytes, json_value, parsing
+from featurenerf.limits import AGAIN, file_bytes, json_value, parsing
 
 INDEX, MEMBERS = "index.json", "members.json"
 UNFINISHED = ".packing.json"

@@ -99,7 +99,7 @@ class CameraEstimate:
     def roll(self) -> float:
         """Degrees by which the camera was turned counter-clockwise (as its holder sees it) about the line of sight."""
         centre = self.camera.centre
-        offset = _towards(centre).mT @ self.camera.pose[:3, :3].double()
+        offset = _towards(centre).to(centre.device).mT @ self.camera.pose[:3, :3].double()
         return math.degrees(math.atan2(float(offset[1, 0]), float(offset[0, 0])))
 
     @property
@@ -180,7 +180,7 @@ def estimated_camera(field: Coordinated) -> CameraEstimate:
     about_z = [_about_z(degrees) for degrees in (180.0, 90.0, 270.0)]
     turned = [_posed(source, turn @ rotation, centre[0]) for turn in about_z]
     in_camera = [rotation.mT @ turn @ rotation for turn in about_z]
-    alike = [_turned_share(field, source, local, turn, centre) > SAME_SHAPE for turn in in_camera]
+    alike = [share > SAME_SHAPE for share in _turned_shares(field, source, local, in_camera, centre)]
     likely = [camera for camera, same in zip(turned, alike, strict=True) if same]
     others = [camera for camera, same in zip(turned, alike, strict=True) if not same and uncertainty > UNSURE]
     return CameraEstimate(camera, uncertainty, (*likely, *others))
@@ -261,15 +261,18 @@ def _about_z(degrees: float) -> Float[Tensor, "3 3"]:
     return torch.tensor([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]], dtype=torch.float64)
 
 
-def _turned_share(field: Coordinated, source: Camera, local: Tensor, turn: Tensor, centre: Tensor) -> float:
-    """The share of the visible surface that is as solid, and has about its colour, after a turn about the centre."""
+def _turned_shares(
+    field: Coordinated, source: Camera, local: Tensor, turns: Sequence[Tensor], centre: Tensor
+) -> list[float]:
+    """The share of the visible surface that is as solid, and has about its colour, after each turn about the centre."""
     known = ("density", "rgb") if "rgb" in field.channels else ("density",)
     pose = source.pose.cpu().double()
-    both = torch.cat([local, (local - centre) @ turn.mT + centre]) @ pose[:3, :3].mT + pose[:3, 3]
-    values = field.query(both.to(source.pose), channels=known)
-    here, there = values["density"].float().cpu().chunk(2)
-    same = there > here.median() * SAME_DENSITY
+    every = torch.cat([local, *((local - centre) @ turn.mT + centre for turn in turns)]) @ pose[:3, :3].mT + pose[:3, 3]
+    values = field.query(every.to(source.pose), channels=known)
+    here, *there = values["density"].float().cpu().split(len(local))
+    same = [density > here.median() * SAME_DENSITY for density in there]
     if "rgb" in known:
-        before, after = values["rgb"].float().cpu().chunk(2)
-        same &= (before - after).abs().amax(-1) < SAME_COLOR
-    return float(same.float().mean())
+        before, *after = values["rgb"].float().cpu().split(len(local))
+        near = [(before - color).abs().amax(-1) < SAME_COLOR for color in after]
+        same = [one & other for one, other in zip(same, near, strict=True)]
+    return [float(share.float().mean()) for share in same]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from featurenerf.cameras import DISTANCE, FAR, FOV, NEAR, PICTURE_SIZE, Camera
@@ -21,7 +21,7 @@ from featurenerf.fields.volume import VolumeField
 from featurenerf.models.settings import check_sizes, check_types
 from featurenerf.models.warp import Canonical, canonicalise
 from featurenerf.pictures import Picture, to_tensor, with_silhouette
-from featurenerf.placement import misplaced
+from featurenerf.placement import misframed, misplaced
 from featurenerf.rendering import Sampling
 from featurenerf.settings import text_of, value_of
 
@@ -123,6 +123,11 @@ class Model(nn.Module, ABC):
     def channels(self) -> dict[str, int]:
         """How many numbers each channel of its fields has, by name."""
 
+    @property
+    def internal(self) -> dict[str, int]:
+        """Further channels of its fields, which are computed only where they are asked for by name."""
+        return {}
+
     @abstractmethod
     def _encode(self, pictures: Float[Tensor, "b v 4 h w"], cameras: Camera, assumed: bool = False) -> VolumeField:
         """A batched field. ``pictures`` are on black, with alpha; ``cameras`` are theirs, as they were warped. Where
@@ -176,7 +181,11 @@ class Model(nn.Module, ABC):
 
         Args:
             repo_id: OWNER/NAME; the repository is made if there is none.
-            private, commit_message, token, revision, create_pr: as in ``huggingface_hub``.
+            commit_message: as in ``huggingface_hub``, and so are the next four.
+            private: whether only its owner sees it; None keeps what it is, or what the owner's settings say.
+            token: who pushes; None is who is logged in.
+            revision: the branch.
+            create_pr: open a pull request instead.
             dtype: what the weights are stored as; None keeps theirs.
         Returns:
             the address of the commit.
@@ -254,10 +263,11 @@ class Model(nn.Module, ABC):
         pictures: list[Any] = list(picture) if isinstance(picture, (list, tuple)) else [picture]
         if not pictures:
             raise InputError("encode needs at least one picture")
-        tensors = [with_silhouette(to_tensor(p)).to(self.device, self.dtype) for p in pictures]
+        given = [to_tensor(p) for p in pictures]
+        tensors = [with_silhouette(p).to(self.device, self.dtype) for p in given]
         if camera is not None:
             cameras = [camera] if isinstance(camera, Camera) else list(camera)
-            ready, source = self._ready(tensors, cameras)
+            ready, source = self._ready(tensors, cameras, [_mask(p) for p in given])
             found = any(isinstance(c, FoundCamera) for c in cameras)
             return replace(self._encode(*ready, assumed=found), source=source)
         if len(tensors) > 1:
@@ -280,9 +290,16 @@ class Model(nn.Module, ABC):
         return first, estimated_camera(first)
 
     def _ready(
-        self, pictures: Sequence[Float[Tensor, "4 _h _w"]], cameras: Sequence[Camera]
+        self,
+        pictures: Sequence[Float[Tensor, "4 _h _w"]],
+        cameras: Sequence[Camera],
+        masks: Sequence[Bool[Tensor, "_h _w"] | None] | None = None,
     ) -> tuple[tuple[Float[Tensor, "1 v 4 h w"], Camera], Camera]:
-        """Pictures and cameras as ``_encode`` takes them, and the source cameras as one batch."""
+        """Pictures and cameras as ``_encode`` takes them, and the source cameras as one batch.
+
+        Args:
+            masks: where the object is in each picture, as far as that was given.
+        """
         cameras = [one.to(self.device) for camera in cameras for one in _each(camera)]
         if len(cameras) != len(pictures):
             raise InputError(f"{len(pictures)} pictures came with {len(cameras)} cameras")
@@ -293,7 +310,9 @@ class Model(nn.Module, ABC):
                     f"{cam.width} x {cam.height}: resize one of them (Camera.resize)"
                 )
         for number, cam in enumerate(cameras, 1):
-            if (problem := misplaced(cam)) is not None:
+            mask = None if masks is None else masks[number - 1]
+            problem = misplaced(cam) or (None if mask is None else misframed(cam, mask))
+            if problem is not None:
                 raise InputError(problem if len(cameras) == 1 else f"picture {number}: {problem}")
         ready = [self._canonicalise(t[None], c.reshape(1)) for t, c in zip(pictures, cameras, strict=True)]
         warped, canonical = zip(*ready, strict=True)
@@ -333,6 +352,14 @@ class Model(nn.Module, ABC):
         exact = pictures.float() if pictures.dtype in (torch.float16, torch.bfloat16) else pictures
         warped, target = canonicalise(exact, cameras, self.canonical, framing)
         return warped.to(pictures.dtype), target
+
+
+def _mask(picture: Float[Tensor, "c h w"]) -> Bool[Tensor, "h w"] | None:
+    """Where the object is, if the picture's alpha says that: one that is opaque everywhere does not."""
+    if picture.shape[0] == 3:
+        return None
+    mask = picture[3].detach() > 0.5
+    return None if mask.all() else mask
 
 
 def _each(camera: Camera) -> list[Camera]:

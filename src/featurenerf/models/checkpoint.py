@@ -204,6 +204,12 @@ def directory_of(name: str | os.PathLike[str], revision: str | None = None) -> P
         return Path(name)
     if str(name) in ships:
         return ships[str(name)]
+    before = Path(f"{os.fspath(name).rstrip('/')}.old")
+    if (before / CONFIG).is_file():  # see ``files.replace_folder``
+        raise InputError(
+            f"{name} is not there, and {before} is: the program was killed when it put a new checkpoint in its place; "
+            "resume the run, which puts it back, or load that folder"
+        )
     on_hub = ""
     if isinstance(name, str) and hub.is_repository(name):
         if find_spec("huggingface_hub") is not None:

@@ -34,7 +34,7 @@ from featurenerf.models.encoders import ENCODERS
 from featurenerf.models.fast_net import FastConfig as FastConfig
 from featurenerf.models.fast_net import PictureNet
 from featurenerf.models.occupancy import density_activation, occupied_box, with_image
-from featurenerf.models.symmetry import fit_planes, reflect, world_plane
+from featurenerf.models.symmetry import fit_planes, moved, reflect, world_plane
 from featurenerf.models.warp import Canonical
 from featurenerf.pca import principal_components
 from featurenerf.pictures import on_black
@@ -320,9 +320,12 @@ class FastModel(Model):
     def _encode_again(self, field: FastField, pictures: Float[Tensor, "1 1 4 s s"], cameras: Camera) -> FastField:
         if not torch.allclose(pictures[0, :, :3], field.pictures, atol=2e-3):
             return self._encode(pictures, cameras, assumed=True)
-        # what the network makes of a picture does not depend on the heading and elevation of its camera
-        moved = replace(field, frustums=cameras, further=self.canonical.further(cameras), mirror=None)
-        return self._bounded(moved, in_world=False)
+        # what the network makes of a picture does not depend on the heading and elevation of its camera, and the plane
+        # that is read off it moves with the camera
+        further = self.canonical.further(cameras)
+        box = None if self.training else occupied_box(field.density.detach(), cameras, further, field.depths)
+        mirror = field.mirror if self.training else moved(field.mirror, field.frustums.pose[:, 0], cameras.pose[:, 0])
+        return replace(field, frustums=cameras, further=further, box=box, mirror=mirror)
 
     @torch.no_grad()
     def _mirror(self, field: FastField, in_world: bool) -> Float[Tensor, "b 4"] | None:

@@ -32,6 +32,18 @@ def reflect(points: Float[Tensor, "b n 3"], planes: Float[Tensor, "b 4"]) -> Flo
     return points - 2 * ((points * normal).sum(-1, keepdim=True) + offset) * normal
 
 
+def moved(
+    planes: Float[Tensor, "b 4"] | None, before: Float[Tensor, "b 4 4"], after: Float[Tensor, "b 4 4"]
+) -> Float[Tensor, "b 4"] | None:
+    """Planes that are carried along when what they belong to, a camera say, goes from one pose to another."""
+    if planes is None:
+        return None
+    rotation = after[:, :3, :3] @ before[:, :3, :3].mT
+    normal = (rotation @ planes[:, :3, None]).squeeze(-1)
+    local = planes[:, 3] + (planes[:, :3] * before[:, :3, 3]).sum(-1)
+    return torch.cat([normal, (local - (normal * after[:, :3, 3]).sum(-1)).unsqueeze(-1)], -1)
+
+
 @torch.no_grad()
 def fit_planes(
     points: Float[Tensor, "b n 3"],

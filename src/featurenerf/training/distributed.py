@@ -12,17 +12,19 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from threading import Thread
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from featurenerf.errors import InputError, MissingExtraError
+from featurenerf.errors import InputError, MissingExtraError, first_line
 
 _T = TypeVar("_T")
 
@@ -117,6 +119,10 @@ ALONE = Processes()
 
 _RENDEZVOUS = "FEATURENERF_RENDEZVOUS"
 """Environment variable: the file through which processes of one machine find each other."""
+_ENDED = ".ended"
+"""What that file's name has after it for the mark of a process that has ended."""
+JOIN_SECONDS = 300.0
+"""How long processes of one machine wait for each other at the start."""
 
 
 @contextmanager
@@ -146,6 +152,7 @@ def local_workers(count: int, arguments: Sequence[str]) -> Iterator[None]:
                 own = {**os.environ, "RANK": str(rank), "LOCAL_RANK": str(rank)}
                 command = [sys.executable, *arguments]
                 others.append(subprocess.Popen(command, env=own, stdout=subprocess.DEVNULL, stderr=file))
+            Thread(target=_mark_end, args=(others[-1], Path(f"{shared[_RENDEZVOUS]}{_ENDED}")), daemon=True).start()
         try:
             yield
         except (InputError, MissingExtraError):  # which they met too
@@ -183,18 +190,58 @@ def _why(code: int, said: str) -> Exception:
 
 
 def join_processes(device: torch.device) -> tuple[Processes, torch.device]:
-    """The processes that torchrun or ``local_workers`` made of this run, and this one's device; else it is alone."""
+    """The processes that torchrun or ``local_workers`` made of this run, and this one's device; else it is alone.
+
+    Raises:
+        InputError: they do not all start, or the environment does not say how they meet.
+        RuntimeError: another one ended before it was there.
+    """
     if "WORLD_SIZE" not in os.environ:
         return ALONE, device
     if device.type == "cuda":
         device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
         torch.cuda.set_device(device)
     if not dist.is_initialized():
-        rendezvous = os.environ.get(_RENDEZVOUS)
-        dist.init_process_group(
-            "nccl" if device.type == "cuda" else "gloo",
-            init_method=f"file://{rendezvous}" if rendezvous else "env://",
-            rank=int(os.environ["RANK"]),
-            world_size=int(os.environ["WORLD_SIZE"]),
-        )
+        rendezvous, backend = os.environ.get(_RENDEZVOUS), "nccl" if device.type == "cuda" else "gloo"
+        try:
+            rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+            if not rendezvous:
+                dist.init_process_group(backend, init_method="env://", rank=rank, world_size=size)
+        except (KeyError, ValueError, dist.DistError) as error:
+            raise InputError(
+                f"the processes of this run did not meet ({first_line(error)}): WORLD_SIZE is set, so torchrun is "
+                "expected to have started all of them; unset it for a run of one process"
+            ) from error
+        if rendezvous:
+            dist.init_process_group(backend, store=_met(rendezvous, rank, size), rank=rank, world_size=size)
     return Processes(dist.get_rank(), dist.get_world_size()), device
+
+
+def _met(rendezvous: str, rank: int, size: int) -> Any:
+    """What the processes of one machine find each other through, once all of them are there.
+
+    Raises:
+        RuntimeError: one has ended before it was there.
+        InputError: they are not there in time.
+    """
+    store: Any = dist.FileStore(rendezvous, size)  # type: ignore[attr-defined]  # torch does not say that it exports it
+    names = [f"here {other}" for other in range(size)]
+    store.set(names[rank], "")
+    last = time.monotonic() + JOIN_SECONDS
+    while not store.check(names):
+        if Path(f"{rendezvous}{_ENDED}").exists():
+            raise RuntimeError("another process of this run ended before it began to work")
+        if time.monotonic() > last:
+            raise InputError(
+                f"the {size} processes of this run did not all start within {JOIN_SECONDS:.0f} seconds: give fewer, or "
+                "try again when the machine has less to do"
+            )
+        time.sleep(0.05)
+    return store
+
+
+def _mark_end(process: subprocess.Popen[bytes], mark: Path) -> None:
+    """Wait for a process's end, and leave a mark for those that wait for it."""
+    process.wait()
+    with suppress(OSError):  # the run has ended too, and its folder is gone
+        mark.touch()

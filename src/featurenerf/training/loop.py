@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from featurenerf.data.categories import category_name
+from featurenerf.categories import category_name
 from featurenerf.data.check import check_cameras
 from featurenerf.data.objects import ObjectViews, part_names
 from featurenerf.data.open import open_dataset
@@ -54,7 +54,7 @@ def train(config: TrainConfig) -> Path:
     processes, device = join_processes(usable_device(config.device))
     budget = config.budget
     objects, validation = dataset_objects(config, "train"), dataset_objects(config, "val")
-    check_cameras(objects)
+    odd = check_cameras(objects)
     data = known_data(objects, validation, budget.views, labels=config.labels)
     if data["opaque"] and budget.hull_points:
         raise InputError(
@@ -63,6 +63,8 @@ def train(config: TrainConfig) -> Path:
         )
     with Run(config, processes, data) as run:
         processes.wait()  # until all have looked at the folder
+        for problem in odd if processes.first else ():
+            Progress.write(f"{problem}; the run goes on with it")
         _train(config, run, objects, validation, started, device)
         processes.shutdown()
     return run.checkpoint

@@ -25,7 +25,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from featurenerf.cameras import Camera
-from featurenerf.data.categories import category_name, synset_of
+from featurenerf.categories import category_name, synset_of
 from featurenerf.data.formats import colmap, transforms
 from featurenerf.data.formats.files import framed
 from featurenerf.data.formats.shots import Seen, Shot, see, shrunk_mask

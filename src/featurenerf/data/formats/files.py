@@ -13,7 +13,8 @@ from PIL import Image
 from torch import Tensor
 
 from featurenerf.cameras import Camera
-from featurenerf.data.storage import AGAIN, DataPath, read_file
+from featurenerf.data.storage import DataPath, read_file
+from featurenerf.limits import AGAIN
 from featurenerf.models.warp import Canonical, canonicalise
 from featurenerf.picture_files import open_file
 

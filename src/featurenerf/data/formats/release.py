@@ -24,10 +24,11 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 from jaxtyping import Float, Int, UInt8
+from torch import Tensor
 
 from featurenerf import limits
 from featurenerf.cameras import OPENCV_TO_OPENGL, Camera
-from featurenerf.data.categories import SYNSETS, category_name, synset_of
+from featurenerf.categories import SYNSETS, category_name, synset_of
 from featurenerf.data.formats.files import open_image, read_image
 from featurenerf.data.formats.unpickle import read_npz
 from featurenerf.data.labels import ANNOTATIONS, AnnotationKind, LabelNames, generated_labels
@@ -49,8 +50,9 @@ def picture_folder(root: Root, synset: str, object_id: str) -> Root:
 
 
 INTRINSICS = ("fl_x", "fl_y", "cx", "cy")
-_BESIDE = (*INTRINSICS, "w", "h", "k1", "k2", "k3", "k4", "p1", "p2")
-"""Names of a frame's focal lengths and principal point, as nerfstudio's files have them."""
+_BENDS = ("k1", "k2", "p1", "p2", "k3", "k4")
+_BESIDE = (*INTRINSICS, "w", "h", *_BENDS)
+"""Names of a frame's focal lengths, principal point and distortion, as nerfstudio's files have them."""
 
 
 def camera_file(root: Root, synset: str, object_id: str) -> Root:
@@ -232,7 +234,17 @@ class ReleaseObject(ObjectViews):
         try:
             return Camera.from_pose(poses, numbers[:, :2], width, height, principal=numbers[:, 2:])
         except InputError as error:
-            raise InputError(f"{self._camera_file}: {error}; {AGAIN}") from error
+            where = self._first_odd(poses, numbers, width, height)
+            raise InputError(f"{self._camera_file}: {error}{where}; {AGAIN}") from error
+
+    def _first_odd(self, poses: Tensor, numbers: Tensor, width: int, height: int) -> str:
+        """Which frame is the first whose numbers make no camera."""
+        for number, (pose, (fx, fy, cx, cy)) in enumerate(zip(poses, numbers.tolist(), strict=True)):
+            try:
+                Camera.from_pose(pose, (fx, fy), width, height, principal=(cx, cy))
+            except InputError:
+                return f" (frame {number})"
+        return ""
 
     def _intrinsics(self, width: int, height: int) -> tuple[float, float, float, float]:
         """Focal lengths and principal point: what a nerfstudio file says of all frames beside the angle is taken.
@@ -246,7 +258,9 @@ class ReleaseObject(ObjectViews):
         across, down = width / given.get("w", width), height / given.get("h", height)
         focal = given["fl_x"] if "fl_x" in given else width / 2 / np.tan(given["angle"] / 2) / across
         middle = given.get("cx", width / 2 / across), given.get("cy", height / 2 / down)
-        bends = [given.get(name, 0.0) for name in ("k1", "k2", "p1", "p2", "k3", "k4")]
+        with parsing(f"{self._camera_file}: k1 to k4, p1 and p2 of a frame are numbers", "make it again"):
+            each = [[float((given | frame).get(name) or 0.0) for name in _BENDS] for frame in given["frames"]]
+        bends = next((bent for bent in each if any(bent)), each[0])
         try:
             fx, fy, cx, cy = pinhole("FULL_OPENCV", [focal, given.get("fl_y", focal), *middle, *bends, 0.0, 0.0])
         except InputError as error:
