@@ -149,10 +149,10 @@ def _encoded(
         field = model.encode(pictures[:count], cameras[:count])
         if not held:
             continue
-        errors = []
+        errors: list[float] = []
         for view, right in truth.items():
             shown = field.render(views.camera(view), channels=["rgb"])["rgb"].float().cpu()
-            errors.append(psnr((shown.clamp(0, 1) * 255).round().to(torch.uint8).numpy(), right))
+            errors.append(psnr((shown.clamp(0, 1) * 255).round().to(torch.uint8).numpy(), right) or 0.0)
         mean = float(np.mean(errors))
         added = round(mean - helped[-1]["psnr"], 2) if helped else None
         helped.append({"pictures": list(chosen[:count]), "psnr": round(mean, 2), "added_db": added})

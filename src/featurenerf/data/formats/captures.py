@@ -81,8 +81,9 @@ def open_split(root: Path, category: str, split: str, splits: Path | None) -> Da
         ids, kept = list(chosen), len(chosen)
         last = max(1, kept // 5) if kept >= 3 else kept
         middle = max(1, kept // 10) if kept >= 3 else kept
-        parts = (ids[: kept - last - middle], ids[kept - last - middle : kept - last], ids[kept - last :])
-        listed = Split(*(tuple(part) for part in parts)) if kept >= 3 else Split(tuple(ids), tuple(ids), tuple(ids))
+        train, val, test = ids[: kept - last - middle], ids[kept - last - middle : kept - last], ids[kept - last :]
+        all_three = (train, val, test) if kept >= 3 else (ids, ids, ids)
+        listed = Split(*map(tuple, all_three))  # type: ignore[arg-type]
     if absent := [object_id for object_id in listed.ids(split) if object_id not in chosen]:
         raise InputError(f"{path} names {absent[0]}, which is no capture in {root}: correct it")
     objects = tuple(_capture(root, chosen[object_id], synset_of(name)) for object_id in listed.ids(split))
