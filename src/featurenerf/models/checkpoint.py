@@ -200,7 +200,7 @@ def directory_of(name: str | os.PathLike[str], revision: str | None = None) -> P
     ships = {path.name: path for path in sorted(SHIPPED.glob("*"))}
     if isinstance(name, str) and name in ships:
         return ships[name]
-    if Path(name).is_dir():
+    if os.path.isdir(name):
         return Path(name)
     if str(name) in ships:
         return ships[str(name)]

@@ -159,7 +159,7 @@ def pictures_of(pictures: Folder) -> list[Path]:
         where = "the list"
     else:
         folder, endings = Path(pictures), {*Image.registered_extensions(), ".heic", ".heif"}
-        if not folder.is_dir():
+        if not os.path.isdir(folder):
             raise InputError(f"there is no folder {folder}: give a folder of pictures, or a list of their paths")
         files = (path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
         paths, where = sorted(path for path in files if path.suffix.lower() in endings), str(folder)

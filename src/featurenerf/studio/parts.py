@@ -80,9 +80,9 @@ def read_labels(path: str | os.PathLike[str], names: Sequence[str] = ()) -> Part
         InputError: when a file is missing or no such file, or nothing is labelled.
     """
     path = Path(path)
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise InputError(f"there is no file of labels at {path}")
-    with open_file(path, path, "give a PNG of numbers") as image:
+    with open_file(path, f"{path} cannot be read as labels: it", "give a PNG of numbers") as image:
         if image.mode not in ("P", "L", "I", "I;16", "I;16B", "I;16L", "1"):
             raise InputError(
                 f"{path} is a picture of colours ({image.mode}): labels are a PNG of numbers (palette or grey)"

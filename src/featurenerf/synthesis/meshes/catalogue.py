@@ -6,6 +6,7 @@ What is found is a ``MeshEntry``: where the mesh lies, how it is turned, and who
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import unicodedata
 import zipfile
@@ -102,13 +103,13 @@ class _Leaving:
 
 
 def _find(meshes: Path, category: str, up: Axis | None, front: Axis | None, leaving: _Leaving) -> list[MeshEntry]:
-    if meshes.is_file():
+    if os.path.isfile(meshes):
         if meshes.suffix.lower() == ".json":
             return _listed(meshes, up, front, leaving)
         if meshes.suffix.lower() in MESH_SUFFIXES:
             return [_plain(meshes, meshes.parent, up, front)]
         return _catalogued(meshes, category, up, front, leaving)
-    if not meshes.is_dir():
+    if not os.path.isdir(meshes):
         raise InputError(f"there is no {meshes}: give a folder of meshes, a catalogue, or a list of meshes")
     if _properties_file(meshes) is not None:
         return _catalogued(meshes, category, up, front, leaving)
@@ -177,25 +178,22 @@ def _listed(path: Path, up: Axis | None, front: Axis | None, leaving: _Leaving) 
         raise InputError(f'{path} is not a list of meshes: it needs {{"objects": [{{"name": ..., "path": ...}}]}}')
     entries = []
     for number, record in enumerate(content["objects"]):
-        with (
-            leaving.each(),
-            parsing(f"{path} is not a list of meshes: object {number} is broken", "give it a name and a path"),
-        ):
-            entries.append(
-                MeshEntry(
-                    _safe(record["name"]),
-                    str(path.parent / record["path"]),
-                    _axes(up or record.get("up"), front or record.get("front")),
-                    attribution=Attribution(
-                        record["name"],
-                        record.get("author", ""),
-                        record.get("licence", ""),
-                        record.get("licence_url", ""),
-                        record.get("source", record.get("package", "")),
-                    ),
-                )
-            )
+        with leaving.each():
+            entries.append(_record(path, number, record, up, front))
     return entries
+
+
+def _record(path: Path, number: int, record: Any, up: Axis | None, front: Axis | None) -> MeshEntry:
+    what = f"{path} is not a list of meshes: object {number} is broken"
+    with parsing(what, "give it a name and a path"):
+        about = {key: record.get(key, "") for key in ("author", "licence", "licence_url")}
+        attribution = Attribution(record["name"], **about, source=record.get("source", record.get("package", "")))
+        object_id, model = _safe(record["name"]), str(path.parent / record["path"])
+    try:
+        axes = _axes(up or record.get("up"), front or record.get("front"))
+    except InputError as error:
+        raise InputError(f"{path}: object {number}: {error}") from error
+    return MeshEntry(object_id, model, axes, attribution=attribution)
 
 
 def _shapenet(root: Path, synset: str, up: Axis | None, front: Axis | None) -> list[MeshEntry] | None:
