@@ -15,8 +15,8 @@ from featurenerf.fields import Field, Samples
 from featurenerf.models import Model
 
 PUBLIC = {
-    "Camera", "Field", "InputError", "MissingExtraError", "Model", "Samples",
-    "encode_folder", "examples", "lift", "lift_folder", "load", "match", "prepare", "save",
+    "Camera", "CameraEstimate", "Field", "InputError", "MissingExtraError", "Model", "Registration", "Samples",
+    "encode_folder", "estimate_camera", "examples", "lift", "lift_folder", "load", "match", "prepare", "save",
     "transfer_keypoints", "transfer_parts",
 }  # fmt: skip
 

@@ -22,14 +22,15 @@ def as_tensor(values: ArrayLike, name: str) -> Tensor:
     Args:
         name: what the values are, in the message.
     Raises:
-        InputError: for values that are no array of numbers.
+        InputError: for values that are no array of numbers, and for a tensor without values or with only some of them.
     """
     if isinstance(values, Tensor):
-        return values
+        return _dense(values, name)
     try:
         if not isinstance(values, np.ndarray) and any(isinstance(value, Tensor) for value in values):
             return torch.stack([torch.as_tensor(value) for value in values])
-        return torch.from_numpy(np.array(values))  # a copy: torch takes no views that run backwards
+        array = np.array(values)  # a copy: torch takes no views that run backwards, and no foreign order of bytes
+        return torch.from_numpy(array.astype(array.dtype.newbyteorder("="), copy=False))
     except (TypeError, ValueError, RuntimeError) as error:
         kind = type(values).__name__
         raise InputError(f"{name} must be a tensor or an array of numbers; this {kind} is none ({error})") from error
@@ -45,7 +46,9 @@ def floats(given: Numbers, what: str, device: torch.device | None = None, dtype:
         InputError: they are not real numbers, or have no values (a tensor of the device "meta").
     """
     if isinstance(given, Tensor):
-        tensor = given
+        tensor = _dense(given, what)
+    elif isinstance(given, (list, tuple)) and given and all(isinstance(value, Tensor) for value in given):
+        tensor = as_tensor(given, what)
     else:
         try:
             array = np.asarray(given)
@@ -56,11 +59,20 @@ def floats(given: Numbers, what: str, device: torch.device | None = None, dtype:
         except (TypeError, ValueError, RuntimeError, OverflowError) as error:
             raise InputError(f"{what} must be numbers, as a tensor, an array or lists: {first_line(error)}") from error
         tensor = tensor if kept else tensor.to(dtype)
-    if tensor.is_complex() or tensor.is_meta:
-        raise InputError(f"{what} must be real numbers, not {tensor.dtype} on the device {tensor.device}")
+    if tensor.is_complex():
+        raise InputError(f"{what} must be real numbers, not {tensor.dtype}")
     if not tensor.is_floating_point():
         tensor = tensor.to(dtype)
     return tensor if device is None or tensor.device == device else tensor.to(device)
+
+
+def _dense(tensor: Tensor, what: str) -> Tensor:
+    if tensor.is_meta or tensor.is_quantized or tensor.layout != torch.strided:
+        raise InputError(
+            f"{what} must be a dense tensor with values, not one of layout {tensor.layout} and {tensor.dtype} on the "
+            f"device {tensor.device}"
+        )
+    return tensor
 
 
 def whole(given: Any, what: str) -> int:
