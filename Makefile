@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint mutants fuzz clean
+.PHONY: demo test lint docs mutants fuzz clean
 
 demo: .venv/demo
 	$(BIN)/featurenerf demo --out out/demo
@@ -15,6 +15,10 @@ lint: .venv/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+# The documentation as a site, out/site/index.html. Pages, links and anchors that are not there are errors.
+docs: .venv/dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 # Not part of the tests: 200 small faults, 4 to 7 seconds of a core each.
 # OPTIONS='--module ^matching --count 20' makes it short.

@@ -5,12 +5,14 @@
 
 A point is marked on one object: for a robot, where its gripper once held. Its descriptor is looked for on another
 object, which was never seen, from its picture, depth map and intrinsics alone. What the generator knows of the same
-point says how far off the answer is. No camera is given: each is found.
+point says how far off the answer is. No camera is given: each is found. The picture that is written shows the keypoints
+of the first object, and where they were found on the others.
 """
 
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -18,6 +20,7 @@ import torch
 import featurenerf
 from featurenerf import Camera
 from featurenerf.data.labels import generated_labels
+from featurenerf.studio import figures
 from featurenerf.synthesis.meshes.appearance import Lighting
 from featurenerf.synthesis.meshes.renderer import RenderScene, render_view
 from featurenerf.synthesis.objects import generate
@@ -50,10 +53,17 @@ class Shot:
         return DIAGONAL * self.world_to_camera(place[None])[0] * torch.tensor([1.0, -1.0, -1.0])
 
     def register(self, model: featurenerf.Model) -> featurenerf.Registration:
-        ready, crop = featurenerf.prepare(self.picture, return_crop=True)
-        lens = crop.camera(self.intrinsics)
-        field = model.encode(ready, featurenerf.estimate_camera(ready, model, lens).camera)
-        return field.register(self.depth, self.intrinsics, crop=crop)
+        self.ready, self.crop = featurenerf.prepare(self.picture, return_crop=True)
+        lens = self.crop.camera(self.intrinsics)
+        field = model.encode(self.ready, featurenerf.estimate_camera(self.ready, model, lens).camera)
+        return field.register(self.depth, self.intrinsics, crop=self.crop)
+
+    def drawn(self, title: str, points: dict[int, torch.Tensor], names: list[int]) -> figures.Panel:
+        """The prepared picture with points of the camera's frame, a row for each of the names."""
+        nowhere = torch.full((3,), torch.nan)
+        x, y, z = torch.stack([points.get(name, nowhere) for name in names]).unbind(-1)
+        pixels = torch.stack([FOCAL * x / z + WIDTH / 2, FOCAL * y / z + HEIGHT / 2], -1)
+        return figures.Panel(title, figures.picture_on_paper(self.ready), self.crop.from_picture(pixels))
 
 
 def surface(found: featurenerf.Registration) -> torch.Tensor:
@@ -69,14 +79,19 @@ def main() -> None:
     parser.add_argument("--category", choices=("chair", "car"), default="chair")
     parser.add_argument("--objects", type=int, default=3)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--checkpoint", default="chair-car", help="directory, or name of one that ships")
+    parser.add_argument("--out", type=Path, default=Path("grasp_in_metres.png"))
     args = parser.parse_args()
-    random, model = np.random.default_rng(args.seed), featurenerf.load()
+    random, model = np.random.default_rng(args.seed), featurenerf.load(args.checkpoint)
     names = generated_labels(args.category).keypoints
 
     with torch.no_grad():
         shown = Shot(args.category, 1, 35, 25, 1.7)
         known = shown.register(model)
         print(f"the marked object: {known}")
+        shared = sorted(shown.keypoints)
+        marked = {keypoint: shown.in_metres(shown.keypoints[keypoint]) for keypoint in shared}
+        panels = [shown.drawn("marked", marked, shared)]
         errors: dict[str, list[float]] = {}
         for number in range(2, args.objects + 2):
             other = Shot(
@@ -89,23 +104,28 @@ def main() -> None:
                 continue
             candidates = surface(found)
             described = found.describe(candidates)
-            for keypoint in sorted(shown.keypoints.keys() & other.keypoints.keys()):
-                marked = shown.in_metres(shown.keypoints[keypoint])
-                index, score = featurenerf.match(known.describe(marked[None]), described)
-                error = float((candidates[index[0]] - other.in_metres(other.keypoints[keypoint])).norm())
+            carried = {}
+            for keypoint in sorted(marked.keys() & other.keypoints.keys()):
+                index, score = featurenerf.match(known.describe(marked[keypoint][None]), described)
+                carried[keypoint] = candidates[index[0]]
+                error = float((carried[keypoint] - other.in_metres(other.keypoints[keypoint])).norm())
                 errors.setdefault(names[keypoint], []).append(error)
-                x, y, z = candidates[index[0]].tolist()
+                x, y, z = carried[keypoint].tolist()
                 print(
                     f"  {names[keypoint]:24} at ({x:+.2f}, {y:+.2f}, {z:.2f}) m, similarity {float(score):.2f}: "
                     f"{100 * error:.0f} cm off"
                 )
-    every = [error for found_errors in errors.values() for error in found_errors]
-    best = min(errors, key=lambda name: float(np.median(errors[name])))
-    within = np.mean([error < 0.1 * DIAGONAL for error in every])
-    print(
-        f"{len(every)} points: median {100 * np.median(every):.0f} cm, "
-        f"{within:.0%} within {100 * 0.1 * DIAGONAL:.0f} cm (a tenth of the diagonal); best: {best}"
-    )
+            panels.append(other.drawn(f"object {number}", carried, shared))
+    if errors:
+        every = [error for found_errors in errors.values() for error in found_errors]
+        best = min(errors, key=lambda name: float(np.median(errors[name])))
+        within = np.mean([error < 0.1 * DIAGONAL for error in every])
+        print(
+            f"{len(every)} points: median {100 * np.median(every):.0f} cm, "
+            f"{within:.0%} within {100 * 0.1 * DIAGONAL:.0f} cm (a tenth of the diagonal); best: {best}"
+        )
+    figures.transfer_figure(panels[0], panels[1:], [names[keypoint] for keypoint in shared]).save(args.out)
+    print(args.out.resolve())
 
 
 if __name__ == "__main__":

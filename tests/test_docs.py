@@ -14,18 +14,22 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import nbformat
 import pytest
 import tyro
 import yaml
+from nbclient import NotebookClient
 
 import featurenerf
 from analytic_field import EllipsoidModel
 from featurenerf.cli import VERBS
 from featurenerf.errors import InputError
+from small_fast_model import small_fast_model
 
 ROOT = Path(__file__).parents[1]
 PAGES = [*(path for folder in (".", "docs", "benchmarks") for path in sorted((ROOT / folder).glob("*.md")))]
 BENCHMARKS = sorted((ROOT / "benchmarks").glob("*.py"))
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 EXAMPLES = sorted((ROOT / "examples").glob("0*.py"))
 
 
@@ -159,11 +163,54 @@ def test_the_api_of_the_readme_runs_as_pasted_anywhere(tmp_path: Path, monkeypat
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.stem)
 def test_examples_run(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(featurenerf, "load", lambda checkpoint: EllipsoidModel())
+    trains = "labels" in path.name
+    monkeypatch.setattr(featurenerf, "load", lambda checkpoint: small_fast_model() if trains else EllipsoidModel())
     out = tmp_path / ("points.ply" if "export" in path.name else "sheet.png")
-    monkeypatch.setattr(sys, "argv", [path.name, "--out", str(out)])
+    short = ["--objects", "1", "--passes", "1"] if trains else []
+    monkeypatch.setattr(sys, "argv", [path.name, "--out", str(out), *short])
     runpy.run_path(str(path), run_name="__main__")
     assert out.stat().st_size > 1000
+    assert out.with_suffix(".png").is_file()
+
+
+def test_every_example_is_a_how_to_with_its_picture() -> None:
+    page = (ROOT / "docs" / "how-to.md").read_text()
+    for path in EXAMPLES:
+        number, name = path.stem.split("_", 1)
+        (section,) = re.findall(rf"^## {int(number)}\. .*?(?=^## )", page, re.DOTALL | re.MULTILINE)
+        assert f"python examples/{path.name}\n" in section
+        assert f"](images/{name}.png)" in section
+
+
+# ---------------------------------------------------------------------- site and notebooks
+
+
+def test_every_page_has_a_place_in_the_site() -> None:
+    """The strict build (``make docs``, in ``.ci/run``) fails otherwise, too; this says so in a fraction of a second."""
+    navigation = (ROOT / "mkdocs.yml").read_text().split("\nnav:\n")[1]
+    listed = set(re.findall(r"(\S+\.md)$", navigation, re.MULTILINE))
+    pages = {page.relative_to(ROOT).as_posix() for page in PAGES}
+    assert pages | {f"notebooks/{path.stem}.md" for path in NOTEBOOKS} <= listed
+    assert "make docs" in (ROOT / ".ci" / "run").read_text().splitlines()
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+@pytest.mark.filterwarnings("default")  # the kernel's own
+def test_notebooks_run_from_top_to_bottom(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    notebook = nbformat.read(path, as_version=4)
+    saved = [bool(cell.outputs) for cell in notebook.cells if cell.cell_type == "code"]
+    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(path.parent)}}).execute()
+    assert [bool(cell.outputs) for cell in notebook.cells if cell.cell_type == "code"] == saved
+    outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
+    assert any("image/png" in output.get("data", {}) for output in outputs)
+    if path.stem == "from_a_photo_to_a_click":
+        (page,) = tmp_path.rglob("page.html")
+        assert 100_000 < page.stat().st_size < 1_000_000
+    else:  # of a chair with a diagonal of 90 cm
+        (median,) = re.findall(r"median (\d+) cm", "".join(output.get("text", "") for output in outputs))
+        assert int(median) < 30
 
 
 def test_examples_are_called_as_they_say() -> None:

@@ -19,6 +19,7 @@ from typing import Any
 from safetensors import SafetensorError
 
 from featurenerf.errors import InputError
+from featurenerf.limits import json_file
 from featurenerf.locks import LOCK, locked
 
 ASSETS = Path(__file__).parent / "assets"
@@ -131,7 +132,7 @@ def fresh_directory(out: str | os.PathLike[str], made_by: str) -> Iterator[Path]
             stack.enter_context(locked(out))
             _clean_beside(out)
             held = {path.name for path in out.iterdir()} - {LOCK} if out.is_dir() else set()
-            if out.exists() and not (out.is_dir() and (not held or _maker(out) == made_by)):
+            if out.exists() and not (out.is_dir() and (not held or maker(out) == made_by)):
                 raise InputError(
                     f"{given} holds something that `featurenerf {made_by}` did not make: give another folder"
                 )
@@ -190,10 +191,11 @@ def _clean_beside(out: Path) -> None:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def _maker(directory: Path) -> str | None:
+def maker(directory: Path) -> str | None:
+    """The command that made a folder of results, by its report; None where there is no report that says."""
     try:
-        report = json.loads((directory / REPORT).read_text())
-    except (OSError, ValueError):
+        report = json_file(directory / REPORT)
+    except (OSError, ValueError, RecursionError):
         return None
     return report.get("made_by") if isinstance(report, dict) else None
 

@@ -13,7 +13,7 @@ import stat
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import BytesIO
+from io import BufferedReader, BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -79,13 +79,24 @@ def file_bytes(path: Path, most: int | None = None) -> bytes:
         OSError, ValueError: it cannot be read, is no regular file, or is larger.
     """
     most = FILE_BYTES if most is None else most
-    with open(path, "rb", opener=_without_waiting) as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise OSError("it is no regular file")
+    with opened(path) as file:
         content = file.read(min(most, os.fstat(file.fileno()).st_size) + 1)
     if len(content) > most:
         raise BeyondLimitError(f"it is larger than {mebibytes(most)}")
     return content
+
+
+def opened(path: str | os.PathLike[str]) -> BufferedReader:
+    """A regular file to read from: a pipe would wait for whoever writes to it, and a device never ends.
+
+    Raises:
+        OSError: it cannot be opened, or is something else.
+    """
+    file = open(path, "rb", opener=_without_waiting)  # noqa: SIM115
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError("it is no regular file")
+    return file
 
 
 def _without_waiting(path: str, flags: int) -> int:

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from featurenerf.errors import InputError, first_line
-from featurenerf.limits import PIXELS
+from featurenerf.limits import PIXELS, opened
 
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "AVIF", "TGA")
 """The readers of Pillow that are used, by its names; TGA has no signature and is tried last. HEIC comes with the extra
@@ -55,7 +55,7 @@ def open_file(source: str | os.PathLike[str] | bytes, name: object, remedy: str 
     Raises:
         InputError: it cannot be read, is of another format, or has no or over 200 million pixels.
     """
-    with reading(name, remedy), BytesIO(source) if isinstance(source, bytes) else open(source, "rb") as file:
+    with reading(name, remedy), BytesIO(source) if isinstance(source, bytes) else opened(source) as file:
         image = _identified(file, name)
         if image.width * image.height > MAX_PIXELS:
             raise InputError(

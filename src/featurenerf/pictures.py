@@ -103,6 +103,8 @@ def _from_array(picture: np.ndarray) -> Float[Tensor, "c h w"]:
 def _check_range(picture: Tensor, kind: str) -> None:
     if picture.numel() == 0:
         raise InputError(f"a picture {kind} of shape {tuple(picture.shape)} has no pixels: give another")
+    if picture.is_meta:
+        raise InputError(f"a picture {kind} on the device meta has no values: give it on another")
     low, high = picture.detach().aminmax()
     if not (low >= -1e-3 and high <= 1 + 1e-3):
         raise InputError(f"a picture {kind} holds values in [0, 1]; this one goes from {low:.3g} to {high:.3g}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import torch
 
 from featurenerf.cameras import Camera
 from featurenerf.cli.eval import EvalConfig, main, run
+from featurenerf.data.check import check_dataset
 from featurenerf.data.formats.release import split_file
 from featurenerf.data.labels import LabelNames
 from featurenerf.data.splits import Pair, Split, write_split
@@ -228,3 +230,23 @@ def test_ids_in_a_list_of_pairs_may_be_numbers(tmp_path: Path) -> None:
         {"src": "1001", "trg": "1002", "view": 0},
         {"src": "1002", "trg": "1001", "view": 1},
     ]
+
+
+def test_a_flipped_bit_of_an_annotation_is_named_and_its_object_left_out(data: Path, tmp_path: Path, capsys) -> None:
+    """One bit in the packed numbers, which zlib notices: ``data check`` names the file, ``--skip-broken`` goes on."""
+    root = tmp_path / "data"
+    shutil.copytree(data, root)
+    path = root / "part_2d_anno" / SYNSET / "a.npz"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 3] ^= 16
+    path.write_bytes(content)
+    problems = check_dataset(root, progress=False)
+    assert len(problems) == 1
+    assert problems[0].startswith(f"{path} cannot be read (")
+    with pytest.raises(InputError, match=r"a\.npz cannot be read"):
+        run(settings(root))
+    pairs = tmp_path / "pairs.json"
+    ends = [("a", "b"), ("b", "b")]
+    pairs.write_text(json.dumps([{"src": s, "trg": t, "src_view": 0, "trg_view": 1} for s, t in ends]))
+    report = run(settings(root, pair_file=pairs, skip_broken=True))
+    assert report["pairs"] == 1

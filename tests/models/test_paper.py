@@ -570,7 +570,8 @@ def test_blocks_inside_are_channels_that_are_asked_for_by_name() -> None:
         assert torch.equal(whole, expected[3])
         shown = field.render(Camera.look_at(0, 20, 8, 8), channels=("block_2", "descriptor"))
         assert shown["block_2"].shape == (8, 8, 24)
-        away = dataclasses.replace(Camera.look_at(0, 20, 4, 4), pose=-Camera.look_at(0, 20, 4, 4).pose)
+        turned = torch.diag(torch.tensor([-1.0, 1.0, -1.0, 1.0]))  # about the camera's own up
+        away = dataclasses.replace(Camera.look_at(0, 20, 4, 4), pose=Camera.look_at(0, 20, 4, 4).pose @ turned)
         assert field.render(away, channels=("block_1",))["block_1"].shape == (4, 4, 24)
     with pytest.raises(InputError, match="no channel 'block_4'"):
         field.query(points, channels=("block_4",))

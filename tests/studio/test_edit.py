@@ -202,7 +202,7 @@ def test_edit_writes_everything(tmp_path: Path) -> None:
     assert 0.15 < report["share_of_the_object_in_its_picture"] < 0.45
     assert report["like"] == "blue"
     with pytest.raises(InputError, match="no part 'roof'"):
-        edit(of(), tmp_path / "b", "remove", part="roof", **shown)  # type: ignore[arg-type]
+        edit(of(), tmp_path / "b", "remove", part="roof", settings=TINY, progress=False)  # type: ignore[arg-type]
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 

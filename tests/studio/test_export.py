@@ -406,7 +406,10 @@ def test_a_mesh_takes_the_level_of_the_surface_and_says_where_nothing_passes_it(
         export.mesh(flat, grid=9, level=10.0)
 
 
-def test_progress_is_shown_where_it_is_wanted(capsys: pytest.CaptureFixture[str]) -> None:
+def test_progress_is_shown_where_it_is_wanted(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("featurenerf.progress.LINE_SECONDS", 0.0)  # a log gets lines now and then
     field = balls((CENTRE, 0.4, 10.0))
     export.mesh(field, grid=8, level=5.0)
     export.point_cloud(shown(), [FRONT], level=1.0)

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
+from featurenerf.categories import SYNSETS
 from featurenerf.cli.data import main
-from featurenerf.data.categories import SYNSETS
 from featurenerf.data.check import check_dataset
 from featurenerf.data.formats.release import split_file
 from featurenerf.data.labels import ANNOTATIONS

@@ -178,9 +178,9 @@ def test_filling_goes_on_after_a_kill(objects: Dataset, tmp_path: Path, monkeypa
         patch.setattr(FeatureCache, "add", dying)
         with pytest.raises(KeyboardInterrupt):
             fill_cache(filled, views, progress=False)
-    assert len(opened(tmp_path / "cache", objects)) == 6
+    assert len(opened(tmp_path / "cache", objects)) == 7  # what was made is put away
     resumed = targets(tmp_path / "cache", objects)
-    assert fill_cache(resumed, views, progress=False).pictures == total - 6
+    assert fill_cache(resumed, views, progress=False).pictures == total - 7
     straight = targets(tmp_path / "straight", objects)
     fill_cache(straight, views, progress=False)
     again = opened(tmp_path / "cache", objects)

@@ -148,7 +148,7 @@ def rays(
     """
     count, none = len(xy), torch.zeros(1, 0, 3)
     return Batch(
-        pictures=torch.zeros(1, 1, 3, *pictures[0].shape[:2]),
+        pictures=torch.zeros(1, 1, 4, *pictures[0].shape[:2]),
         cameras=Camera.look_at([0.0]).reshape(1, 1),
         xy=torch.tensor([xy]),
         origins=torch.zeros(1, count, 3),

@@ -177,7 +177,7 @@ class _Planner:
         """Where objects are from, and a hash of those that a user named."""
         if source == "own" and self.have.own is None:
             return Made(self._generated(category)), ""
-        if self.have.toy and source in ("spair", "co3d", "srn") and getattr(self.have, source) is None:
+        if self.have.toy and source in ("spair", "co3d") and getattr(self.have, source) is None:
             made = Made(self._generated(category))
             about = {"format": source, "category": category}
             arguments = ("--data", made, "--category", category, "--form", source)

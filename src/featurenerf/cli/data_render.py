@@ -60,7 +60,7 @@ def render(
         cameras: canonical ones look at the object from all sides; wide ones also vary in roll, distance, lens and crop,
             as those of photographs do.
     """
-    from featurenerf.data.categories import category_name, synset_of
+    from featurenerf.categories import category_name, synset_of
     from featurenerf.data.splits import Split
     from featurenerf.synthesis.annotations.split_lists import read_split_lists
     from featurenerf.synthesis.meshes.catalogue import find_meshes
@@ -68,11 +68,14 @@ def render(
 
     if limit is not None and limit < 1:
         raise InputError(f"--limit {limit} leaves no mesh: give 1 or more")
-    entries = find_meshes(meshes, category, up, front, only, without)[:limit]
+    broken: list[str] = []
+    found = find_meshes(meshes, category, up, front, only, without, broken if skip_broken else None)
+    entries = found[:limit]
     if any(entry.attribution.reserved for entry in entries):
         print(f"{meshes}: this catalogue is reserved for the last test: train on none of it, select nothing by it")
     synset = synset_of(category)
-    sources, broken = _sources(category, annotations, parts, keypoints, skip_broken)
+    sources, problems = _sources(category, annotations, parts, keypoints, skip_broken)
+    broken += problems
     if splits is not None and all_test:
         raise InputError("--splits and --all-test contradict each other: give one of them")
     split = None if splits is None else read_split_lists(splits, synset)
@@ -98,7 +101,7 @@ def _sources(
     category: str, annotations: Path | None, parts: Path | None, keypoints: Path | None, skip_broken: bool
 ) -> tuple[list[Any], list[str]]:
     """The annotations asked for, and what is wrong with those of them that are left out."""
-    from featurenerf.data.categories import category_name
+    from featurenerf.categories import category_name
     from featurenerf.synthesis.annotations.keypointnet import KeypointNet
     from featurenerf.synthesis.annotations.partnet import PartNet
     from featurenerf.synthesis.annotations.shapenet_part import ShapeNetPart

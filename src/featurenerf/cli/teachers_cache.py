@@ -35,7 +35,7 @@ def cache(
         splits: folder of the split files; by default ``splits`` of the data set.
         device: where the teacher runs: cpu, cuda or mps; auto is the best that is usable.
     """
-    from featurenerf.data.categories import category_name
+    from featurenerf.categories import category_name
     from featurenerf.data.open import open_dataset
     from featurenerf.runtime import has_bfloat16, usable_device
     from featurenerf.teachers import load_teacher, with_prompt

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from featurenerf.data.categories import category_name, synset_of
+from featurenerf.categories import category_name, synset_of
 from featurenerf.data.formats.pack import check_pack
 from featurenerf.data.objects import ObjectViews
 from featurenerf.data.open import format_of, open_splits

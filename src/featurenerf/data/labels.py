@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal, get_args
 
-from featurenerf.data.categories import category_name
+from featurenerf.categories import category_name
 from featurenerf.files import ASSETS
 
 AnnotationKind = Literal["part_2d", "kp_2d", "part_3d", "kp_3d"]

@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float, Int, Shaped, UInt8
 
 from featurenerf.cameras import Camera
-from featurenerf.data.categories import category_name
+from featurenerf.categories import category_name
 from featurenerf.data.labels import ANNOTATIONS, AnnotationKind, LabelNames
 from featurenerf.data.splits import Pair, Split
 from featurenerf.data.storage import DataPath

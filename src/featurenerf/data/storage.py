@@ -11,6 +11,7 @@ read asks for the bytes of one file. ``featurenerf.data.formats.pack`` writes pa
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -22,8 +23,7 @@ from typing import Any
 from featurenerf import limits
 from featurenerf.data.labels import ANNOTATIONS
 from featurenerf.errors import InputError, first_line
-from featurenerf.limits import AGAIN as AGAIN
-from featurenerf.limits import file_bytes, json_value, parsing
+from featurenerf.limits import AGAIN, file_bytes, json_value, parsing
 
 INDEX, MEMBERS = "index.json", "members.json"
 UNFINISHED = ".packing.json"
@@ -272,7 +272,7 @@ def data_root(where: DataPath | str) -> DataPath:
     if isinstance(where, str) and ("://" in where or "::" in where):
         return PackPath(Pack(RemoteStorage(where)))
     root = Path(where)
-    if not root.is_dir():
+    if not os.path.isdir(root):
         raise InputError(f"there is no data set at {root}: give its folder, or make one with `featurenerf data make`")
     if (root / UNFINISHED).exists():
         raise InputError(f"{root} is a pack that is not complete: run the same `featurenerf data pack` again")

@@ -99,7 +99,7 @@ class CameraEstimate:
     def roll(self) -> float:
         """Degrees by which the camera was turned counter-clockwise (as its holder sees it) about the line of sight."""
         centre = self.camera.centre
-        offset = _towards(centre).mT @ self.camera.pose[:3, :3].double()
+        offset = _towards(centre).to(centre.device).mT @ self.camera.pose[:3, :3].double()
         return math.degrees(math.atan2(float(offset[1, 0]), float(offset[0, 0])))
 
     @property

@@ -123,6 +123,11 @@ class Model(nn.Module, ABC):
     def channels(self) -> dict[str, int]:
         """How many numbers each channel of its fields has, by name."""
 
+    @property
+    def internal(self) -> dict[str, int]:
+        """Further channels of its fields, which are computed only where they are asked for by name."""
+        return {}
+
     @abstractmethod
     def _encode(self, pictures: Float[Tensor, "b v 4 h w"], cameras: Camera, assumed: bool = False) -> VolumeField:
         """A batched field. ``pictures`` are on black, with alpha; ``cameras`` are theirs, as they were warped. Where
@@ -176,7 +181,11 @@ class Model(nn.Module, ABC):
 
         Args:
             repo_id: OWNER/NAME; the repository is made if there is none.
-            private, commit_message, token, revision, create_pr: as in ``huggingface_hub``.
+            commit_message: as in ``huggingface_hub``, and so are the next four.
+            private: whether only its owner sees it; None keeps what it is, or what the owner's settings say.
+            token: who pushes; None is who is logged in.
+            revision: the branch.
+            create_pr: open a pull request instead.
             dtype: what the weights are stored as; None keeps theirs.
         Returns:
             the address of the commit.

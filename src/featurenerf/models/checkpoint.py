@@ -222,15 +222,15 @@ def directory_of(name: str | os.PathLike[str], revision: str | None = None) -> P
     ships = {path.name: path for path in sorted(SHIPPED.glob("*"))}
     if isinstance(name, str) and name in ships:
         return ships[name]
-    if os.path.isdir(name):  # (of a name that no file can have, Path.is_dir raises)
+    if os.path.isdir(name):
         return Path(name)
     if str(name) in ships:
         return ships[str(name)]
     before = Path(f"{os.fspath(name).rstrip('/')}.old")
     if os.path.isfile(before / CONFIG):  # see ``files.replace_folder``
         raise InputError(
-            f"{name} is not there, and {before} is: the program was killed when it put a new checkpoint in the place "
-            "of that one; resume the run, which puts it back, or load that folder"
+            f"{name} is not there, and {before} is: the program was killed when it put a new checkpoint in its place; "
+            "resume the run, which puts it back, or load that folder"
         )
     on_hub = ""
     if isinstance(name, str) and hub.is_repository(name):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ def client() -> Any:
 
 def is_repository(name: str) -> bool:
     """Whether a name can be one of the hub, OWNER/NAME, and is not a path into a folder that is here."""
-    return re.fullmatch(r"[\w.-]+/[\w.-]+", name) is not None and not Path(name).parent.is_dir()
+    return re.fullmatch(r"[\w.-]+/[\w.-]+", name) is not None and not os.path.isdir(os.path.dirname(name))
 
 
 def fetched(repository: str, revision: str | None = None) -> Path:

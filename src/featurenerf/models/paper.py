@@ -232,6 +232,11 @@ class PaperModel(Model):
         return {**sizes, "descriptor": self.config.width}
 
     @property
+    def internal(self) -> dict[str, int]:
+        """``block_k``: the residual stream after the k-th block; the descriptor is that after the last."""
+        return {f"block_{k}": self.config.width for k in range(1, self.config.blocks + 1)}
+
+    @property
     def cells(self) -> str:
         """Where the cells of the latent are, see ``latent_maps``."""
         return "authors" if self.config.convention == "authors" else ENCODERS[self.config.encoder].cells
@@ -310,8 +315,7 @@ class PaperField(VolumeField):
 
     @property
     def internal(self) -> dict[str, int]:
-        """``block_k``: the residual stream after the k-th block; the descriptor is that after the last."""
-        return {f"block_{k}": self.model.config.width for k in range(1, self.model.config.blocks + 1)}
+        return self.model.internal
 
     def sample(self, points: Vectors, directions: Vectors, channels: tuple[str, ...]) -> Channels:
         """Points and cameras are handled in float32 whatever the type of the model."""

@@ -28,7 +28,7 @@ def read_weights(path: str | os.PathLike[str]) -> dict[str, Tensor]:
             has: NaN, infinite, or a negative variance of a batch normalisation.
     """
     path = Path(path)
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise InputError(f"there is no file {path}")
     weights = _content(path)
     named = isinstance(weights, Mapping) and all(isinstance(name, str) for name in weights)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from featurenerf.data.categories import category_name
+from featurenerf.categories import category_name
 from featurenerf.data.open import format_of, open_splits
 from featurenerf.data.overview import label_names
 from featurenerf.data.storage import DataPath, data_root

@@ -36,10 +36,10 @@ class Crop:
         focal: focal length in pixels of the photograph, as its EXIF data say; None where they do not.
     """
 
-    x0: float
-    y0: float
-    across: float
-    down: float
+    x0: float | int
+    y0: float | int
+    across: float | int
+    down: float | int
     size: int
     width: int
     height: int

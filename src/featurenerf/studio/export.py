@@ -20,6 +20,7 @@ from featurenerf.cameras import PICTURE_SIZE, Camera
 from featurenerf.errors import InputError
 from featurenerf.fields.base import Field
 from featurenerf.files import write_bytes
+from featurenerf.limits import file_bytes, parsing
 from featurenerf.matching import FOREGROUND_ALPHA, first_source_camera
 from featurenerf.progress import Progress
 
@@ -257,10 +258,8 @@ def read_ply(path: str | os.PathLike[str]) -> Geometry:
     Raises:
         InputError: when the file is missing, cut short, or no PLY file of this kind.
     """
-    try:
-        content = Path(path).read_bytes()
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from error
+    with parsing(f"{path} cannot be read", "give a PLY file that featurenerf wrote"):
+        content = file_bytes(Path(path))
     head, mark, body = content.partition(b"end_header\n")
     lines = [line.split() for line in head.decode("ascii", "replace").split("\n")]
     counts = {w[1]: int(w[2]) for w in lines if w[:1] == ["element"] and len(w) == 3 and w[2].isdigit()}

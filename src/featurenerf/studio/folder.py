@@ -6,7 +6,6 @@ steps of one picture do not. As many pictures are in memory as there are threads
 
 from __future__ import annotations
 
-import json
 import os
 import warnings
 from collections import Counter, deque
@@ -23,7 +22,7 @@ from PIL import Image
 from featurenerf.cameras import Camera
 from featurenerf.errors import InputError, MissingExtraError
 from featurenerf.fields.volume import VolumeField
-from featurenerf.files import REPORT, write_json
+from featurenerf.files import REPORT, maker, write_json
 from featurenerf.models.base import Model
 from featurenerf.models.checkpoint import load
 from featurenerf.pictures import to_tensor
@@ -160,7 +159,7 @@ def pictures_of(pictures: Folder) -> list[Path]:
         where = "the list"
     else:
         folder, endings = Path(pictures), {*Image.registered_extensions(), ".heic", ".heif"}
-        if not folder.is_dir():
+        if not os.path.isdir(folder):
             raise InputError(f"there is no folder {folder}: give a folder of pictures, or a list of their paths")
         files = (path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
         paths, where = sorted(path for path in files if path.suffix.lower() in endings), str(folder)
@@ -170,10 +169,7 @@ def pictures_of(pictures: Folder) -> list[Path]:
 
 
 def _is_ours(out: Path) -> bool:
-    try:
-        return bool(json.loads((out / REPORT).read_text())["made_by"] == "lift_folder")
-    except (OSError, ValueError, TypeError, KeyError):
-        return False
+    return maker(out) == "lift_folder"
 
 
 def _in_threads(

@@ -150,7 +150,7 @@ def lift(
             something else.
     """
     settings = settings or LiftSettings()
-    if isinstance(picture, (str, os.PathLike)) and Path(picture).is_dir():
+    if isinstance(picture, (str, os.PathLike)) and os.path.isdir(picture):
         raise InputError(f"{os.fspath(picture)} is a folder: give a picture of it, or take lift_folder for all of them")
     as_given = isinstance(mask, str) and mask == "none"
     seconds: dict[str, float] = {}

@@ -7,7 +7,6 @@ thereby carried over to another.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,6 +22,7 @@ from featurenerf.cameras import PICTURE_SIZE, Camera
 from featurenerf.errors import InputError
 from featurenerf.fields.regions import Alike, Painted, Part, Region
 from featurenerf.fields.volume import VolumeField
+from featurenerf.limits import file_bytes, json_file, json_value, parsing
 from featurenerf.masks import Mask
 from featurenerf.matching import FOREGROUND_ALPHA, first_source_camera
 from featurenerf.models.base import Model
@@ -80,9 +80,9 @@ def read_labels(path: str | os.PathLike[str], names: Sequence[str] = ()) -> Part
         InputError: when a file is missing or no such file, or nothing is labelled.
     """
     path = Path(path)
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise InputError(f"there is no file of labels at {path}")
-    with open_file(path, path, "give a PNG of numbers") as image:
+    with open_file(path, f"{path} cannot be read as labels: it", "give a PNG of numbers") as image:
         if image.mode not in ("P", "L", "I", "I;16", "I;16B", "I;16L", "1"):
             raise InputError(
                 f"{path} is a picture of colours ({image.mode}): labels are a PNG of numbers (palette or grey)"
@@ -96,12 +96,9 @@ def read_labels(path: str | os.PathLike[str], names: Sequence[str] = ()) -> Part
 def _names_beside(path: Path) -> Mapping[int, str]:
     beside = path.with_suffix(".json")
     if beside.is_file():
-        try:
-            return _named(json.loads(beside.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError, AttributeError) as error:
-            raise InputError(
-                f"{beside} does not name parts: it should hold a list of names, or an object of number and name"
-            ) from error
+        form = "it should hold a list of names, or an object of number and name"
+        with parsing(f"{beside} does not name parts", form):
+            return _named(json_file(beside))
     shipped = shipped_picture(path)
     return _named(shipped.part_names) if shipped is not None else {}
 
@@ -316,14 +313,12 @@ def read_painted(path: str | os.PathLike[str]) -> Painted:
     Raises:
         InputError: when the file is missing, or no such file.
     """
-    try:
-        record = json.loads(Path(path).read_text(encoding="utf-8"))
+    form = 'it should hold {"points": [[x, y, z], ...], "radius": r}'
+    with parsing(f"{path} cannot be read", form):
+        content = file_bytes(Path(path))
+    with parsing(f"{path} is no painted place", form):
+        record = json_value(content)
         points, radius = torch.tensor(record["points"], dtype=torch.float32), float(record["radius"])
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from error
-    except (ValueError, TypeError, KeyError, RuntimeError) as error:
-        form = '{"points": [[x, y, z], ...], "radius": r}'
-        raise InputError(f"{path} is no painted place: it should hold {form}") from error
     if points.ndim != 2 or points.shape[1] != 3 or not torch.isfinite(points).all() or not 0 < radius < float("inf"):
         raise InputError(f"{path} is no painted place: points are (x, y, z), at least one, and the radius is positive")
     return Painted(points, radius)

@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Float, Int
 
 from featurenerf.cameras import PICTURE_SIZE, Camera
-from featurenerf.data.categories import category_name
+from featurenerf.categories import category_name
 from featurenerf.data.formats.release import annotation_file, split_file
 from featurenerf.data.formats.unpickle import read_npz
 from featurenerf.data.labels import generated_labels

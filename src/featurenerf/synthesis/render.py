@@ -13,7 +13,7 @@ from zlib import crc32
 import numpy as np
 
 from featurenerf.cameras import PICTURE_SIZE
-from featurenerf.data.categories import category_name, synset_of
+from featurenerf.categories import category_name, synset_of
 from featurenerf.data.formats.release import split_file
 from featurenerf.data.labels import AnnotationKind, LabelNames, generated_labels
 from featurenerf.data.pairs import with_pairs

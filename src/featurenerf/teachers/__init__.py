@@ -34,7 +34,7 @@ def parse(text: str) -> tuple[Card, Settings, Path | None]:
         raise InputError(f"the teacher {text!r} is not of the form NAME[@SETTING=VALUE,...][:PATH]")
     name, settings, path = match.groups()
     card = TEACHERS[name]
-    if path is not None and not Path(path).exists():
+    if path is not None and not os.path.exists(path):
         raise InputError(f"there is nothing at {path}: give the file or folder that holds the weights of {name}")
     return card, card.settings.changed(settings or ""), None if path is None else Path(path)
 

@@ -8,7 +8,6 @@ our own choice.
 
 from __future__ import annotations
 
-import json
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from featurenerf.errors import InputError, MissingExtraError, first_line
+from featurenerf.limits import json_file, parsing
 from featurenerf.teachers.base import DIFFUSERS_FILES, TRANSFORMERS_FILES, Card, Settings, Teacher, joined
 from featurenerf.teachers.hub import LOADING_ERRORS, check_file, fetch, loaded
 
@@ -154,11 +154,9 @@ def make(card: Card, settings: DiffusionSettings, path: Path | None) -> Diffusio
 def _parts(folder: Path) -> list[tuple[str, str]]:
     """Name and class of each of ``_PARTS`` of a pipeline."""
     path = folder / "model_index.json"
-    try:
-        index = json.loads(path.read_text())
+    with parsing(f"{path} cannot be read", "copy the pipeline again"):
+        index = json_file(path)
         kinds = {str(k): str(v[1]) for k, v in index.items() if isinstance(v, list) and len(v) == 2}
-    except (OSError, ValueError, AttributeError) as error:
-        raise InputError(f"{path} cannot be read ({first_line(error)}): copy the pipeline again") from error
     found = [next(((name, kinds[name]) for name in names if name in kinds), None) for names in _PARTS]
     if None in found:
         missing = " or ".join(_PARTS[found.index(None)])

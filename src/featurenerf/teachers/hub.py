@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 from safetensors import SafetensorError
 
 from featurenerf.errors import InputError, MissingExtraError, first_line
+from featurenerf.limits import json_file, parsing
 from featurenerf.teachers.base import TRANSFORMERS_FILES, Card, Settings
 
 LOADING_ERRORS = (OSError, ValueError, RuntimeError, KeyError, TypeError, EOFError, SafetensorError, UnpicklingError)
@@ -90,17 +90,13 @@ def pretrained(name: str, card: Card, settings: Settings, path: Path | None, **o
         raise InputError(f"{folder} holds no config.json with {TRANSFORMERS_FILES[0]}: {again}, whole")
     for file in files:
         check_file(card, settings, file)
-    try:
-        found = json.loads((folder / "config.json").read_text()).get("model_type")
-    except (OSError, ValueError, AttributeError) as error:
-        raise InputError(f"{folder / 'config.json'} is damaged ({first_line(error)}): {again}") from error
+    with parsing(f"{folder / 'config.json'} is damaged", again):
+        found = json_file(folder / "config.json").get("model_type")
     wanted = kind.config_class.model_type
     if found != wanted:
         raise InputError(f"{folder} holds a model of type {found}, and {card.name} is a {wanted}: {again}")
-    try:
+    with parsing(f"the files in {folder} are damaged", again):
         return loaded(kind, folder, local_files_only=True, **options).float()
-    except LOADING_ERRORS as error:
-        raise InputError(f"the weights in {folder} are damaged ({first_line(error)}): {again}") from error
 
 
 def loaded(kind: Any, folder: Path | None, **options: Any) -> Any:

@@ -80,7 +80,7 @@ class FeatureCache:
         self.about = _read_about(folder / _ABOUT)
         self.projection = Projection.read(folder / _PROJECTION)
         """Of the features that are kept."""
-        if self.projection.variances is None:
+        if self.about.get("precision") == "byte" and self.projection.variances is None:
             raise InputError(f"{folder / _PROJECTION} is damaged (it lacks variances): delete the folder")
         self._steps = _steps(self.projection) if self.about.get("precision") == "byte" else None
         self.bytes = 0

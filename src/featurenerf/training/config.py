@@ -115,7 +115,7 @@ class TrainConfig:
     field: Literal["fast", "paper"] = "fast"
     """Which model."""
     teacher: str = "efficientnet-lite0"
-    """Whose features are distilled: NAME[@SETTING=VALUE,...][:PATH], see ``featurenerf teachers list``."""
+    """Whose features are distilled: ``NAME[@SETTING=VALUE,...][:PATH]``, see ``featurenerf teachers list``."""
     start_from: str | None = None
     """Start from the weights of this checkpoint (a directory, or the name of a shipped one), not from random ones."""
     preset: Literal["quick", "full"] = "quick"

@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -217,14 +217,15 @@ def join_processes(device: torch.device) -> tuple[Processes, torch.device]:
     return Processes(dist.get_rank(), dist.get_world_size()), device
 
 
-def _met(rendezvous: str, rank: int, size: int) -> dist.Store:
+def _met(rendezvous: str, rank: int, size: int) -> Any:
     """What the processes of one machine find each other through, once all of them are there.
 
     Raises:
         RuntimeError: one has ended before it was there.
         InputError: they are not there in time.
     """
-    store, names = dist.FileStore(rendezvous, size), [f"here {other}" for other in range(size)]
+    store: Any = dist.FileStore(rendezvous, size)  # type: ignore[attr-defined]  # torch does not say that it exports it
+    names = [f"here {other}" for other in range(size)]
     store.set(names[rank], "")
     last = time.monotonic() + JOIN_SECONDS
     while not store.check(names):

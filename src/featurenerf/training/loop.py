@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from featurenerf.data.categories import category_name
+from featurenerf.categories import category_name
 from featurenerf.data.check import check_cameras
 from featurenerf.data.objects import ObjectViews, part_names
 from featurenerf.data.open import open_dataset

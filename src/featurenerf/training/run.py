@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from featurenerf.errors import InputError, first_line
+from featurenerf.errors import InputError
 from featurenerf.files import (
     cannot_write,
     recover_folder,
@@ -25,8 +24,10 @@ from featurenerf.files import (
     write_bytes,
     write_json,
 )
+from featurenerf.limits import json_file, parsing
 from featurenerf.locks import locked
 from featurenerf.models import Model, checkpoint
+from featurenerf.models.weights import check_finite
 from featurenerf.progress import Progress
 from featurenerf.runtime import peak_memory_mib
 from featurenerf.teachers.projection import Projection
@@ -36,6 +37,8 @@ from featurenerf.training.same_data import changes
 
 _MAY_DIFFER = ("resume", "out", "workers", "device", "cache")
 _BUDGET = ("steps", "minutes")
+_STATES = frozenset({"step", "exp_avg", "exp_avg_sq"}), frozenset({"step", "momentum"})
+"""What AdamW and Muon know of a weight."""
 METRICS = "metrics.jsonl"
 """The log: one JSON object a line, with "step", "group" (train or val) and the values."""
 
@@ -103,24 +106,26 @@ class Run:
         folder = self.folder / "resume"
         if not (self.config.resume and folder.is_dir()):
             return {"step": 0, "seconds": 0.0, "validated": 0}, None
-        try:
-            model.load_state_dict(load_file(folder / "model.safetensors"))
+        with parsing(f"{folder} is damaged", "start again in another folder"):
+            weights = load_file(folder / "model.safetensors")
+            check_finite(weights, folder / "model.safetensors")
+            model.load_state_dict(weights)
             state: dict[int, dict[str, Tensor]] = {}
             parameters = [p for group in optimizer.param_groups for p in group["params"]]
             for name, value in load_file(folder / "optimizer.safetensors").items():
                 index, key = name.split(".")
                 like = parameters[int(index)]
-                if value.shape == like.shape:  # as in memory as before, or sums come out otherwise
+                if not value.isfinite().all() or (value.ndim and value.shape != like.shape):
+                    raise ValueError(f"{name} of optimizer.safetensors holds NaN, or has another shape")
+                if value.ndim:  # as in memory as before, or sums come out otherwise
                     value = torch.empty_like(like, dtype=value.dtype).copy_(value)
                 state.setdefault(int(index), {})[key] = value
+            if not all(frozenset(kept) in _STATES for kept in state.values()):
+                raise ValueError("optimizer.safetensors lacks tensors")
             optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
-            progress = json.loads((folder / "progress.json").read_text())
             path = folder / checkpoint.TEACHER
-            # before there was "validated", a state was saved with a checkpoint only
-            progress = {"validated": progress["step"], **progress}
+            progress = _progress(json_file(folder / "progress.json"))
             return progress, Projection.read(path) if self.config.feature_dim else None
-        except (OSError, ValueError, LookupError, TypeError, RuntimeError, SafetensorError) as error:
-            raise InputError(f"{folder} is damaged ({first_line(error)}): start again in another folder") from error
 
     def save_state(
         self,
@@ -197,15 +202,13 @@ class Run:
             return
         if not self.config.resume:
             raise InputError(f"{self.folder} already holds a run: resume it, or give another folder")
-        try:
-            before = _completed(json.loads(path.read_text()), self.config.field)
+        with parsing(f"{path} is damaged", "start again in another folder"):
+            before = _completed(json_file(path), self.config.field)
             data = before.pop("known_data", None)
             may_differ = ("known_data", *_BUDGET, *(() if data is None else ("data", "splits")))
             odd = {k for k in {*before, *self.settings} - {*may_differ} if before.get(k) != self.settings.get(k)}
             odd |= self._shortened(before)
             changed = None if data is None else changes(data, self.settings["known_data"])
-        except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
-            raise InputError(f"{path} is damaged ({error}): start again in another folder") from error
         advice = "resume with the same, or give another folder"
         if odd:
             raise InputError(f"{path} has other settings than this command ({', '.join(sorted(odd))}): {advice}")
@@ -223,6 +226,19 @@ class Run:
         if was.minutes is not None and now.minutes is not None:
             return {"minutes"} if now.minutes < was.minutes else set()
         return {"steps"} if now.steps < was.steps else set()
+
+
+def _progress(said: dict[str, Any]) -> dict[str, Any]:
+    """What ``progress.json`` says, looked at.
+
+    Before there was "validated", a state was saved with a checkpoint only.
+    """
+    progress = {"validated": said["step"], **said}
+    whole = all(isinstance(progress[name], int) and progress[name] >= 0 for name in ("step", "validated"))
+    times = (progress["seconds"], progress.get("reserve", 0.0))
+    if not whole or not all(isinstance(time, (int, float)) and 0 <= time < float("inf") for time in times):
+        raise ValueError("progress.json holds no steps and seconds")
+    return progress
 
 
 def _completed(settings: Mapping[str, Any], field: str) -> dict[str, Any]:

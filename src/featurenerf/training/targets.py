@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Float16, UInt8
 from torch import Tensor
 
-from featurenerf.data.categories import category_name
+from featurenerf.categories import category_name
 from featurenerf.data.objects import ObjectViews
 from featurenerf.errors import InputError
 from featurenerf.files import cannot_write, remove_leftovers

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
+from featurenerf.data.check import check_dataset
 from featurenerf.data.formats.co3d import OUTLINE
 from featurenerf.data.open import open_dataset
 from featurenerf.errors import InputError
@@ -18,8 +21,10 @@ from published import blobs
 from published.co3d import (
     CENTRE,
     DISTANCE,
+    HEIGHT,
     POINTS,
     RADIUS,
+    WIDTH,
     pose_of,
     read_annotations,
     write_annotations,
@@ -196,3 +201,34 @@ def test_frames_without_a_camera_or_an_object_are_left_out(small: Path, tmp_path
     write_annotations(root / "chair", frames)
     with pytest.raises(InputError, match=r"sequence a of .* cannot be centred"):
         open_dataset(root, "chair")["a"].cameras()
+
+
+def test_masks_of_another_size(small: Path, tmp_path: Path) -> None:
+    """At half the scale a mask is that of the same frame; of another shape it is named."""
+    root = tmp_path / "copy"
+    shutil.copytree(small, root)
+    path = root / "chair" / "a" / "masks" / "frame000002.png"
+    before = open_dataset(root, "chair")["a"].picture(1)[..., 3]
+    with Image.open(path) as mask:
+        mask.resize((WIDTH // 2, HEIGHT // 2)).save(path)
+    views = open_dataset(root, "chair")["a"]
+    assert list(views.problems()) == []
+    assert (np.abs(views.picture(1)[..., 3].astype(int) - before) > 64).mean() < 0.02  # its rim alone
+    Image.new("L", (HEIGHT, HEIGHT), 255).save(path)
+    said = rf"masks/frame000002\.png is {HEIGHT} x {HEIGHT}, which is no {WIDTH} x {HEIGHT} made smaller or larger"
+    problems = list(open_dataset(root, "chair")["a"].problems())
+    assert len(problems) == 1
+    assert re.search(said, problems[0])
+    with pytest.raises(InputError, match=said):
+        open_dataset(root, "chair")["a"].picture(1)
+
+
+def test_frames_that_are_left_out_are_counted(small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = tmp_path / "copy"
+    shutil.copytree(small, root)
+    frames = read_annotations(root / "chair")
+    frames[0]["mask"]["mass"] = 3.0  # pixels
+    frames[5]["viewpoint"] = None
+    write_annotations(root / "chair", frames)
+    assert check_dataset(root, progress=False) == []
+    assert "2 pictures left out, which show nothing or have no camera" in capsys.readouterr().out

@@ -237,3 +237,32 @@ def test_shapenets_pictures_lie_in_the_objects_folder(tmp_path: Path) -> None:
     (found,) = find_meshes(tmp_path, "chair")
     assert read_mesh(model, found.turn, found.root).missing == ()
     assert read_mesh(model, found.turn).missing == ("../images/texture0.png",)
+
+
+def test_a_bad_catalogue_among_several_is_left_out_and_said(folder: Path, tmp_path: Path) -> None:
+    packed(folder, tmp_path / "share" / "good.sh3f")
+    (tmp_path / "share" / "bad.sh3f").write_bytes(b"PK\3\4 nothing")
+    with pytest.raises(InputError, match=r"bad\.sh3f is not a furniture catalogue"):
+        find_meshes(tmp_path / "share", "chair")
+    broken: list[str] = []
+    wanted = [entry.id for entry in find_meshes(tmp_path / "share" / "good.sh3f", "chair")]
+    assert [entry.id for entry in find_meshes(tmp_path / "share", "chair", broken=broken)] == wanted
+    assert len(broken) == 1
+    assert broken[0].startswith(f"{tmp_path}/share/bad.sh3f is not a furniture catalogue (")
+    (tmp_path / "share" / "good.sh3f").unlink()
+    with pytest.raises(InputError, match=r"no mesh of category 'chair'.*1 cannot be read; the first: .*bad\.sh3f"):
+        find_meshes(tmp_path / "share", "chair", broken=broken)
+
+
+def test_bad_entries_of_a_list_or_catalogue_are_left_out_and_said(tmp_path: Path) -> None:
+    objects = [{"name": "a", "path": "a.obj"}, {"name": "b"}, {"name": "c", "path": "c.obj", "up": "q"}, 3]
+    (tmp_path / "list.json").write_text(json.dumps({"objects": objects}))
+    broken: list[str] = []
+    assert [entry.id for entry in find_meshes(tmp_path / "list.json", "chair", broken=broken)] == ["a"]
+    assert [f"object {n}" in problem for n, problem in zip((1, 2, 3), broken, strict=True)] == [True] * 3
+    (tmp_path / "c").mkdir()
+    rows = ["id#1=one\nname#1=Chair\nmodel#1=/a.obj", "id#2=two\nname#2=Chair\nmodel#2=/b.obj\nmodelRotation#2=1 nan"]
+    (tmp_path / "c" / "PluginFurnitureCatalog.properties").write_text("\n".join(rows))
+    broken = []
+    assert [entry.id for entry in find_meshes(tmp_path / "c", "chair", broken=broken)] == ["one"]
+    assert "two: modelRotation is not a 3 x 3 matrix" in broken[0]

@@ -23,7 +23,7 @@ from PIL import Image
 from torch import Tensor
 
 from featurenerf.cameras import Camera
-from featurenerf.data.categories import category_name, synset_of
+from featurenerf.categories import category_name, synset_of
 from featurenerf.data.formats.files import read_image
 from featurenerf.data.objects import Dataset, Format, ObjectViews
 from featurenerf.data.splits import SPLITS, Split

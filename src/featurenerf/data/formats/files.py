@@ -8,7 +8,8 @@ from contextlib import contextmanager
 
 from PIL import Image
 
-from featurenerf.data.storage import AGAIN, DataPath, read_file
+from featurenerf.data.storage import DataPath, read_file
+from featurenerf.limits import AGAIN
 from featurenerf.picture_files import open_file
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from featurenerf.data.categories import category_name
+from featurenerf.categories import category_name
 from featurenerf.data.formats.release import picture_folder, split_file, synset_in
 from featurenerf.data.storage import (
     FOLDERS,

@@ -28,7 +28,7 @@ from torch import Tensor
 
 from featurenerf import limits
 from featurenerf.cameras import OPENCV_TO_OPENGL, Camera
-from featurenerf.data.categories import SYNSETS, category_name, synset_of
+from featurenerf.categories import SYNSETS, category_name, synset_of
 from featurenerf.data.formats.files import open_image, read_image
 from featurenerf.data.formats.unpickle import read_npz
 from featurenerf.data.labels import ANNOTATIONS, AnnotationKind, LabelNames, generated_labels

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from featurenerf import masks
 from featurenerf.cameras import PICTURE_SIZE, Camera
-from featurenerf.data.categories import SYNSETS, category_name
+from featurenerf.categories import SYNSETS, category_name
 from featurenerf.data.formats.files import read_image
 from featurenerf.data.labels import AnnotationKind
 from featurenerf.data.objects import Dataset, Format, ObjectViews

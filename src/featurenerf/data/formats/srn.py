@@ -20,7 +20,7 @@ import torch
 from jaxtyping import UInt8
 
 from featurenerf.cameras import OPENCV_TO_OPENGL, Camera
-from featurenerf.data.categories import SYNSETS, category_name
+from featurenerf.categories import SYNSETS, category_name
 from featurenerf.data.formats.files import read_image
 from featurenerf.data.objects import Dataset, Format, ObjectViews
 from featurenerf.data.splits import SPLITS, Split

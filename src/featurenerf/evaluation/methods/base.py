@@ -102,7 +102,8 @@ class Method(ABC):
         if self.channels and inputs.model is None:
             raise InputError(f"method {self.name!r} needs a checkpoint")
         known = getattr(inputs.model, "channels", None)
-        lacking = [name for name in self.channels if known is not None and name not in known]
+        every = {*(known or ()), *getattr(inputs.model, "internal", ()), "alpha", "depth"}
+        lacking = [name for name in self.channels if known is not None and name not in every]
         if lacking:
             raise InputError(
                 f"method {self.name!r} needs the channel {lacking[0]}, and the model was trained without it: it has "

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from featurenerf.data.categories import category_name, synset_of
+from featurenerf import limits
+from featurenerf.categories import category_name, synset_of
 from featurenerf.data.storage import read_json
 from featurenerf.errors import InputError
 from featurenerf.synthesis.annotations.base import KEYPOINT_DISTANCE, AnnotatedMesh, Kind, closest_point
@@ -72,7 +73,7 @@ class KeypointNet:
             try:
                 if entry["class_id"] == synset:
                     self._keypoints[str(entry["model_id"])] = _points(entry["keypoints"])
-            except (KeyError, TypeError, ValueError) as error:
+            except (LookupError, TypeError, ValueError, OverflowError) as error:
                 whose = entry.get("model_id", "?") if isinstance(entry, dict) else "?"
                 problem = f"{self.path}: entry {number} ({whose}) is broken ({type(error).__name__}: {error})"
                 if not skip_broken:
@@ -90,8 +91,8 @@ class KeypointNet:
 
 def _points(keypoints: Any) -> dict[int, np.ndarray]:
     points = {int(keypoint["semantic_id"]): np.array(keypoint["xyz"], np.float64) for keypoint in keypoints}
-    if not points or any(point.shape != (3,) or not np.isfinite(point).all() for point in points.values()):
-        raise ValueError("there are no keypoints, or they are not three numbers each")
+    if not points or any(p.shape != (3,) or not (np.abs(p) <= limits.LENGTH).all() for p in points.values()):
+        raise ValueError("there are no keypoints, or they are no places")
     return dict(sorted(points.items()))
 
 

@@ -22,9 +22,10 @@ from typing import Any
 
 import numpy as np
 
-from featurenerf.data.categories import category_name
+from featurenerf.categories import category_name
 from featurenerf.data.storage import read_json
 from featurenerf.errors import InputError
+from featurenerf.limits import file_bytes, parsing
 from featurenerf.progress import Progress
 from featurenerf.synthesis.annotations.base import AnnotatedMesh, Kind
 from featurenerf.synthesis.annotations.points import read_numbers, with_labelled_points
@@ -137,10 +138,8 @@ def _level(folder: Path, category: str, table: Path | None) -> tuple[str, ...]:
                 f"into {folder}"
             )
         return _LEVEL_1[category]
-    try:
-        return tuple(line.split()[1] for line in table.read_text().splitlines() if line.strip())
-    except (OSError, UnicodeDecodeError, IndexError) as error:
-        raise InputError(f"{table} cannot be read as a table of parts ({error}): download it again") from error
+    with parsing(f"{table} cannot be read as a table of parts", "download it again"):
+        return tuple(line.split()[1] for line in file_bytes(table).decode().splitlines() if line.strip())
 
 
 _TABLE_FOLDERS = ("after_merging_label_ids", "after_merging2_label_ids")
@@ -173,7 +172,7 @@ def _part_of_leaves(folder: Path, paths: tuple[str, ...]) -> dict[int, int]:
                 if path in paths:
                     own = leaves[int(node["id"] if merged is None else node["ori_id"])]
                     found |= dict.fromkeys(own, paths.index(path) + 1)
-    except (KeyError, TypeError, ValueError) as error:
+    except (LookupError, TypeError, ValueError, OverflowError, AttributeError) as error:
         raise InputError(
             f"{folder}: result.json or result_after_merging.json is broken ({type(error).__name__}: {error}): download "
             "it again"

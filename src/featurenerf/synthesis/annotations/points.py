@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Int
 
-from featurenerf.errors import InputError
+from featurenerf import limits
+from featurenerf.errors import InputError, first_line
+from featurenerf.limits import BeyondLimitError, file_bytes
 from featurenerf.synthesis.annotations.base import AnnotatedMesh
 from featurenerf.synthesis.meshes.files import Axis, axes_rotation
 from featurenerf.synthesis.objects.shapes import rotation
@@ -79,13 +81,16 @@ def read_numbers(path: Path, columns: int | None = None) -> np.ndarray:
         InputError: it is missing, holds anything else, or has too few columns.
     """
     try:
-        rows = [line.split() for line in path.read_text().splitlines() if line.strip()]
-        numbers = np.array(rows, np.float64)
+        content = file_bytes(path, limits.JSON_BYTES).decode()
+        if len(content.split(maxsplit=limits.ELEMENTS)) > limits.ELEMENTS:
+            raise BeyondLimitError(f"it holds more than {limits.ELEMENTS} numbers")
+        numbers = np.array([line.split() for line in content.splitlines() if line.strip()], np.float64)
     except FileNotFoundError:
         raise InputError(f"{path} is missing: download it again") from None
     except (OSError, ValueError) as error:
-        raise InputError(f"{path} holds more than rows of numbers ({error}): download it again") from error
-    if numbers.ndim != 2 or not np.isfinite(numbers).all() or (columns is not None and numbers.shape[1] < columns):
+        raise InputError(f"{path} holds more than rows of numbers ({first_line(error)}): download it again") from error
+    narrow = numbers.ndim != 2 or (columns is not None and numbers.shape[1] < columns)
+    if narrow or not (np.abs(numbers) <= limits.LENGTH).all():
         raise InputError(f"{path} does not hold {columns or 'rows of'} numbers a line: download it again")
     return numbers
 

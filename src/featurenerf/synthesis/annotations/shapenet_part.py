@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from featurenerf.data.categories import SYNSETS, category_name
+from featurenerf.categories import SYNSETS, category_name
 from featurenerf.errors import InputError
 from featurenerf.synthesis.annotations.base import AnnotatedMesh, Kind
 from featurenerf.synthesis.annotations.points import read_numbers, with_labelled_points

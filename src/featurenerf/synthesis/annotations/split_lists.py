@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import csv
-import json
 from pathlib import Path
 from typing import Any
 
-from featurenerf.data.categories import category_name
+from featurenerf.categories import category_name
 from featurenerf.data.formats.release import split_file
 from featurenerf.data.splits import Split, read_split
+from featurenerf.data.storage import read_file, read_json
 from featurenerf.errors import InputError
+from featurenerf.limits import parsing
 
 _NAMES = ("train", "val", "test")
 
@@ -74,25 +75,19 @@ def _partnet(path: Path, synset: str) -> list[str]:
 
 
 def _shapenet(path: Path, synset: str) -> list[list[str]]:
-    try:
+    with parsing(f"{path} lacks the columns synsetId, modelId and split, or a value of them"):
         rows = [row for row in csv.DictReader(_text(path).splitlines()) if row["synsetId"].zfill(8) == synset]
         return [[row["modelId"] for row in rows if row["split"] == name] for name in _NAMES]
-    except (KeyError, AttributeError) as error:
-        raise InputError(f"{path} lacks the columns synsetId, modelId and split: download it again") from error
 
 
 def _json_list(path: Path) -> list[Any]:
-    try:
-        content = json.loads(_text(path))
-    except ValueError as error:
-        raise InputError(f"{path} cannot be read ({error}): download it again") from error
+    content = read_json(path)
     if not isinstance(content, list):
         raise InputError(f"{path} is not a list: download it again")
     return content
 
 
 def _text(path: Path) -> str:
-    try:
-        return path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read ({error}): download it again") from error
+    content = read_file(path)
+    with parsing(f"{path} cannot be read"):
+        return content.decode()

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from featurenerf import limits
 from featurenerf.errors import InputError
+from featurenerf.limits import file_bytes, parsing
 from featurenerf.picture_files import open_file, reading
 
 LARGEST_TEXTURE = 512
@@ -109,10 +109,10 @@ class AssetResolver:
 
 
 def read_file(path: Path) -> bytes:
-    """A mesh file, material library or buffer of at most ``limits.FILE_BYTES``."""
-    size = path.stat().st_size
-    if size > limits.FILE_BYTES:
-        raise InputError(
-            f"{path} has {limits.mebibytes(size)}: give a mesh with files below {limits.mebibytes(limits.FILE_BYTES)}"
-        )
-    return path.read_bytes()
+    """A mesh file, material library or buffer of at most ``limits.FILE_BYTES``.
+
+    Raises:
+        InputError: it cannot be read, or is larger.
+    """
+    with parsing(f"{path} cannot be read", "give another mesh"):
+        return file_bytes(path)

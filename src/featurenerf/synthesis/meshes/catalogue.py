@@ -6,11 +6,13 @@ What is found is a ``MeshEntry``: where the mesh lies, how it is turned, and who
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import unicodedata
 import zipfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -18,9 +20,10 @@ from typing import Any
 
 import numpy as np
 
-from featurenerf.data.categories import category_name, synset_of
+from featurenerf import limits
+from featurenerf.categories import category_name, synset_of
 from featurenerf.data.storage import read_file, read_json
-from featurenerf.errors import InputError, first_line
+from featurenerf.errors import InputError
 from featurenerf.limits import parsing, unzipped
 from featurenerf.synthesis.meshes.entry import Attribution, MeshEntry
 from featurenerf.synthesis.meshes.files import MESH_SUFFIXES, Axis, axes_rotation
@@ -36,6 +39,7 @@ def find_meshes(
     front: Axis | None = None,
     only: tuple[str, ...] = (),
     without: tuple[str, ...] = (),
+    broken: list[str] | None = None,
 ) -> list[MeshEntry]:
     """The meshes of a category, sorted by id.
 
@@ -51,11 +55,17 @@ def find_meshes(
         up, front: the files' axes. By default those of the source: what a catalogue says of each entry; y and x for
             ShapeNet v1, y and -z for v2; y and z for all others.
         only, without: patterns (* and ?) of ids to take and to leave out.
+        broken: where it is noted what is wrong with each catalogue, and each entry of a catalogue or list, that cannot
+            be read; it is left out then.
     Raises:
-        InputError: there is nothing there, or no mesh of the category.
+        InputError: there is nothing there, or no mesh of the category; a catalogue or an entry cannot be read, and no
+            ``broken`` is given.
     """
     meshes = Path(meshes)
-    found = _find(meshes, category, up, front)
+    left_out: list[str] = []
+    found = _find(meshes, category, up, front, _Leaving(broken is not None, left_out))
+    if broken is not None:
+        broken += left_out
     wanted = [
         entry
         for entry in found
@@ -66,6 +76,7 @@ def find_meshes(
         raise InputError(
             f"{meshes}: no mesh of category {category!r}"
             + (f" is left of {len(found)} by the patterns given" if found else "; give another folder or category")
+            + (f" ({len(left_out)} cannot be read; the first: {left_out[0]})" if left_out else "")
         )
     taken: dict[str, MeshEntry] = {}
     for entry in wanted:
@@ -74,20 +85,40 @@ def find_meshes(
     return [taken[object_id] for object_id in sorted(taken)]
 
 
-def _find(meshes: Path, category: str, up: Axis | None, front: Axis | None) -> list[MeshEntry]:
-    if meshes.is_file():
+@dataclass(frozen=True)
+class _Leaving:
+    """Notes what cannot be read, where that is wanted."""
+
+    wanted: bool
+    noted: list[str]
+
+    @contextmanager
+    def each(self) -> Iterator[None]:
+        try:
+            yield
+        except InputError as error:
+            if not self.wanted:
+                raise
+            self.noted.append(str(error))
+
+
+def _find(meshes: Path, category: str, up: Axis | None, front: Axis | None, leaving: _Leaving) -> list[MeshEntry]:
+    if os.path.isfile(meshes):
         if meshes.suffix.lower() == ".json":
-            return _listed(meshes, up, front)
+            return _listed(meshes, up, front, leaving)
         if meshes.suffix.lower() in MESH_SUFFIXES:
             return [_plain(meshes, meshes.parent, up, front)]
-        return read_catalogue(meshes, category, up, front)
-    if not meshes.is_dir():
+        return _catalogued(meshes, category, up, front, leaving)
+    if not os.path.isdir(meshes):
         raise InputError(f"there is no {meshes}: give a folder of meshes, a catalogue, or a list of meshes")
     if _properties_file(meshes) is not None:
-        return read_catalogue(meshes, category, up, front)
+        return _catalogued(meshes, category, up, front, leaving)
     archives = sorted([*meshes.rglob("*.sh3f"), *meshes.rglob("sweethome3d.jar")])
     if archives:
-        entries = [entry for archive in archives for entry in read_catalogue(archive, category, up, front)]
+        entries: list[MeshEntry] = []
+        for archive in archives:
+            with leaving.each():
+                entries += _catalogued(archive, category, up, front, leaving)
         return [entry for entry in entries if not entry.attribution.reserved]
     shapenet = _shapenet(meshes, synset_of(category), up, front)
     if shapenet is not None:
@@ -141,33 +172,28 @@ def _plain(path: Path, root: Path, up: Axis | None, front: Axis | None) -> MeshE
     )
 
 
-def _listed(path: Path, up: Axis | None, front: Axis | None) -> list[MeshEntry]:
+def _listed(path: Path, up: Axis | None, front: Axis | None, leaving: _Leaving) -> list[MeshEntry]:
     content = read_json(path)
+    if not isinstance(content, dict) or not isinstance(content.get("objects"), list):
+        raise InputError(f'{path} is not a list of meshes: it needs {{"objects": [{{"name": ..., "path": ...}}]}}')
     entries = []
-    try:
-        for record in content["objects"]:
-            entries.append(
-                MeshEntry(
-                    _safe(record["name"]),
-                    str(path.parent / record["path"]),
-                    _axes(up or record.get("up"), front or record.get("front")),
-                    attribution=Attribution(
-                        record["name"],
-                        record.get("author", ""),
-                        record.get("licence", ""),
-                        record.get("licence_url", ""),
-                        record.get("source", record.get("package", "")),
-                    ),
-                )
-            )
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from error
-    except Exception as error:
-        raise InputError(
-            f"{path} is not a list of meshes ({type(error).__name__}: {first_line(error)}): it needs objects with name "
-            "and path"
-        ) from error
+    for number, record in enumerate(content["objects"]):
+        with leaving.each():
+            entries.append(_record(path, number, record, up, front))
     return entries
+
+
+def _record(path: Path, number: int, record: Any, up: Axis | None, front: Axis | None) -> MeshEntry:
+    what = f"{path} is not a list of meshes: object {number} is broken"
+    with parsing(what, "give it a name and a path"):
+        about = [record.get(key, "") for key in ("author", "licence", "licence_url")]
+        attribution = Attribution(record["name"], *about, record.get("source", record.get("package", "")))
+        object_id, model = _safe(record["name"]), str(path.parent / record["path"])
+    try:
+        axes = _axes(up or record.get("up"), front or record.get("front"))
+    except InputError as error:
+        raise InputError(f"{path}: object {number}: {error}") from error
+    return MeshEntry(object_id, model, axes, attribution=attribution)
 
 
 def _shapenet(root: Path, synset: str, up: Axis | None, front: Axis | None) -> list[MeshEntry] | None:
@@ -235,7 +261,12 @@ def read_catalogue(
     Raises:
         InputError: it is no such catalogue.
     """
-    catalogue = Path(catalogue)
+    return _catalogued(Path(catalogue), category, up, front, _Leaving(False, []))
+
+
+def _catalogued(
+    catalogue: Path, category: str, up: Axis | None, front: Axis | None, leaving: _Leaving
+) -> list[MeshEntry]:
     header, records = parse_properties(_properties(catalogue))
     category = category_name(category)
     words = _WORDS.get(category, _Words(rf"\b{re.escape(category)}s?\b"))
@@ -256,8 +287,9 @@ def read_catalogue(
             reserved=header.get("id") in RESERVED,
         )
         model = str(catalogue / member) if is_folder else member
-        rotation = _turned(record.get("modelRotation", ""), up, front, f"{catalogue}: {object_id}")
-        entries.append(MeshEntry(object_id, model, rotation, None if is_folder else catalogue, about))
+        with leaving.each():
+            rotation = _turned(record.get("modelRotation", ""), up, front, f"{catalogue}: {object_id}")
+            entries.append(MeshEntry(object_id, model, rotation, None if is_folder else catalogue, about))
     return entries
 
 
@@ -269,6 +301,8 @@ def _turned(
         return _axes(up, front)
     try:
         own = np.array([float(x) for x in model_rotation.split()] or np.eye(3), np.float64).reshape(3, 3)
+        if not np.abs(own).max() <= limits.LENGTH:
+            raise ValueError("NaN, or too large")
     except ValueError:
         raise InputError(f"{origin}: modelRotation is not a 3 x 3 matrix: {model_rotation}") from None
     return _rows(axes_rotation("y", "z") @ own)

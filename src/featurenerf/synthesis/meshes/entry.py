@@ -13,7 +13,7 @@ from urllib.parse import unquote
 import numpy as np
 
 from featurenerf import limits
-from featurenerf.limits import parsing, zip_member
+from featurenerf.limits import file_bytes, parsing, zip_member
 
 _MOST_LOOKED_FOR = 10**11
 """Files beside a mesh times its bytes: some ten seconds."""
@@ -100,5 +100,5 @@ def _extract(content: zipfile.ZipFile, model: str, folder: str) -> Path:
 
 def _words(path: Path) -> str:
     """What a file says, in small letters, and its names as glTF's addresses mean them (blanks are %20 there)."""
-    said = path.read_bytes().decode(errors="replace").lower()
+    said = file_bytes(path).decode(errors="replace").lower()
     return said + unquote(said) if "%" in said else said

@@ -5,6 +5,7 @@ The mesh is turned to the package's frame (z up, +x front), centred, and scaled 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -177,7 +178,7 @@ def _pieces(path: Path, root: Path | None = None) -> tuple[dict[str, Piece], tup
     """The surfaces of a file by name, placed in the file's frame, and the files that it names and that are missing."""
     if find_spec("trimesh") is None:
         raise MissingExtraError("trimesh", "data")
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise InputError(f"there is no mesh file {path}")
     if path.suffix.lower() not in MESH_SUFFIXES:
         raise InputError(

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import struct
 from collections.abc import Iterator
 from dataclasses import replace
@@ -20,6 +19,7 @@ import numpy as np
 from jaxtyping import Float
 from PIL import Image
 
+from featurenerf.limits import json_value
 from featurenerf.synthesis.meshes.assets import AssetResolver
 from featurenerf.synthesis.meshes.pieces import Look, Piece, texture_of
 
@@ -72,7 +72,7 @@ def read_gltf(content: bytes, assets: AssetResolver) -> dict[str, Piece]:
 class _Reader:
     def __init__(self, content: bytes, assets: AssetResolver) -> None:
         text, self._inner = _chunks(content) if content[:4] == b"glTF" else (content, b"")
-        self.tree: dict[str, Any] = json.loads(text)
+        self.tree: dict[str, Any] = json_value(text)
         self._assets = assets
         self._buffers: dict[int, bytes] = {}
         self._looks: dict[Any, tuple[Look, int, np.ndarray]] = {}

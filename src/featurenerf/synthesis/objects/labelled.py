@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Float32, Float64, Int32, UInt8
 
-from featurenerf.data.categories import SYNSETS
+from featurenerf.categories import SYNSETS
 from featurenerf.data.labels import generated_labels
 
 
