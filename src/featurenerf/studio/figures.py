@@ -195,8 +195,11 @@ def side_by_side(pictures: Sequence[Image.Image], size: int = 256) -> Image.Imag
     return frame
 
 
-def write_turntable(frames: Sequence[Image.Image], stem: str | os.PathLike[str], seconds: float | int = 4.0) -> Path:
-    """Write frames as ``<stem>.mp4`` (H.264) where the extra ``video`` is installed, as ``<stem>.gif`` elsewhere."""
+def write_turntable(
+    frames: Sequence[Image.Image], stem: str | os.PathLike[str], seconds: float | int = 4.0, turns: int = 2
+) -> Path:
+    """Write frames, ``turns`` times over, as ``<stem>.mp4`` (H.264) where the extra ``video`` is installed, and once as
+    ``<stem>.gif`` elsewhere."""
     try:
         import imageio_ffmpeg
     except ImportError:
@@ -210,7 +213,7 @@ def write_turntable(frames: Sequence[Image.Image], stem: str | os.PathLike[str],
     )  # fmt: skip
     try:
         writer.send(None)
-        for _ in range(2):  # two turns: some players do not loop
+        for _ in range(turns):  # two of a turntable: some players do not loop
             for frame in frames:
                 writer.send(frame.tobytes())
     finally:
