@@ -24,6 +24,7 @@ class Far(Tensor):
     """A tensor that says it is elsewhere."""
 
     near: Tensor
+    is_meta = False  # it has values, unlike those of the device whose name it goes by
 
     @staticmethod
     def __new__(cls, near: Tensor) -> Far:

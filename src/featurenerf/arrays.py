@@ -41,6 +41,8 @@ def as_tensor(given: Numbers, what: str) -> Tensor:
     if tensor.is_complex() or (tensor.is_meta and type(tensor) is Tensor):  # a subclass may hold values all the same
         kind = f"{tensor.dtype} on the device {tensor.device}"
         raise InputError(f"{what} must be real numbers (integers or floating point), not {kind}")
+    if tensor.layout != torch.strided or tensor.is_quantized:
+        raise InputError(f"{what} must be dense, not {tensor.dtype} of layout {tensor.layout}: give tensor.to_dense()")
     return tensor
 
 

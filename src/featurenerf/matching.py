@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int64, Shaped
 from torch import Tensor
 
-from featurenerf.arrays import ArrayLike, as_tensor
+from featurenerf.arrays import ArrayLike, as_tensor, floats
 from featurenerf.cameras import Camera
 from featurenerf.errors import InputError
 
@@ -80,7 +81,7 @@ def _best(
     query: ArrayLike, candidates: ArrayLike, similarity: Callable[[Tensor, Tensor], Tensor]
 ) -> tuple[Int64[Tensor, " n"], Float[Tensor, " n"]]:
     """Arg-max of a similarity over the candidates in blocks; the lowest index wins a tie."""
-    query, candidates = as_tensor(query, "the query"), as_tensor(candidates, "the candidates")
+    query, candidates = (_exact(given, f"the {name}") for given, name in ((query, "query"), (candidates, "candidates")))
     if query.ndim != 2 or candidates.ndim != 2 or query.shape[1] != candidates.shape[1]:
         raise InputError(
             "matching needs (N, D) queries and (M, D) candidates of one D, "
@@ -136,13 +137,13 @@ def transfer_keypoints(
     Raises:
         InputError: for arrays of another shape, a keypoint outside the picture, or a target with nothing to match.
     """
-    keypoints = as_tensor(keypoints, "keypoints")
+    keypoints = _exact(keypoints, "keypoints")
     if candidates is not None:
-        points = _points(as_tensor(candidates, "candidates"), "candidates")
+        points = _points(_exact(candidates, "candidates"), "candidates")
         index, score = match(_describe(source, _points(keypoints, "keypoints")), _describe(target, points))
         return points.to(index.device)[index], score
-    source_camera = source_camera or first_source_camera(source)
-    target_camera = target_camera or first_source_camera(target)
+    source_camera = _one(source_camera or first_source_camera(source))
+    target_camera = _one(target_camera or first_source_camera(target))
     column, row = keypoint_pixels(keypoints, source_camera.width, source_camera.height).unbind(-1)
     with torch.no_grad():
         source_map = source.render(source_camera, channels=("descriptor",))["descriptor"]
@@ -189,14 +190,14 @@ def transfer_parts(
     if source_points is not None or target_points is not None:
         if source_points is None or target_points is None:
             raise InputError("to transfer parts in space, give both source_points and target_points")
-        known = _points(as_tensor(source_points, "source_points"), "source_points")
-        wanted = _points(as_tensor(target_points, "target_points"), "target_points")
+        known = _points(_exact(source_points, "source_points"), "source_points")
+        wanted = _points(_exact(target_points, "target_points"), "target_points")
         if labels.shape != known.shape[:1]:
             raise InputError(f"labels must be ({len(known)},), one a source point, not {tuple(labels.shape)}")
         index, _ = match(_describe(target, wanted), _describe(source, known))
         return labels.to(index.device)[index]
-    source_camera = source_camera or first_source_camera(source)
-    target_camera = target_camera or first_source_camera(target)
+    source_camera = _one(source_camera or first_source_camera(source))
+    target_camera = _one(target_camera or first_source_camera(target))
     _same_size(labels, source_camera, "labels")
     if not (labels > 0).any():
         raise InputError("no pixel of the labels is labelled (above 0): there is nothing to transfer")
@@ -206,13 +207,34 @@ def transfer_parts(
     if target_mask is None:
         mask = rendered["alpha"][..., 0] > FOREGROUND_ALPHA
     else:
-        mask = as_tensor(target_mask, "target_mask").to(rendered["descriptor"].device) > 0
+        given = as_tensor(target_mask, "target_mask")
+        if given.is_complex():
+            raise InputError(f"target_mask is true or false, or a number, in each pixel, not {given.dtype}")
+        mask = given.to(rendered["descriptor"].device) > 0
         _same_size(mask, target_camera, "target_mask")
     labels = labels.to(source_map.device)
     index, _ = match(rendered["descriptor"][mask], source_map[labels > 0])
     transferred = torch.zeros(mask.shape, dtype=torch.int64, device=mask.device)
     transferred[mask] = labels[labels > 0][index].to(mask.device)
     return transferred
+
+
+def _exact(given: ArrayLike, what: str) -> Tensor:
+    """Numbers as a tensor of floats; lists in double precision, as NumPy has them."""
+    return floats(given, what, dtype=torch.float32 if isinstance(given, (Tensor, np.ndarray)) else torch.float64)
+
+
+def _one(camera: Camera) -> Camera:
+    """One camera; a batch of one is it.
+
+    Raises:
+        InputError: there are several.
+    """
+    if camera.batch_shape.numel() != 1:
+        raise InputError(
+            f"marks and labels are those of one picture, and there are cameras {tuple(camera.batch_shape)}: give one"
+        )
+    return camera.reshape()
 
 
 def first_source_camera(field: DescribedField) -> Camera:

@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 from featurenerf import limits
 from featurenerf.categories import category_name
 from featurenerf.errors import InputError
-from featurenerf.files import ASSETS, write_atomically, write_json
+from featurenerf.files import ASSETS, cannot_write, write_atomically, write_json
 from featurenerf.limits import json_file, parsing
 from featurenerf.models import MODELS, Model, hub
 from featurenerf.models.weights import check_finite, planned
@@ -57,6 +57,7 @@ def load(
     Raises:
         InputError: when there is no such checkpoint, or its files are damaged or do not belong together.
     """
+    _check_dtype(dtype)
     directory, device = directory_of(name, revision), usable_device(device)
     config, path = read_config(directory), directory / WEIGHTS
     if not path.is_file():
@@ -97,8 +98,24 @@ def save(
     Args:
         about: further entries of the configuration (training settings, metrics).
         dtype: what the weights are stored as; None keeps theirs, ``torch.float16`` halves the file.
+    Raises:
+        InputError: the directory cannot be written, or weights cannot be of that type.
     """
+    try:
+        return write(model, directory, about, dtype)
+    except OSError as error:
+        raise cannot_write(directory, error) from error
+
+
+def write(
+    model: Model,
+    directory: str | os.PathLike[str],
+    about: Mapping[str, Any] | None = None,
+    dtype: torch.dtype | None = None,
+) -> Path:
+    """As ``save``, for those who say themselves what an error of the disk means (OSError)."""
     directory = Path(directory)
+    _check_dtype(dtype)
     config = {"featurenerf": FORMAT, "field": model.name, "model": asdict(model.config), **(about or {})}
     weights = {
         k: v.detach().to("cpu", dtype if v.is_floating_point() else None).contiguous()
@@ -112,6 +129,11 @@ def save(
     write_atomically(directory / WEIGHTS, lambda path: save_file(weights, path, {SAVED: saved}))
     write_json(directory / CONFIG, {**config, SAVED: saved}, indent=2)
     return directory
+
+
+def _check_dtype(dtype: torch.dtype | None) -> None:
+    if dtype is not None and not (dtype.is_floating_point and dtype.itemsize > 1):
+        raise InputError(f"weights cannot be {dtype}: give torch.float32, float64, float16 or bfloat16")
 
 
 def read_config(directory: str | os.PathLike[str]) -> dict[str, Any]:
@@ -205,7 +227,7 @@ def directory_of(name: str | os.PathLike[str], revision: str | None = None) -> P
     if str(name) in ships:
         return ships[str(name)]
     before = Path(f"{os.fspath(name).rstrip('/')}.old")
-    if (before / CONFIG).is_file():  # see ``files.replace_folder``
+    if os.path.isfile(before / CONFIG):  # see ``files.replace_folder``
         raise InputError(
             f"{name} is not there, and {before} is: the program was killed when it put a new checkpoint in its place; "
             "resume the run, which puts it back, or load that folder"

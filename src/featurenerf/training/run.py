@@ -164,7 +164,7 @@ class Run:
         about = {**self.about, **where, "peak_memory_mib": peak_memory_mib(), "validation": dict(scores)}
         new = self.folder / "checkpoint.new"
         with self._writing(new):
-            checkpoint.save(model, new, about)
+            checkpoint.write(model, new, about)
             if projection is not None:
                 write_atomically(new / checkpoint.TEACHER, projection.write)
             replace_folder(new, self.checkpoint)
