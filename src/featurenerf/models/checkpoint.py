@@ -205,7 +205,7 @@ def directory_of(name: str | os.PathLike[str], revision: str | None = None) -> P
     if str(name) in ships:
         return ships[str(name)]
     before = Path(f"{os.fspath(name).rstrip('/')}.old")
-    if (before / CONFIG).is_file():  # see ``files.replace_folder``
+    if os.path.isfile(before / CONFIG):  # see ``files.replace_folder``
         raise InputError(
             f"{name} is not there, and {before} is: the program was killed when it put a new checkpoint in its place; "
             "resume the run, which puts it back, or load that folder"
