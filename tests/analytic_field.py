@@ -26,13 +26,10 @@ def part(points: Tensor) -> Tensor:
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class EllipsoidField(VolumeField):
     opacity: float = 500.0
-    labels: int = 0
-    """Logits of so many labels: 1, 2 and 3 are the parts; none is no such channel."""
 
     @property
     def channels(self) -> dict[str, int]:
-        known = {"density": 1, "rgb": 3, "feature": 3, "coordinate": 3, "descriptor": 8}
-        return {**known, "label": self.labels} if self.labels else known
+        return {"density": 1, "rgb": 3, "feature": 3, "coordinate": 3, "descriptor": 8}
 
     def sample(self, points: Tensor, directions: Tensor, channels: tuple[str, ...]) -> dict[str, Tensor]:
         distance = (points / torch.tensor(RADII)).norm(dim=-1, keepdim=True)
@@ -45,8 +42,6 @@ class EllipsoidField(VolumeField):
             "feature": kind,
             "coordinate": points,
         }
-        if self.labels:
-            values["label"] = torch.nn.functional.one_hot(part(points) + 1, self.labels).float()
         return {name: values[name] for name in channels}
 
     def bounds(self, origins: Tensor, directions: Tensor, near: float, far: float) -> tuple[Tensor, Tensor]:
@@ -61,17 +56,17 @@ class EllipsoidModel(Model):
     canonical = None
     channels = {"density": 1, "rgb": 3, "feature": 3, "coordinate": 3, "descriptor": 8}  # noqa: RUF012
 
-    def __init__(self, labels: int = 0) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.nothing, self.labels = nn.Parameter(torch.zeros(1)), labels
+        self.nothing = nn.Parameter(torch.zeros(1))
 
     def _encode(self, pictures: Tensor, cameras: Camera, assumed: bool = False) -> VolumeField:
-        return ellipsoid(cameras, 500.0 if pictures[..., :3, :, :].max() > 0 else 0.0, self.labels)
+        return ellipsoid(cameras, 500.0 if pictures[..., :3, :, :].max() > 0 else 0.0)
 
 
-def ellipsoid(source: Camera | None = None, opacity: float = 500.0, labels: int = 0) -> EllipsoidField:
+def ellipsoid(source: Camera | None = None, opacity: float = 500.0) -> EllipsoidField:
     source = Camera.look_at().reshape(1) if source is None else source
-    return EllipsoidField(source=source, sampling=Sampling(64), rays_per_chunk=65536, opacity=opacity, labels=labels)
+    return EllipsoidField(source=source, sampling=Sampling(64), rays_per_chunk=65536, opacity=opacity)
 
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)

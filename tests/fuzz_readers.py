@@ -19,6 +19,9 @@ import numpy as np
 import torch
 from PIL import Image
 
+from captures_by_hand import write_colmap, write_transforms
+from featurenerf import Camera
+from featurenerf.data.formats.captures import open_capture
 from featurenerf.data.formats.spair import read_pairs
 from featurenerf.data.formats.unpickle import read_npz
 from featurenerf.data.open import open_dataset
@@ -120,6 +123,28 @@ def _read_objects(root: Path) -> None:
         list(views.problems())
         views.cameras()
         views.picture(0), views.parts(0), views.keypoints(0), views.part_points(), views.keypoint_candidates()
+
+
+def _write_captures(folder: Path) -> None:
+    """Four pictures of a box, by a camera file and by models of COLMAP."""
+    poses = Camera.look_at([0, 90, 180, 270], 20).pose.double().numpy()
+    picture = np.zeros((4, 16, 16, 4), np.uint8)
+    picture[:, 4:12, 5:11] = 255
+    write_transforms(folder / "a", poses, {"fl_x": 17.5, "w": 16, "h": 16}, pictures=picture)
+    for binary in (True, False):
+        lens = (1, "PINHOLE", [17.5, 17.5, 8.0, 8.0])
+        write_colmap(folder / f"{binary}", poses, binary=binary, lens=lens, pictures=picture)
+
+
+def _read_captures(folder: Path) -> None:
+    problem = None
+    for name in ("a", "True", "False"):
+        try:
+            open_capture(folder / name).cameras()
+        except InputError as error:
+            problem = error
+    if problem is not None:
+        raise problem
 
 
 def _each(pattern: str, read: Callable[[Path], Any]) -> Callable[[Path], Any]:
@@ -404,6 +429,7 @@ REMOTE = find_spec("aiohttp") is not None
 READERS = {
     "npz": Reader(_write_npz, _each("*.npz", lambda path: (read_npz(path, "labels"), read_npz(path, "pts")))),
     "release": Reader(write_release, _read_objects),
+    "captures": Reader(_write_captures, _read_captures),
     "split": Reader(write_release, lambda root: read_split(root / "splits" / f"{CHAIR}.json"), "splits/*"),
     "json": Reader(write_release, _each("*.json", read_json), "**/*.json"),
     "pack": Reader(_write_pack, lambda root: _read_objects(data_root(root / "pack")), "pack/**/*"),  # type: ignore[arg-type]

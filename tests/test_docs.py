@@ -24,6 +24,7 @@ import featurenerf
 from analytic_field import EllipsoidModel
 from featurenerf.cli import VERBS
 from featurenerf.errors import InputError
+from small_fast_model import small_fast_model
 
 ROOT = Path(__file__).parents[1]
 PAGES = [*(path for folder in (".", "docs", "benchmarks") for path in sorted((ROOT / folder).glob("*.md")))]
@@ -162,11 +163,11 @@ def test_the_api_of_the_readme_runs_as_pasted_anywhere(tmp_path: Path, monkeypat
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.stem)
 def test_examples_run(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(featurenerf, "load", lambda checkpoint: EllipsoidModel(labels=4))
-    monkeypatch.setattr("featurenerf.synthesis.make.make_dataset", lambda *args, **settings: None)
-    monkeypatch.setattr("featurenerf.training.loop.train", lambda config: config.out / "checkpoint")
+    trains = "labels" in path.name
+    monkeypatch.setattr(featurenerf, "load", lambda checkpoint: small_fast_model() if trains else EllipsoidModel())
     out = tmp_path / ("points.ply" if "export" in path.name else "sheet.png")
-    monkeypatch.setattr(sys, "argv", [path.name, "--out", str(out)])
+    short = ["--objects", "1", "--passes", "1"] if trains else []
+    monkeypatch.setattr(sys, "argv", [path.name, "--out", str(out), *short])
     runpy.run_path(str(path), run_name="__main__")
     assert out.stat().st_size > 1000
     assert out.with_suffix(".png").is_file()

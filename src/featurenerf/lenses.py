@@ -174,6 +174,11 @@ def undistort(
     return whole[0], straight
 
 
+def straightened(model: str, params: Numbers) -> tuple[float, float, float, float]:
+    """The PINHOLE numbers of the pictures that ``undistort`` makes; raises what it raises."""
+    return _straight(*_checked(model, params))
+
+
 def _checked(model: str, params: Numbers) -> tuple[LensModel, list[float]]:
     if model not in MODELS:
         known = ", ".join(MODELS)

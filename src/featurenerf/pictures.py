@@ -43,7 +43,12 @@ def open_picture(path: str | os.PathLike[str]) -> Image.Image:
     path = Path(path)
     if not path.is_file():
         raise InputError(f"there is no picture at {path}")
-    with open_file(path, path) as image:
+    return picture_of(path, path)
+
+
+def picture_of(source: str | os.PathLike[str] | bytes, name: object) -> Image.Image:
+    """As ``open_picture``, of a path or of a file's content; ``name`` is what errors call it."""
+    with open_file(source, name) as image:
         image.draft("RGB", (LARGE_SIDE, LARGE_SIDE))
         picture = as_rgb(upright(image))
     if max(picture.size) > LARGE_SIDE:

@@ -17,6 +17,7 @@ VERBS = {
     "demo": "lift and compare the pictures that ship with the package",
     "lift": "a picture, or a folder of them, to a turntable, a sheet, a point cloud and a mesh",
     "page": "pictures to one HTML file: a click on an object shows what corresponds on all others",
+    "view": "objects in the browser: click, carry over, paint, edit, export",
     "edit": "a part of an object takes another's colour, texture or shape, or goes",
     "export": "one picture to GLB, PLY, OBJ, splats, a dense grid or views with cameras",
     "data": "make, render, pack, look at and check data sets",

@@ -8,9 +8,10 @@ from typing import Annotated, Any
 import tyro
 
 from featurenerf.cli.arguments import postponed, read
+from featurenerf.data.formats import captures
 from featurenerf.errors import InputError, MissingExtraError
 from featurenerf.models.base import Model
-from featurenerf.studio.lift import LiftSettings
+from featurenerf.studio.lift import Lifted, LiftSettings
 
 
 def lift(
@@ -22,13 +23,18 @@ def lift(
     no_mask: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
     device: str = "auto",
     workers: int | None = None,
+    source_views: tuple[int, ...] | None = None,
+    up: str | None = None,
+    front: str | None = None,
+    path: Path | None = None,
 ) -> None:
-    """Turn a picture of an object, or each of a folder, into novel views, a turntable, a point cloud and a mesh that
-    carry descriptors.
+    """Turn a picture of an object, each of a folder, or several with cameras into novel views, a turntable, a point
+    cloud and a mesh that carry descriptors.
 
     Args:
-        picture: the picture file, or a folder of them. An alpha channel tells where the object is; a plain background
-            is recognised; anything else needs --mask, or the extra `mask` (pip install 'featurenerf[mask]').
+        picture: the picture file, a folder of them, or a capture: a transforms.json, or a folder with that or with a
+            COLMAP model. An alpha channel tells where the object is; a plain background is recognised; anything else
+            needs --mask, or the extra `mask` (pip install 'featurenerf[mask]').
         out: folder to make; one that an earlier lift made is replaced.
         settings: what to make.
         checkpoint: directory, or name of one that ships; by default the shipped one.
@@ -36,26 +42,68 @@ def lift(
         no_mask: take the picture as it is, neither masked nor cropped.
         device: cpu, cuda or mps; auto is the best that is usable.
         workers: pictures of a folder that are lifted at a time; by default one a core.
+        source_views: numbers of the pictures of a capture that are encoded, in turn; by default three of them.
+        up: direction in the world of a capture, such as z or "0,-1,0" (--up=-y); by default found from the cameras.
+        front: where the object's front points, likewise; by default estimated from the first picture.
+        path: a transforms.json whose cameras a film is taken with, in the world of the capture, or of the object.
     """
     from featurenerf.models.checkpoint import DEFAULT, load
 
     if mask is not None and no_mask:
         raise InputError("--mask and --no-mask contradict each other: give one of them")
-    if picture.is_dir() and mask is not None:
+    if picture.is_dir() and mask is not None and not captures.recognises(picture):
         raise InputError("--mask is of one picture, not of a folder: give pictures with transparency")
+    is_capture = picture.suffix.lower() == ".json" or (picture.is_dir() and captures.recognises(picture))
+    wrong = {"--mask": mask, "--no-mask": no_mask or None} if is_capture else {
+        "--source-views": source_views, "--up": up, "--front": front
+    }  # fmt: skip
+    if given := [name for name, value in wrong.items() if value is not None]:
+        kind = "a capture" if is_capture else "a picture without cameras"
+        raise InputError(f"{given[0]} does not go with {kind}: leave it out")
     model = load(checkpoint or DEFAULT, device=device)
     try:
+        if is_capture:
+            _lift_capture(picture, out, model, source_views, up, front, settings, path)
+            return
         if picture.is_dir():
+            if path is not None:
+                raise InputError("--path is of one picture or capture, not of a folder of pictures")
             _lift_folder(picture, out, model, no_mask, settings, workers)
             return
         from featurenerf.studio.lift import lift as make
 
-        made = make(picture, out, model, mask="none" if no_mask else mask, settings=settings)
+        made = make(picture, out, model, mask="none" if no_mask else mask, settings=settings, path=path)
     except MissingExtraError as error:
         raise InputError(f"{error} (--mask FILE; or --no-mask where the picture is cropped already)") from error
     print(_camera(made.report["camera"]))
+    _print_files(made)
+
+
+def _print_files(made: Lifted) -> None:
     for name, what in made.report["files"].items():
         print(f"{made.folder / name}: {what}")
+
+
+def _lift_capture(
+    picture: Path,
+    out: Path,
+    model: Model,
+    source_views: tuple[int, ...] | None,
+    up: str | None,
+    front: str | None,
+    settings: LiftSettings,
+    path: Path | None,
+) -> None:
+    from featurenerf.studio.captures import lift_capture
+
+    made = lift_capture(picture, out, model, pictures=source_views, up=up, front=front, settings=settings, path=path)
+    world = made.report["world"]
+    print(f"up {world['up']}; front {world['front']}; box from {world['silhouettes']} silhouettes")
+    for step in made.report["views"]:
+        added = "" if step["added_db"] is None else f" ({step['added_db']:+.2f} dB)"
+        names = ", ".join(map(str, step["pictures"]))
+        print(f"pictures {names}: {step['psnr']:.2f} dB{added} on {len(made.report['held_back'])} that were held back")
+    _print_files(made)
 
 
 def _lift_folder(

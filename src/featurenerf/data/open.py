@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from featurenerf.data.formats import co3d, release, spair, srn
+from featurenerf.data.formats import captures, co3d, release, spair, srn
 from featurenerf.data.objects import Dataset, Format
 from featurenerf.data.splits import SPLITS
 from featurenerf.data.storage import DataPath, data_root
 from featurenerf.errors import InputError
 from featurenerf.registry import Registry
 
-FORMATS = Registry("format", Format, {module.FORMAT.name: module.FORMAT for module in (srn, co3d, spair, release)})
+FORMATS = Registry(
+    "format", Format, {module.FORMAT.name: module.FORMAT for module in (srn, co3d, spair, captures, release)}
+)
 """A folder is read by the first of these that recognises it; packs are releases."""
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int8, UInt16
+from jaxtyping import Float, Int8, Int64, UInt16
 from PIL import Image
 from torch import Tensor
 
@@ -60,6 +60,62 @@ class ClickableObject:
     descriptors: Float[Tensor, "n d"]
 
 
+@dataclass(frozen=True, eq=False)
+class SurfaceCells:
+    """The surface of an object, one point a cell of space, as some cameras see it.
+
+    Attributes:
+        points: in the world.
+        rgb: theirs, in [0, 1].
+        descriptors: theirs, of length 1.
+        shown: number of the point that each pixel of each camera shows, from 1; 0 is none.
+    """
+
+    points: Float[Tensor, "n 3"]
+    rgb: Float[Tensor, "n 3"]
+    descriptors: Float[Tensor, "n d"]
+    shown: Int64[Tensor, "v h w"]
+
+
+def surface_cells(cameras: Sequence[Camera], views: Sequence[Rendered], title: str) -> SurfaceCells:
+    """The surface that rendered views show (``figures.render_views``); all pictures are of one size.
+
+    Raises:
+        InputError: where no view shows an object; ``title`` is what the message calls it.
+    """
+    places, colors, found = [], [], []
+    for camera, view in zip(cameras, views, strict=True):
+        solid = view["alpha"][..., 0] > FOREGROUND_ALPHA
+        depth = (view["depth"] / view["alpha"].clamp(min=1e-3))[..., 0]
+        places.append(camera.to("cpu").unproject(camera.pixels().cpu(), depth)[solid])
+        colors.append((view["rgb"] / view["alpha"].clamp(min=1e-3))[solid].clamp(0, 1))
+        found.append(normalise(view["descriptor"][solid]))
+    if not sum(map(len, places)):
+        raise InputError(
+            f"the model sees no object in {title}: the picture may hold none, or none of a kind that it knows"
+        )
+    cells = (torch.cat(places) / CELL).floor().long()
+    _, number = torch.unique(cells, dim=0, return_inverse=True)
+    count = torch.bincount(number).unsqueeze(1)
+    if len(count) >= 2**16:
+        raise InputError(f"{title} has a surface of {len(count)} cells: the world's unit must be the object's diagonal")
+    points, rgb, descriptors = (
+        torch.zeros(len(count), part.shape[1]).index_add(0, number, part) / count
+        for part in map(torch.cat, (places, colors, found))
+    )
+    solid = torch.stack([view["alpha"][..., 0] > FOREGROUND_ALPHA for view in views])
+    shown = torch.zeros(solid.shape, dtype=torch.long)
+    shown[solid] = number + 1
+    return SurfaceCells(points, rgb, normalise(descriptors), shown)
+
+
+def turned(field: Field, turns: int, size: int) -> list[Camera]:
+    """The camera of a field's picture, then those of a full turn around the object at the height of that one."""
+    own = first_source_camera(field)
+    stands = CameraEstimate(own, 0.0)
+    return [own.resize(size, size), *figures.around(stands.azimuth, stands.elevation, turns, size)]
+
+
 @torch.no_grad()
 def clickable(
     field: Field, picture: Float[Tensor, "c h w"], title: str, turns: int = 12, size: int = 128
@@ -73,9 +129,7 @@ def clickable(
     Raises:
         InputError: where no picture shows an object.
     """
-    own = first_source_camera(field)
-    stands = CameraEstimate(own, 0.0)
-    cameras = [own.resize(size, size), *figures.around(stands.azimuth, stands.elevation, turns, size)]
+    cameras = turned(field, turns, size)
     return clickable_views(cameras, figures.render_views(field, cameras), picture, title)
 
 
@@ -83,30 +137,12 @@ def clickable_views(
     cameras: Sequence[Camera], views: Sequence[Rendered], picture: Float[Tensor, "c h w"], title: str
 ) -> ClickableObject:
     """The same of views that were rendered already (``figures.render_views``), that of the picture itself first."""
-    places, found = [], []
-    for camera, view in zip(cameras, views, strict=True):
-        solid = view["alpha"][..., 0] > FOREGROUND_ALPHA
-        depth = (view["depth"] / view["alpha"].clamp(min=1e-3))[..., 0]
-        places.append(camera.to("cpu").unproject(camera.pixels().cpu(), depth)[solid])
-        found.append(normalise(view["descriptor"][solid]))
-    if not sum(map(len, places)):
-        raise InputError(
-            f"the model sees no object in {title}: the picture may hold none, or none of a kind that it knows"
-        )
-    cells = (torch.cat(places) / CELL).floor().long()
-    _, number = torch.unique(cells, dim=0, return_inverse=True)
-    count = torch.bincount(number).unsqueeze(1)
-    if len(count) >= 2**16:
-        raise InputError(f"{title} has a surface of {len(count)} cells: the world's unit must be the object's diagonal")
-    points, descriptors = (
-        torch.zeros(len(count), part.shape[1]).index_add(0, number, part) / count
-        for part in map(torch.cat, (places, found))
-    )
-    shown = torch.zeros(len(views), cameras[0].height, cameras[0].width, dtype=torch.long)
-    shown[torch.stack([view["alpha"][..., 0] > FOREGROUND_ALPHA for view in views])] = number + 1
-    given = figures.picture_on_paper(picture).resize((shown.shape[2], shown.shape[1]), Image.Resampling.LANCZOS)
+    surface = surface_cells(cameras, views, title)
+    size = (surface.shown.shape[2], surface.shown.shape[1])
+    given = figures.picture_on_paper(picture).resize(size, Image.Resampling.LANCZOS)
     pictures = [given, *(figures.color_picture(view) for view in views[1:])]
-    return ClickableObject(title, pictures, shown.numpy().astype(np.uint16), points, normalise(descriptors))
+    shown = surface.shown.numpy().astype(np.uint16)
+    return ClickableObject(title, pictures, shown, surface.points, surface.descriptors)
 
 
 def make_page(

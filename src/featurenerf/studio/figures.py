@@ -82,7 +82,11 @@ class DescriptorColors:
         found = torch.cat([v["descriptor"][v["alpha"][..., 0] > FOREGROUND_ALPHA] for v in views])
         if len(found) < 4:
             raise InputError("the views show no object: the picture may hold none, or the model does not know its kind")
-        vectors = normalise(found[torch.linspace(0, len(found) - 1, min(most, len(found))).round().long()])
+        return cls.of(normalise(found[torch.linspace(0, len(found) - 1, min(most, len(found))).round().long()]))
+
+    @classmethod
+    def of(cls, vectors: Float[Tensor, "n d"]) -> DescriptorColors:
+        """PCA of at least four descriptors of length 1."""
         mean = vectors.mean(0)
         centred = vectors - mean
         _, axes = torch.linalg.eigh(centred.T @ centred / len(centred))
@@ -111,11 +115,16 @@ def depth_picture(view: Rendered, near: float | int, far: float | int) -> Image.
     """The rendered depth, bright where near (viridis), on paper."""
     depth = view["depth"] / view["alpha"].clamp(min=1e-3)
     nearness = 1 - ((depth - near) / max(far - near, 1e-6)).clamp(0, 1)
-    anchors = torch.tensor([ImageColor.getrgb(name) for name in _VIRIDIS.split()]) / 255
-    place = nearness[..., 0] * (len(anchors) - 1)
-    low = place.long().clamp(max=len(anchors) - 2)
-    colors = torch.lerp(anchors[low], anchors[low + 1], (place - low).unsqueeze(-1))
+    colors = viridis(nearness[..., 0])
     return _on_paper(view["alpha"] * colors, view["alpha"])
+
+
+def viridis(values: Float[Tensor, "*n"]) -> Float[Tensor, "*n 3"]:
+    """Numbers in [0, 1] as colours in [0, 1], dark to bright."""
+    anchors = torch.tensor([ImageColor.getrgb(name) for name in _VIRIDIS.split()]) / 255
+    place = values * (len(anchors) - 1)
+    low = place.long().clamp(max=len(anchors) - 2)
+    return torch.lerp(anchors[low], anchors[low + 1], (place - low).unsqueeze(-1))
 
 
 def depth_range(views: Sequence[Rendered]) -> tuple[float, float]:
@@ -195,8 +204,11 @@ def side_by_side(pictures: Sequence[Image.Image], size: int = 256) -> Image.Imag
     return frame
 
 
-def write_turntable(frames: Sequence[Image.Image], stem: str | os.PathLike[str], seconds: float | int = 4.0) -> Path:
-    """Write frames as ``<stem>.mp4`` (H.264) where the extra ``video`` is installed, as ``<stem>.gif`` elsewhere."""
+def write_turntable(
+    frames: Sequence[Image.Image], stem: str | os.PathLike[str], seconds: float | int = 4.0, turns: int = 2
+) -> Path:
+    """Write frames, ``turns`` times over, as ``<stem>.mp4`` (H.264) where the extra ``video`` is installed, and once as
+    ``<stem>.gif`` elsewhere."""
     try:
         import imageio_ffmpeg
     except ImportError:
@@ -210,7 +222,7 @@ def write_turntable(frames: Sequence[Image.Image], stem: str | os.PathLike[str],
     )  # fmt: skip
     try:
         writer.send(None)
-        for _ in range(2):  # two turns: some players do not loop
+        for _ in range(turns):  # two of a turntable: some players do not loop
             for frame in frames:
                 writer.send(frame.tobytes())
     finally:
@@ -266,8 +278,8 @@ def with_legends(
     page: Image.Image, part_names: Sequence[str], present: Set[int], keypoint_names: Sequence[str]
 ) -> Image.Image:
     """A page with the names below of those part labels that are present, and of all keypoints."""
-    parts = [("", _part_color(n), name) for n, name in enumerate(part_names) if n > 0 and n in present]
-    dots = [(str(n + 1), _keypoint_color(n, len(keypoint_names)), name) for n, name in enumerate(keypoint_names)]
+    parts = [("", part_color(n), name) for n, name in enumerate(part_names) if n > 0 and n in present]
+    dots = [(str(n + 1), keypoint_color(n, len(keypoint_names)), name) for n, name in enumerate(keypoint_names)]
     font, line = ImageFont.load_default(15), 26
     placed, y = [], page.height - line / 2
     for legend in filter(None, (parts, dots)):
@@ -295,7 +307,7 @@ def draw_parts(picture: Image.Image, parts: Labels, size: int = 224) -> Image.Im
     grey = np.asarray(scaled(picture, size).convert("L"), np.float32)[..., None]
     tint = np.zeros((*labels.shape, 4), np.float32)
     for label in np.unique(labels[labels > 0]):
-        tint[labels == label] = (*_part_color(int(label)), 255)
+        tint[labels == label] = (*part_color(int(label)), 255)
     layers = [Image.fromarray(tint[..., c]).resize((size, size), Image.Resampling.BILINEAR) for c in range(4)]
     rgb, cover = np.stack([np.asarray(x) for x in layers[:3]], -1), np.asarray(layers[3])[..., None] / 255
     shaded = rgb / np.maximum(cover, 1e-3) * (0.45 + 0.55 * grey / 255)  # light and shade stay visible
@@ -312,7 +324,7 @@ def draw_keypoints(picture: Image.Image, keypoints: Keypoints, size: int = 224) 
     points = np.asarray(keypoints, np.float64) * (fine * size / np.array(picture.size))
     for number, (x, y) in enumerate(points):
         if np.isfinite(x + y):
-            color = _keypoint_color(number, len(points))
+            color = keypoint_color(number, len(points))
             draw.ellipse((x - radius, y - radius, x + radius, y + radius), color, (255, 255, 255), round(fine * 1.4))
             draw.text((x, y), str(number + 1), _readable_on(color), font, anchor="mm")
     return page.resize((size, size), Image.Resampling.LANCZOS)
@@ -324,12 +336,12 @@ def scaled(picture: Image.Image, size: int) -> Image.Image:
     return picture if picture.size == (size, size) else picture.resize((size, size), Image.Resampling.BICUBIC)
 
 
-def _part_color(label: int) -> tuple[int, ...]:
+def part_color(label: int) -> tuple[int, ...]:
     colors = _QUALITATIVE.split()
     return ImageColor.getrgb(colors[(label - 1) % len(colors)])
 
 
-def _keypoint_color(number: int, count: int) -> tuple[int, ...]:
+def keypoint_color(number: int, count: int) -> tuple[int, ...]:
     red, green, blue = colorsys.hsv_to_rgb(number / max(count, 1), 0.75, 0.9 if number % 2 else 0.72)
     return round(255 * red), round(255 * green), round(255 * blue)
 

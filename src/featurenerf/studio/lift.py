@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -26,7 +27,7 @@ from featurenerf.models.base import Model
 from featurenerf.models.checkpoint import load
 from featurenerf.pictures import Picture, to_image, to_tensor
 from featurenerf.progress import Progress
-from featurenerf.studio import export, figures
+from featurenerf.studio import camera_path, export, figures
 from featurenerf.studio.crop import Crop, focal_of
 from featurenerf.studio.prepare import prepare
 
@@ -128,6 +129,7 @@ def lift(
     mask: Mask | Literal["none"] | None = None,
     settings: LiftSettings | None = None,
     colors: figures.DescriptorColors | None = None,
+    path: str | os.PathLike[str] | None = None,
     progress: bool = True,
 ) -> Lifted:
     """One picture of an object to novel views, a turntable, a point cloud and a mesh.
@@ -144,6 +146,7 @@ def lift(
             the canonical camera could have taken.
         settings: what to make; None is the defaults.
         colors: how descriptors are shown as colours; None fits them to this object alone.
+        path: a ``transforms.json`` in the object's frame; ``path.mp4`` shows what its cameras see in turn.
         progress: show progress bars.
     Raises:
         InputError: when the picture cannot be read or shows no object, the model sees none in it, or ``out`` holds
@@ -156,50 +159,27 @@ def lift(
     seconds: dict[str, float] = {}
     with (
         fresh_directory(out, "lift") as folder,
-        Progress(total=6 + (model is None), desc="lift", unit="step", leave=False, disable=not progress) as bar,
+        Progress(
+            total=6 + (model is None) + (path is not None), desc="lift", unit="step", leave=False, disable=not progress
+        ) as bar,
         torch.no_grad(),
     ):
-        with _step("prepare", bar, seconds):
+        with named_step("prepare", bar, seconds):
             ready, crop = (to_tensor(picture), None) if as_given else prepare(picture, mask, return_crop=True)
             to_image(ready).save(folder / "prepared.png")
         if model is None:
-            with _step("load", bar, seconds):
+            with named_step("load", bar, seconds):
                 model = load()
-        with _step("encode", bar, seconds):
+        with named_step("encode", bar, seconds):
             field = _encoded(model, ready, crop, settings)
             camera = field.source.reshape(-1)[0]
-            stands = CameraEstimate(camera, 0.0)
-        views: list[Rendered] = []
-        files = {"prepared.png": "the picture that was encoded"}
-        if settings.makes("sheet", "turntable"):
-            with _step("views", bar, seconds):
-                cameras = figures.around(stands.azimuth, stands.elevation, settings.views, settings.size)
-                views = figures.render_views(field, cameras, "views" if progress else None)
-                if "descriptor" in field.channels:
-                    colors = colors or figures.DescriptorColors.fit(views)
-        if settings.makes("sheet"):
-            _sheet(ready, views, colors).save(folder / "sheet.png")
-            files["sheet.png"] = "novel views: colour, depth, descriptors"
-        if settings.makes("turntable"):
-            with _step("turntable", bar, seconds):
-                around = figures.around(stands.azimuth, stands.elevation, settings.frames, settings.size)
-                turntable = _turntable(folder, field, views, colors, around, progress)
-            files[turntable] = f"{settings.frames} views around the object: colour and descriptors"
-        level = None
-        if settings.makes("points", "mesh"):
-            level = export.surface_level(field) if settings.level is None else settings.level
-        if settings.makes("points") and level is not None:
-            with _step("points", bar, seconds):
-                sides = export.all_around(settings.size)
-                cloud = export.point_cloud(field, sides, settings.points, level / 2, progress=progress)
-                export.write_ply(folder / "points.ply", cloud)
-            files["points.ply"] = f"{len(cloud.points)} points"
-        if settings.makes("mesh"):
-            with _step("mesh", bar, seconds):
-                surface = export.mesh(field, settings.grid, level, progress=progress)
-                export.write_ply(folder / "mesh.ply", surface)
-            triangles = 0 if surface.faces is None else len(surface.faces)
-            files["mesh.ply"] = f"{len(surface.points)} vertices, {triangles} triangles"
+        products = made(folder, ready, field, settings, colors, partial(named_step, bar=bar, seconds=seconds), progress)
+        files = {"prepared.png": "the picture that was encoded", **products.files}
+        if path is not None:
+            with named_step("path", bar, seconds):
+                files |= camera_path.write(
+                    folder, field, camera_path.read(path, settings.size), products.colors, progress
+                )
         report = {
             "made_by": "lift",
             "picture": os.fspath(picture) if isinstance(picture, (str, os.PathLike)) else type(picture).__name__,
@@ -211,17 +191,76 @@ def lift(
                 "height": camera.height,
             },
             "frame": "right-handed, z up, +x front, +y left; where the camera is assumed, the heading is the camera's",
+            **products.record(field),
+            "files": files,
+            "seconds": seconds,
+        }  # fmt: skip
+        write_json(folder / REPORT, report, indent=2)
+    return Lifted(Path(out), report, ready, field, products.views, products.colors)
+
+
+@dataclass(frozen=True, eq=False)
+class Products:
+    """What was made of a field: its views, their colours, what each file holds, and the density of the surface."""
+
+    views: list[Rendered]
+    colors: figures.DescriptorColors | None
+    files: dict[str, str]
+    level: float | int | None
+
+    def record(self, field: Field) -> dict[str, Any]:
+        """What a report says of them."""
+        return {
             "unit": "the object's bounding-box diagonal",
             "descriptors": {
                 "names": [f"descriptor_{i}" for i in range(field.channels.get("descriptor", 0))],
                 "normalised": False, "compare_by": "cosine similarity",
             },
-            "surface_density": None if level is None else round(level, 2),
-            "files": files,
-            "seconds": seconds,
+            "surface_density": None if self.level is None else round(self.level, 2),
         }  # fmt: skip
-        write_json(folder / REPORT, report, indent=2)
-    return Lifted(Path(out), report, ready, field, views, colors)
+
+
+def made(
+    folder: Path,
+    ready: Float[Tensor, "_ h w"],
+    field: Field,
+    settings: LiftSettings,
+    colors: figures.DescriptorColors | None,
+    step: Callable[[str], AbstractContextManager[None]],
+    progress: bool,
+) -> Products:
+    """Writes sheet, turntable, points and mesh of a field, as far as they are wanted; ``ready`` is its picture."""
+    stands, views, files = CameraEstimate(field.source.reshape(-1)[0], 0.0), list[Rendered](), dict[str, str]()
+    if settings.makes("sheet", "turntable"):
+        with step("views"):
+            cameras = figures.around(stands.azimuth, stands.elevation, settings.views, settings.size)
+            views = figures.render_views(field, cameras, "views" if progress else None)
+            if "descriptor" in field.channels:
+                colors = colors or figures.DescriptorColors.fit(views)
+    if settings.makes("sheet"):
+        _sheet(ready, views, colors).save(folder / "sheet.png")
+        files["sheet.png"] = "novel views: colour, depth, descriptors"
+    if settings.makes("turntable"):
+        with step("turntable"):
+            around = figures.around(stands.azimuth, stands.elevation, settings.frames, settings.size)
+            turntable = _turntable(folder, field, views, colors, around, progress)
+        files[turntable] = f"{settings.frames} views around the object: colour and descriptors"
+    level = None
+    if settings.makes("points", "mesh"):
+        level = export.surface_level(field) if settings.level is None else settings.level
+    if settings.makes("points") and level is not None:
+        with step("points"):
+            sides = export.all_around(settings.size)
+            cloud = export.point_cloud(field, sides, settings.points, level / 2, progress=progress)
+            export.write_ply(folder / "points.ply", cloud)
+        files["points.ply"] = f"{len(cloud.points)} points"
+    if settings.makes("mesh"):
+        with step("mesh"):
+            surface = export.mesh(field, settings.grid, level, progress=progress)
+            export.write_ply(folder / "mesh.ply", surface)
+        triangles = 0 if surface.faces is None else len(surface.faces)
+        files["mesh.ply"] = f"{len(surface.points)} vertices, {triangles} triangles"
+    return Products(views, colors, files, level)
 
 
 def _encoded(model: Model, ready: Tensor, crop: Crop | None, settings: LiftSettings) -> Field:
@@ -229,7 +268,7 @@ def _encoded(model: Model, ready: Tensor, crop: Crop | None, settings: LiftSetti
     width, height = ready.shape[2], ready.shape[1]
     if settings.azimuth is not None and settings.elevation is not None:
         return model.encode(ready, Camera.look_at(settings.azimuth, float(settings.elevation), width, height))
-    whole = crop or Crop(0.0, 0.0, width, height, width, width, height)
+    whole = crop or Crop(0.0, 0.0, float(width), float(height), width, width, height)
     intrinsics = whole.intrinsics(settings.fov)
     if intrinsics is None:
         return model.encode(ready)
@@ -253,7 +292,7 @@ def _angles(camera: Camera) -> dict[str, float]:
 
 
 @contextmanager
-def _step(name: str, bar: Progress, seconds: dict[str, float]) -> Iterator[None]:
+def named_step(name: str, bar: Progress, seconds: dict[str, float]) -> Iterator[None]:
     """Names a step on the progress bar, and notes down how long it took."""
     bar.set_description(name)
     start = time.perf_counter()

@@ -8,6 +8,7 @@ Every function that takes such a text raises InputError where there is no such t
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path

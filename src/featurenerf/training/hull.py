@@ -14,6 +14,7 @@ from torch import Tensor
 
 from featurenerf.data.objects import ObjectViews
 from featurenerf.fields.lookup import multilinear
+from featurenerf.silhouettes import on_mask
 
 CELLS = 48
 """Cells of the hull along each axis of the cube around the scene's sphere."""
@@ -105,11 +106,7 @@ def visual_hull(views: ObjectViews, count: int, pictures: int = 20) -> Hull:
         if not alpha.any():  # a blank picture says nothing of where the object is
             continue
         shown = True
-        xy = camera.project(grid[inside])[0].floor().long()
-        seen = (xy >= 0).all(-1) & (xy[:, 0] < camera.width) & (xy[:, 1] < camera.height)
-        on = torch.zeros(len(xy), dtype=torch.bool)
-        on[seen] = alpha[xy[seen, 1], xy[seen, 0]] > 0
-        inside[inside.clone()] = on
+        inside[inside.clone()] = on_mask(grid[inside], camera, alpha > 0)
     inside &= shown  # all pictures are blank: there is nothing
     filled = inside.reshape(1, 1, *(CELLS,) * 3).float()
     around = (F.max_pool3d(filled, 5, 1, 2).flatten() > 0) & ~inside & sphere

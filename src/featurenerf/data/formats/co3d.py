@@ -24,13 +24,14 @@ from torch import Tensor
 
 from featurenerf.cameras import Camera
 from featurenerf.categories import category_name, synset_of
-from featurenerf.data.formats.files import read_image
+from featurenerf.data.formats.files import framed, read_image
 from featurenerf.data.objects import Dataset, Format, ObjectViews
 from featurenerf.data.splits import SPLITS, Split
 from featurenerf.data.storage import read_file, read_json
 from featurenerf.errors import InputError
 from featurenerf.limits import AGAIN, LENGTH, PIXELS, gunzipped, json_value, parsing
-from featurenerf.models.warp import Canonical, canonical_cameras, canonicalise
+from featurenerf.models.warp import Canonical, canonical_cameras
+from featurenerf.silhouettes import mask_box, nearest_to_rays
 
 SET_LIST = "set_lists_fewview_dev.json"
 """The set list that is read unless another one is given."""
@@ -106,12 +107,8 @@ class Co3dObject(ObjectViews):
         size = (picture.shape[2], picture.shape[1])
         _check_shape(self._file(frame, "image"), size, self._structure[4][view])
         mask = _read_mask(self._file(frame, "mask"), size)
-        camera = self._original[view].resize(*size).reshape(1)
-        color, _ = canonicalise((picture * mask)[None], camera, Canonical())
-        alpha, _ = canonicalise(mask.expand(3, -1, -1)[None], camera, Canonical())
-        rgb = (color[0] / alpha[0].clamp(min=1e-4)).clamp(0, 1) * (alpha[0] > 0.5 / 255)
-        rgba = torch.cat([rgb, alpha[0, :1].clamp(0, 1)])
-        return (rgba * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
+        camera = self._original[view].resize(*size)
+        return framed(torch.cat([picture * mask, mask]), camera)
 
     def depth(self, view: int) -> Float[np.ndarray, "h w"]:
         """Depth along the ray of each pixel of ``picture``, in world units; 0 where it was not measured.
@@ -185,7 +182,7 @@ class Co3dObject(ObjectViews):
         boxes = {}
         for view in np.unique(np.linspace(0, len(self) - 1, min(MASKS, len(self))).round().astype(int)):
             size = (int(sizes[view, 0]), int(sizes[view, 1]))
-            box = _box(_read_mask(self._file(self._chosen[view], "mask"), size)[0].numpy())
+            box = mask_box(_read_mask(self._file(self._chosen[view], "mask"), size)[0].numpy() > 0.5)
             if box is not None:
                 boxes[int(view)] = box
         whole = {v: b for v, b in boxes.items() if (b[:2] > 0).all() and (b[2:] < sizes[v]).all()} or boxes
@@ -193,13 +190,12 @@ class Co3dObject(ObjectViews):
         flat = ((box[:, :2] + box[:, 2:]) / 2 - principals[used]) / focals[used]
         local = np.stack([flat[:, 0], -flat[:, 1], -np.ones(len(flat))], -1)
         rays = np.einsum("nij,nj->ni", rotations[used], local / np.linalg.norm(local, axis=1, keepdims=True))
-        across = np.eye(3) - rays[:, :, None] * rays[:, None, :]  # the point closest to all rays, by least squares
-        if len(used) < 2 or np.linalg.eigvalsh(across.mean(0))[0] < 1e-4:
+        origin = nearest_to_rays(centres[used], rays)
+        if origin is None:
             raise InputError(
                 f"sequence {self.id} of {self.source} cannot be centred: fewer than two of its {len(self)} frames "
                 "show the object in their masks, or they show it from one side; take another set list"
             )
-        origin = np.linalg.solve(across.sum(0), np.einsum("nij,nj->i", across, centres[used]))
         ahead = -np.einsum("nij,nj->ni", rotations[used].transpose(0, 2, 1), origin - centres[used])[:, 2]
         sides = (box[:, 2:] - box[:, :2]) / focals[used]
         diagonal = float(np.median(np.linalg.norm(sides, axis=1) * ahead)) / OUTLINE
@@ -269,12 +265,6 @@ def _up(centres: Float[np.ndarray, "n 3"], ups: Float[np.ndarray, "n 3"]) -> Flo
         if spread[1] > 0.05 * spread[0]:
             return axes[2] * (1.0 if axes[2] @ mean >= 0 else -1.0)
     return mean / np.linalg.norm(mean)
-
-
-def _box(mask: Float[np.ndarray, "h w"]) -> Float[np.ndarray, " 4"] | None:
-    """Left, top, right and bottom of what a mask holds."""
-    rows, columns = (np.flatnonzero((mask > 0.5).any(axis)) for axis in (1, 0))
-    return np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], float) if len(rows) else None
 
 
 # ---------------------------------------------------------------------- files

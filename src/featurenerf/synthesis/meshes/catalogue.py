@@ -186,8 +186,8 @@ def _listed(path: Path, up: Axis | None, front: Axis | None, leaving: _Leaving) 
 def _record(path: Path, number: int, record: Any, up: Axis | None, front: Axis | None) -> MeshEntry:
     what = f"{path} is not a list of meshes: object {number} is broken"
     with parsing(what, "give it a name and a path"):
-        about = [record.get(key, "") for key in ("author", "licence", "licence_url")]
-        attribution = Attribution(record["name"], *about, record.get("source", record.get("package", "")))
+        about = {key: record.get(key, "") for key in ("author", "licence", "licence_url")}
+        attribution = Attribution(record["name"], **about, source=record.get("source", record.get("package", "")))
         object_id, model = _safe(record["name"]), str(path.parent / record["path"])
     try:
         axes = _axes(up or record.get("up"), front or record.get("front"))
