@@ -89,8 +89,8 @@ def main() -> None:
         right = (found == labels)[labels > 0].float().mean()
         print(f"object {number + 1}: {right:.0%} of the pixels that show a part have the right label")
 
-    apart = 0.7
-    scene = composed([transformed(field, translation=[0.0, apart * (n - 1), 0.0]) for n, field in enumerate(fields)])
+    places = torch.tensor([[0.0, -0.7, 0.0], [0.0, 0.0, 0.0], [0.0, 0.7, 0.0]])
+    scene = composed([transformed(field, translation=place) for field, place in zip(fields, places, strict=True)])
     views = [scene.render(Camera.look_at(azimuth, 25, 192, 192, distance=2.8)) for azimuth in (0, 45, 180)]
     solid = [view.alpha[..., 0] > 0.5 for view in views]
     parts = [view.label.argmax(-1) * there for view, there in zip(views, solid, strict=True)]
