@@ -241,9 +241,10 @@ def _read_views(root: Path, split: str, category: str = "chair") -> None:
         list(views.problems())
         views.cameras()
         views.picture(len(views) - 1)
-        for kind, read in (("depth", "depth"), ("kp_2d", "keypoints")):
-            if views.has(kind) and hasattr(views, read):
-                getattr(views, read)(0)
+        if views.has("kp_2d"):
+            views.keypoints(0)
+        if hasattr(views, "depth"):
+            views.depth(0)
 
 
 def _write_srn(folder: Path) -> None:

@@ -63,7 +63,7 @@ def documented_code() -> str:
 
 def test_the_one_in_the_docs(installing: Installing, turntables: Path, capsys: pytest.CaptureFixture[str]) -> None:
     installing(documented_code())
-    assert FORMATS.names() == ["srn", "co3d", "spair", "release", "turntable"]
+    assert FORMATS.names() == ["srn", "co3d", "spair", "captures", "release", "turntable"]
     dataset = open_dataset(turntables, "tree", "test")
     assert (dataset.category, [views.id for views in dataset]) == ("tree", ["ash", "elm"])
     camera, expected = dataset["elm"].camera(1), Camera.look_at(90, 30, 24, 16)

@@ -134,6 +134,7 @@ def test_the_command_says_how_to_go_on(
 
 
 def test_a_second_signal_does_what_it_did_before() -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's job in the background has none
     with Interrupts() as interrupts:
         os.kill(os.getpid(), signal.SIGINT)
         assert interrupts.received == signal.SIGINT
@@ -145,7 +146,8 @@ def test_a_second_signal_does_what_it_did_before() -> None:
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT])
 def test_a_command_that_is_told_to_end_puts_away_what_is_half_made(tmp_path: Path, end: signal.Signals) -> None:
     script = f"""
-import os, sys, time
+import os, signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from featurenerf import cli
 from featurenerf.files import fresh_directory
 import types

@@ -95,7 +95,7 @@ def pretrained(name: str, card: Card, settings: Settings, path: Path | None, **o
     wanted = kind.config_class.model_type
     if found != wanted:
         raise InputError(f"{folder} holds a model of type {found}, and {card.name} is a {wanted}: {again}")
-    with parsing(f"the files in {folder} are damaged", again):
+    with parsing(f"the weights in {folder} are damaged", again):
         return loaded(kind, folder, local_files_only=True, **options).float()
 
 

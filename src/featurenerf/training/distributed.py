@@ -140,7 +140,7 @@ def local_workers(count: int, arguments: Sequence[str]) -> Iterator[None]:
         yield
         return
     threads, before = torch.get_num_threads(), dict(os.environ)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:  # its last reader may still write
         share = str(max(1, threads // count))
         shared = {"WORLD_SIZE": str(count), "OMP_NUM_THREADS": share, _RENDEZVOUS: str(Path(folder) / "rendezvous")}
         shared["GLOO_SOCKET_IFNAME"] = "lo" if sys.platform == "linux" else "lo0"

@@ -239,8 +239,9 @@ def test_shapenets_pictures_lie_in_the_objects_folder(tmp_path: Path) -> None:
     assert read_mesh(model, found.turn).missing == ("../images/texture0.png",)
 
 
-def test_a_bad_catalogue_among_several_is_left_out_and_said(folder: Path, tmp_path: Path) -> None:
-    packed(folder, tmp_path / "share" / "good.sh3f")
+def test_a_bad_catalogue_among_several_is_left_out_and_said(tmp_path: Path) -> None:
+    (tmp_path / "share").mkdir()
+    packed(unpacked(tmp_path / "catalogue"), tmp_path / "share" / "good.sh3f")
     (tmp_path / "share" / "bad.sh3f").write_bytes(b"PK\3\4 nothing")
     with pytest.raises(InputError, match=r"bad\.sh3f is not a furniture catalogue"):
         find_meshes(tmp_path / "share", "chair")
