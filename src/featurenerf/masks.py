@@ -20,6 +20,7 @@ from jaxtyping import Float, Shaped
 from PIL import Image, ImageFile
 from torch import Tensor
 
+from featurenerf.arrays import as_tensor
 from featurenerf.errors import InputError, MissingExtraError
 from featurenerf.picture_files import as_rgb, open_file, reading, upright
 from featurenerf.pictures import Picture, to_tensor
@@ -78,7 +79,7 @@ def _values(mask: Mask) -> Float[Tensor, "h w"]:
         with reading("the mask"):
             return _drawn(upright(mask) if isinstance(mask, ImageFile.ImageFile) else mask)
     if isinstance(mask, Tensor):
-        tensor = mask.detach().cpu()
+        tensor = as_tensor(mask, "a mask").detach().cpu()
         array: np.ndarray = (tensor.float() if tensor.is_floating_point() else tensor).numpy()
         array = array.transpose(1, 2, 0) if array.ndim == 3 else array
     else:

@@ -6,6 +6,7 @@ knows of the points. Part texture swapping (paper, section 4.4) is ``recolored(b
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -13,6 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from featurenerf.arrays import floats
 from featurenerf.errors import InputError
 from featurenerf.fields.base import Points, chosen
 from featurenerf.fields.regions import Alike as Alike
@@ -52,9 +54,9 @@ def transformed(
     Raises:
         InputError: for a scale that is not positive, a matrix that is no rotation, or a translation that is no vector.
     """
-    rotation = torch.eye(3) if rotation is None else torch.as_tensor(rotation, dtype=torch.float32).cpu()
-    translation = torch.zeros(3) if translation is None else torch.as_tensor(translation, dtype=torch.float32).cpu()
-    fits = rotation.shape == (3, 3) and translation.shape == (3,) and scale > 0
+    rotation = torch.eye(3) if rotation is None else floats(rotation, "a rotation").float().cpu()
+    translation = torch.zeros(3) if translation is None else floats(translation, "a translation").float().cpu()
+    fits = rotation.shape == (3, 3) and translation.shape == (3,) and 0 < scale < math.inf
     if not (fits and torch.allclose(rotation @ rotation.T, torch.eye(3), atol=1e-4) and rotation.det() > 0):
         raise InputError(
             "a field is moved by a (3, 3) rotation, a (3,) translation and a positive scale, not by "

@@ -253,8 +253,8 @@ def _strike(path: Path, last: Mapping[str, int]) -> None:
     if not path.is_file():
         return
     kept = []
-    for line in path.read_text().splitlines():
-        with suppress(ValueError, KeyError, TypeError):  # it was cut short
+    for line in path.read_text(errors="replace").splitlines():
+        with suppress(ValueError, KeyError, TypeError, RecursionError):  # it was cut short, or is damaged
             values = json.loads(line)
             if values["step"] <= last[values["group"]]:
                 kept.append(f"{line}\n")

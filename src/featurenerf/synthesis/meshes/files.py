@@ -140,6 +140,10 @@ def read_mesh(path: Path | str, rotation: Float[np.ndarray, "3 3"], root: Path |
     face_groups, face_materials = [], []
     materials: list[Material] = []
     for group, piece in enumerate(pieces.values()):
+        if piece.vertices.ndim != 2 or piece.vertices.shape[1] != 3:
+            raise InputError(
+                f"{path} has vertices of {piece.vertices.shape[-1]} numbers, not x, y, z: get the file again"
+            )
         faces.append(piece.faces + sum(len(others) for others in vertices))
         vertices.append(piece.vertices @ rotation.T)
         own_uv = np.zeros((len(piece.vertices), 2)) if piece.uv is None else piece.uv
