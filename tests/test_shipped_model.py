@@ -165,9 +165,8 @@ def test_the_camera_is_found(model: Model, name: str) -> None:
     assert abs(found.mirror[0, 3]) < 0.02
     assert torch.equal(found.source.pose, given.source.pose)
     points = torch.tensor([[0.0, 0.0, 0.0], [0.1, 0.2, -0.3], [-0.2, 0.1, 0.1]])
-    assert (found.mirror - given.mirror).abs().max() < 2e-3  # a tenth of a degree: each is found from its own samples
     for channel, value in answers(found, points).items():
-        torch.testing.assert_close(value, answers(given, points)[channel], rtol=2e-2, atol=1e-2)
+        torch.testing.assert_close(value, answers(given, points)[channel], rtol=1e-3, atol=1e-3)
 
 
 def test_shares_of_the_recorded_descriptors(record: dict[str, Any], name: str) -> None:

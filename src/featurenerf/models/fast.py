@@ -28,6 +28,7 @@ from torch import Tensor, nn
 from featurenerf.cameras import Camera
 from featurenerf.fields.base import Points
 from featurenerf.fields.lookup import multilinear, sampled
+from featurenerf.fields.pose import assumed_camera
 from featurenerf.fields.volume import VolumeField
 from featurenerf.models.base import Compare, Model
 from featurenerf.models.encoders import ENCODERS
@@ -308,7 +309,15 @@ class FastModel(Model):
             mirror=None,
             box=None,
         )
-        return self._bounded(field, in_world=not assumed)
+        if self.training or not assumed or cameras.batch_shape != (1, 1):
+            return self._bounded(field, in_world=not assumed)
+        # a plane is read off in the world of the assumed camera, whatever camera was found: so it is one and the same
+        first = assumed_camera(cameras.width, cameras.height).pose.to(cameras.pose)
+        first[:3, 3] *= cameras.centre.norm() / first[:3, 3].norm()
+        home = self._bounded(
+            replace(field, frustums=replace(cameras, pose=first.expand_as(cameras.pose))), in_world=False
+        )
+        return self._encode_again(home, pictures, cameras)
 
     def _bounded(self, field: FastField, *, in_world: bool) -> FastField:
         """A field with its bound and its symmetry plane."""
@@ -324,7 +333,10 @@ class FastModel(Model):
         # that is read off it moves with the camera
         further = self.canonical.further(cameras)
         box = None if self.training else occupied_box(field.density.detach(), cameras, further, field.depths)
-        mirror = field.mirror if self.training else moved(field.mirror, field.frustums.pose[:, 0], cameras.pose[:, 0])
+        mirror = field.mirror
+        if not self.training:
+            with torch.autocast(cameras.pose.device.type, enabled=False):  # not rounded to bfloat16
+                mirror = moved(mirror, field.frustums.pose[:, 0], cameras.pose[:, 0])
         return replace(field, frustums=cameras, further=further, box=box, mirror=mirror)
 
     @torch.no_grad()
