@@ -258,7 +258,8 @@ class Model(nn.Module, ABC):
                 ``field.estimate`` says how sure it is. Where nothing is found it is assumed to be
                 ``Camera.look_at(azimuth=0, elevation=20)``. The picture is warped to the model's intrinsics.
         Raises:
-            InputError: for an unreadable picture, or cameras that do not fit the pictures.
+            InputError: for an unreadable picture, or cameras that do not fit the pictures, do not see the object, or
+                see it outside of the sphere of radius 0.5 around the origin.
         """
         pictures: list[Any] = list(picture) if isinstance(picture, (list, tuple)) else [picture]
         if not pictures:
