@@ -5,11 +5,20 @@ from __future__ import annotations
 import functools
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import redirect_stderr
-from typing import Any
+from typing import Annotated, Any
+
+import tyro
 
 from featurenerf.errors import InputError
+
+Checkpoint = Annotated[
+    str | None, tyro.conf.arg(help="directory, or name of one that ships; by default the shipped one.")
+]
+Device = Annotated[str, tyro.conf.arg(help="cpu, cuda or mps; auto is the best that is usable.")]
+Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
+"""An option that needs no counterpart with ``no-``."""
 
 
 def read(parse: Callable[..., Any], *args: Any, **options: Any) -> Any:
@@ -26,6 +35,21 @@ def read(parse: Callable[..., Any], *args: Any, **options: Any) -> Any:
         if end.code in (0, None):
             raise
         raise InputError(f"{_sentence(box.getvalue())} (--help says more)") from None
+
+
+def command(function: Callable[..., None]) -> Callable[[list[str]], None]:
+    """The ``main`` of a verb that is one function: its parameters are the options, its docstring is the help."""
+    prog = f"featurenerf {function.__name__.replace('_', '-')}"
+    return lambda argv: read(tyro.cli, postponed(function), prog=prog, args=argv)()
+
+
+def commands(
+    verb: str, description: str | None, functions: Mapping[str, Callable[..., None]]
+) -> Callable[[list[str]], None]:
+    """The ``main`` of a verb whose first argument names one of several functions."""
+    given = {name: postponed(function) for name, function in functions.items()}
+    options: dict[str, Any] = {"prog": f"featurenerf {verb}", "description": description}
+    return lambda argv: read(tyro.extras.subcommand_cli_from_dict, given, args=argv, **options)()
 
 
 def postponed(command: Callable[..., None]) -> Callable[..., Callable[[], None]]:

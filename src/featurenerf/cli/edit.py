@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from featurenerf.cli.arguments import postponed, read
+from featurenerf.cli.arguments import Checkpoint, Device, Flag, command
 from featurenerf.errors import InputError
 from featurenerf.studio.edit import EditSettings, Kind
 from featurenerf.studio.formats import ExportSettings
@@ -40,9 +40,9 @@ def edit(
     like_elevation: float | None = None,
     mask: Path | None = None,
     like_mask: Path | None = None,
-    no_mask: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
-    checkpoint: str | None = None,
-    device: str = "auto",
+    no_mask: Flag = False,
+    checkpoint: Checkpoint = None,
+    device: Device = "auto",
 ) -> None:
     """Edit a part of the object that a picture shows: in 3D, so that it is the same from all sides.
 
@@ -75,8 +75,6 @@ def edit(
         mask: picture file of the same size, white where the object is.
         like_mask: the same of --like.
         no_mask: take both pictures as they are, neither masked nor cropped.
-        checkpoint: directory, or name of one that ships; by default the shipped one.
-        device: cpu, cuda or mps; auto is the best that is usable.
     """
     from featurenerf.models.checkpoint import DEFAULT, load
     from featurenerf.studio.edit import edit as make
@@ -137,6 +135,4 @@ def _region(
     return None
 
 
-def main(argv: list[str]) -> None:
-    """Runs ``featurenerf edit ARGV``."""
-    read(tyro.cli, postponed(edit), prog="featurenerf edit", args=argv)()
+main = command(edit)

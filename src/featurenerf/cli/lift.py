@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from featurenerf.cli.arguments import postponed, read
+from featurenerf.cli.arguments import command
 from featurenerf.data.formats import captures
 from featurenerf.errors import InputError, MissingExtraError
 from featurenerf.models.base import Model
@@ -132,6 +132,4 @@ def _camera(camera: dict[str, Any]) -> str:
     return f"camera found: {where}{roll}, {sure}{perhaps}"
 
 
-def main(argv: list[str]) -> None:
-    """Runs ``featurenerf lift ARGV``."""
-    read(tyro.cli, postponed(lift), prog="featurenerf lift", args=argv)()
+main = command(lift)

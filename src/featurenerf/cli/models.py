@@ -7,10 +7,11 @@ from typing import Annotated, Any
 
 import tyro
 
-from featurenerf.cli.arguments import postponed, read
+from featurenerf.cli.arguments import Flag, commands
+from featurenerf.text_tables import columns
 
 COLUMNS = ("name", "field", "categories", "teacher", "parameters", "size", "licence")
-Json = Annotated[bool, tyro.conf.arg(name="json"), tyro.conf.FlagCreatePairsOff]
+Json = Annotated[Flag, tyro.conf.arg(name="json")]
 
 
 def list_(as_json: Json = False) -> None:
@@ -25,10 +26,7 @@ def list_(as_json: Json = False) -> None:
     if as_json:
         print(json.dumps(known, indent=2))
         return
-    rows = [COLUMNS, *map(_row, known)]
-    widths = [max(len(row[n]) for row in rows) for n in range(len(rows[0]))]
-    for row in rows:
-        print("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
+    print(columns([COLUMNS, *map(_row, known)]))
     print("\n(featurenerf models info NAME says more; NAME may be any checkpoint's directory)")
 
 
@@ -62,11 +60,7 @@ def info(name: Annotated[str, tyro.conf.Positional], as_json: Json = False) -> N
             print(f"{key:16} {value:.4g}")
 
 
-def main(argv: list[str]) -> None:
-    """Runs ``featurenerf models ARGV``."""
-    verbs = {"list": postponed(list_), "info": postponed(info)}
-    parse = tyro.extras.subcommand_cli_from_dict
-    read(parse, verbs, prog="featurenerf models", description=__doc__, args=argv)()
+main = commands("models", __doc__, {"list": list_, "info": info})
 
 
 def _row(known: dict[str, Any]) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import tyro
 
-from featurenerf.cli.arguments import postponed, read
+from featurenerf.cli.arguments import Checkpoint, Device, Flag, command
 from featurenerf.errors import InputError
 
 
@@ -18,9 +18,9 @@ def view(
     session: Path | None = None,
     port: int | None = None,
     host: str = "127.0.0.1",
-    no_browser: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
-    checkpoint: str | None = None,
-    device: str = "auto",
+    no_browser: Flag = False,
+    checkpoint: Checkpoint = None,
+    device: Device = "auto",
 ) -> None:
     """Look at objects in the browser: click, carry over, paint, edit, export.
 
@@ -32,8 +32,6 @@ def view(
         port: where the page is; by default the first that is free from 8080 on.
         host: address to listen on. Only this machine reaches the default; any other address opens the page to others.
         no_browser: only print the page's address.
-        checkpoint: directory, or name of one that ships; by default the shipped one.
-        device: cpu, cuda or mps; auto is the best that is usable.
     """
     from featurenerf.models.checkpoint import DEFAULT, load
     from featurenerf.studio.viewer import guard
@@ -60,6 +58,4 @@ def view(
         app.close()
 
 
-def main(argv: list[str]) -> None:
-    """Runs ``featurenerf view ARGV``."""
-    read(tyro.cli, postponed(view), prog="featurenerf view", args=argv)()
+main = command(view)

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from featurenerf.arrays import spread
 from featurenerf.cameras import Camera
 from featurenerf.data.formats.captures import Capture, Direction, open_capture
 from featurenerf.errors import InputError
@@ -21,7 +22,7 @@ from featurenerf.fields.pose import CameraEstimate
 from featurenerf.files import REPORT, fresh_directory, write_json
 from featurenerf.models.base import Model
 from featurenerf.models.checkpoint import load
-from featurenerf.pictures import composite_bytes, to_image
+from featurenerf.pictures import composite_bytes, from_bytes, to_bytes, to_image
 from featurenerf.progress import Progress
 from featurenerf.studio import camera_path, figures
 from featurenerf.studio.lift import Lifted, LiftSettings, made, named_step
@@ -133,8 +134,8 @@ def _headed(views: Capture, first: int, model: Model) -> Capture:
 
 
 def _held_back(views: Capture, chosen: Sequence[int]) -> list[int]:
-    others = np.array([view for view in range(len(views)) if view not in chosen], int)
-    return others[np.unique(np.linspace(0, len(others) - 1, min(HELD, len(others))).round().astype(int))].tolist()
+    others = [view for view in range(len(views)) if view not in chosen]
+    return [others[number] for number in spread(len(others), HELD)]
 
 
 def _encoded(
@@ -151,8 +152,8 @@ def _encoded(
             continue
         errors: list[float] = []
         for view, right in truth.items():
-            shown = field.render(views.camera(view), channels=["rgb"])["rgb"].float().cpu()
-            errors.append(psnr((shown.clamp(0, 1) * 255).round().to(torch.uint8).numpy(), right) or 0.0)
+            shown = field.render(views.camera(view), channels=["rgb"])["rgb"]
+            errors.append(psnr(to_bytes(shown.permute(2, 0, 1)), right) or 0.0)
         mean = float(np.mean(errors))
         added = round(mean - helped[-1]["psnr"], 2) if helped else None
         helped.append({"pictures": list(chosen[:count]), "psnr": round(mean, 2), "added_db": added})
@@ -161,7 +162,7 @@ def _encoded(
 
 
 def _picture(views: Capture, view: int) -> Tensor:
-    return torch.from_numpy(views.picture(view)).permute(2, 0, 1).float() / 255
+    return from_bytes(views.picture(view))
 
 
 def _stands(camera: Camera) -> dict[str, Any]:

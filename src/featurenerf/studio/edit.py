@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
@@ -18,10 +17,12 @@ from torch import Tensor
 from featurenerf.cameras import PICTURE_SIZE, Camera
 from featurenerf.errors import InputError
 from featurenerf.fields.edits import Plain, Texture, composed, isolated, marked, recolored, removed, transformed
+from featurenerf.fields.pose import CameraEstimate
 from featurenerf.fields.regions import Part, Region, baked
 from featurenerf.fields.volume import VolumeField
 from featurenerf.files import REPORT, fresh_directory, write_json
 from featurenerf.matching import match
+from featurenerf.models.settings import check_sizes
 from featurenerf.progress import Progress
 from featurenerf.studio import figures
 from featurenerf.studio.formats import ExportSettings, export_field
@@ -49,9 +50,7 @@ class EditSettings:
     size: int = PICTURE_SIZE
 
     def __post_init__(self) -> None:
-        for name, low, high in (("views", 1, 64), ("frames", 1, 1000), ("size", 16, 1024)):
-            if not low <= getattr(self, name) <= high:
-                raise InputError(f"{name} is {getattr(self, name)}: it must lie between {low} and {high}")
+        check_sizes(self, {"views": (1, 64), "frames": (1, 1000), "size": (16, 1024)})
 
 
 # ---------------------------------------------------------------------- parts of two objects
@@ -345,10 +344,8 @@ def sheet(
 
 def _around_from(camera: Camera, count: int) -> list[Camera]:
     """Canonical cameras on a full turn; the first stands where a camera does, as seen from above."""
-    x, y, z = camera.centre.tolist()
-    azimuth = float(np.degrees(np.arctan2(y, x)))
-    elevation = float(np.degrees(np.arctan2(z, np.hypot(x, y))))
-    return figures.around(azimuth, elevation, count, camera.width)
+    stands = CameraEstimate(camera, 0.0)
+    return figures.around(stands.azimuth, stands.elevation, count, camera.width)
 
 
 def _turntable(folder: Path, of: Subject, field: VolumeField, settings: EditSettings, progress: bool) -> str:

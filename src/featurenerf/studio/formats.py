@@ -6,9 +6,7 @@ format and most programs have it; splats are y down, -z front, as viewers of spl
 
 from __future__ import annotations
 
-import io
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -18,6 +16,7 @@ import torch
 from jaxtyping import Float32
 from safetensors.numpy import save
 
+from featurenerf.arrays import to_npz
 from featurenerf.cameras import Camera
 from featurenerf.errors import InputError
 from featurenerf.fields.base import Field
@@ -25,6 +24,7 @@ from featurenerf.files import REPORT, fresh_directory, write_bytes, write_json
 from featurenerf.masks import Mask
 from featurenerf.matching import first_source_camera, normalise
 from featurenerf.models.base import Model
+from featurenerf.models.settings import check_sizes
 from featurenerf.pca import principal_components
 from featurenerf.pictures import Picture, to_image
 from featurenerf.studio import export
@@ -65,10 +65,7 @@ class ExportSettings:
     metres_per_unit: float | int | None = None
 
     def __post_init__(self) -> None:
-        limits = (("points", 1, 10_000_000), ("texture", 16, 8192), ("pca", 0, 64), ("grid", 8, 512))
-        for name, low, high in limits:
-            if not low <= getattr(self, name) <= high:
-                raise InputError(f"{name} is {getattr(self, name)}: it must lie between {low} and {high}")
+        check_sizes(self, {"points": (1, 10_000_000), "texture": (16, 8192), "pca": (0, 64), "grid": export.GRIDS})
         if self.metres_per_unit is not None and not 0 < self.metres_per_unit < float("inf"):
             raise InputError(f"metres_per_unit is {self.metres_per_unit}: it must be positive")
         unknown = [name for name in self.formats if name not in FORMATS]
@@ -218,14 +215,8 @@ def _beside(folder: Path, name: str, geometry: Geometry, settings: ExportSetting
     key = "descriptor_pca" if settings.pca else "descriptor"
     arrays = {key: np.ascontiguousarray(geometry.descriptor)}
     path = folder / f"{name}.{settings.descriptors}"
-    write_bytes(path, save(arrays) if settings.descriptors == "safetensors" else _npz(arrays))
+    write_bytes(path, save(arrays) if settings.descriptors == "safetensors" else to_npz(arrays))
     return {path.name: f"descriptors {tuple(geometry.descriptor.shape)} in the order of {name}"}
-
-
-def _npz(arrays: Mapping[str, np.ndarray]) -> bytes:
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **dict(arrays))  # type: ignore[arg-type]
-    return buffer.getvalue()
 
 
 # ---------------------------------------------------------------------- grids, cameras
@@ -242,7 +233,7 @@ def _write_grid(field: Field, folder: Path, settings: ExportSettings) -> dict[st
         rgb[number] = (export.colors_at(field, slab) * 255).round()
     corner = np.full(3, -export.RADIUS * settings.scale, np.float32)
     step = np.array(2 * export.RADIUS * settings.scale / (side - 1), np.float32)
-    write_bytes(folder / "grid.npz", _npz({"density": density, "rgb": rgb, "corner": corner, "step": step}))
+    write_bytes(folder / "grid.npz", to_npz({"density": density, "rgb": rgb, "corner": corner, "step": step}))
     return {"grid.npz": f"density and colour at {side} x {side} x {side} points"}
 
 

@@ -26,7 +26,7 @@ from featurenerf.data.pairs import unlike_pairs, with_pairs
 from featurenerf.data.splits import Split, read_split, write_split
 from featurenerf.data.storage import read_json
 from featurenerf.errors import InputError
-from featurenerf.files import remove_leftovers, write_json
+from featurenerf.files import remove_leftovers, write_json, writing
 from featurenerf.locks import locked
 from featurenerf.progress import Progress
 from featurenerf.synthesis.camera_sets import CameraSet, set_cameras
@@ -143,11 +143,8 @@ def writing_category(out: Path, synset: str) -> Iterator[None]:
     Raises:
         InputError: another process makes the category; the disk is full, or cannot be written.
     """
-    try:
-        with locked(out / synset):
-            yield
-    except OSError as error:
-        raise InputError(f"{out} cannot be written ({error}): free some space or give another --out") from error
+    with writing(out), locked(out / synset):
+        yield
 
 
 def are_whole(files: Sequence[Path]) -> bool:
