@@ -126,7 +126,7 @@ def test_train_says_what_is_wrong_and_leaves_nothing(
     out = tmp_path / "run"
     start = ("train", "--out", out, "--category", "chair")
     assert "there is no data set at nowhere" in mistake(monkeypatch, capsys, *start, "--data", "nowhere")
-    assert "--steps is 0: it must be positive" in mistake(
+    assert ": steps is 0: it must be positive" in mistake(
         monkeypatch, capsys, *start, "--data", tmp_path, "--steps", "0"
     )
     assert "holds no split of chair" in mistake(monkeypatch, capsys, *start, "--data", tmp_path)

@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float
 from PIL import Image, ImageColor
 from torch import Tensor
 
+from featurenerf import alignment
 from featurenerf.cameras import PICTURE_SIZE, Camera
 from featurenerf.errors import InputError
 from featurenerf.fields.edits import Plain, Texture, composed, isolated, marked, recolored, removed, transformed
@@ -198,14 +199,11 @@ def _fitted(
     p: Float[Tensor, "t n 3"], q: Float[Tensor, "t n 3"]
 ) -> tuple[Float[Tensor, "t 3 3"], Float[Tensor, "t 3"], Float[Tensor, " t"]]:
     """Rotations, translations and scales that take points p to q, least squares (Umeyama 1991)."""
+    rotation = alignment.similarity(p, q, torch.ones_like(p[..., 0])).rotation
     p_mean, q_mean = p.mean(1, keepdim=True), q.mean(1, keepdim=True)
-    centred, aim = p - p_mean, q - q_mean
-    u, values, vh = torch.linalg.svd(aim.mT @ centred)
-    sign = torch.ones_like(values)
-    sign[:, 2] = torch.linalg.det(u @ vh).sign()
-    rotation = u * sign[:, None] @ vh
-    scale = (values * sign).sum(1) / centred.square().sum((1, 2)).clamp(min=1e-12)
-    shift = q_mean[:, 0] - scale[:, None] * (rotation @ p_mean.mT)[..., 0]
+    turned = (p - p_mean) @ rotation.mT
+    scale = (turned * (q - q_mean)).sum((1, 2)) / turned.square().sum((1, 2)).clamp(min=1e-12)
+    shift = q_mean[:, 0] - scale[:, None] * (p_mean @ rotation.mT)[:, 0]
     return rotation, shift, scale
 
 
