@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,18 @@ from torch import Tensor
 
 from featurenerf import picture_files
 from featurenerf.errors import InputError
-from featurenerf.pictures import Square, canonical_square, cut_out, on_black, open_picture, resample, to_tensor
+from featurenerf.pictures import (
+    Square,
+    canonical_square,
+    cut_out,
+    from_bytes,
+    on_black,
+    open_picture,
+    resample,
+    to_bytes,
+    to_png,
+    to_tensor,
+)
 from turned_pictures import UPRIGHT, blocks
 from unchecked import types_unchecked
 
@@ -464,3 +476,20 @@ def test_a_cut_out_is_clamped_where_resampling_overshoots() -> None:
     assert out[:3].max() == 1
     assert out[:3].min() == 0
     torch.testing.assert_close(out[3], torch.full((8, 8), 0.5))
+
+
+def test_bytes_become_tensors_and_bytes_again() -> None:
+    tensor = from_bytes(PIXELS)
+    assert tensor.shape == (3, 2, 3)
+    assert tensor[:, 1, 0].tolist() == pytest.approx([0.2, 0.4, 0.6])
+    assert np.array_equal(to_bytes(tensor), PIXELS)
+    assert from_bytes(np.zeros((5, 2, 3, 4), np.uint8)).shape == (5, 4, 2, 3)
+    assert from_bytes(torch.full((1, 1, 3), 255, dtype=torch.uint8)).tolist() == [[[1.0]], [[1.0]], [[1.0]]]
+    assert to_bytes(torch.tensor([[[-1.0, 0.25, 2.0]]])).tolist() == [[[0], [64], [255]]]
+
+
+def test_a_picture_as_the_content_of_a_png_file() -> None:
+    content = to_png(Image.fromarray(PIXELS), compress_level=0)
+    assert content.startswith(b"\x89PNG")
+    assert np.array_equal(np.asarray(Image.open(BytesIO(content))), PIXELS)
+    assert len(to_png(Image.new("L", (64, 64)))) < len(to_png(Image.new("L", (64, 64)), compress_level=0))

@@ -13,9 +13,7 @@ from featurenerf.cli.data_render import render
 from featurenerf.errors import InputError
 
 Root = Annotated[
-    str,
-    tyro.conf.Positional,
-    tyro.conf.arg(help="folder of the data set, a pack, or the address of a pack."),
+    str, tyro.conf.Positional, tyro.conf.arg(help="folder of the data set, a pack, or the address of a pack.")
 ]
 Category = Annotated[str | None, tyro.conf.arg(help="name or synset; by default all that are there.")]
 Splits = Annotated[Path | None, tyro.conf.arg(help="folder of the split files; by default ``splits`` of the data set.")]

@@ -48,8 +48,7 @@ def _panels(view: Mapping[str, Tensor]) -> list[Float[Tensor, "h w 3"]]:
     described = view.get("descriptor", view.get("feature"))
     if described is not None and described.shape[-1] >= 3 and int(met.sum()) >= 4:
         units = described / described.norm(dim=-1, keepdim=True).clamp(min=1e-6)
-        found = principal_components(units[met], 3)
-        main = (units - found.mean) @ found.basis
+        main = principal_components(units[met], 3).project(units)
         shown.append(alpha * _spread(main[met], main) + (1 - alpha))
     return shown
 

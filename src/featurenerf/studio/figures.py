@@ -89,7 +89,7 @@ class DescriptorColors:
     def of(cls, vectors: Float[Tensor, "n d"]) -> DescriptorColors:
         """PCA of at least four descriptors of length 1."""
         found = principal_components(vectors, 3)
-        low, high = torch.quantile((vectors - found.mean) @ found.basis, torch.tensor([0.02, 0.98]), dim=0)
+        low, high = torch.quantile(found.project(vectors), torch.tensor([0.02, 0.98]), dim=0)
         return cls(found.mean, found.basis, low, high)
 
     def __call__(self, descriptors: Float[Tensor, "*n d"]) -> Float[Tensor, "*n 3"]:

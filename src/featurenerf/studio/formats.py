@@ -25,7 +25,7 @@ from featurenerf.masks import Mask
 from featurenerf.matching import first_source_camera, normalise
 from featurenerf.models.base import Model
 from featurenerf.models.settings import check_sizes
-from featurenerf.pca import principal_components
+from featurenerf.pca import Components, principal_components
 from featurenerf.pictures import Picture, to_image
 from featurenerf.studio import export
 from featurenerf.studio.export import Geometry
@@ -100,8 +100,8 @@ def export_field(
     if wanted & {"ply", "splats"} and level is not None:
         cloud = export.point_cloud(field, most=settings.points, level=level / 2, progress=progress)
     shared = [each.descriptor for each in (mesh, cloud) if each is not None and each.descriptor is not None]
-    reduce = _Reduction.fit(np.concatenate(shared), settings.pca) if shared and settings.pca else None
-    mesh, cloud = (None if each is None else _described(each, settings, reduce) for each in (mesh, cloud))
+    components = _components(np.concatenate(shared), settings.pca) if shared and settings.pca else None
+    mesh, cloud = (None if each is None else _described(each, settings, components) for each in (mesh, cloud))
     if "ply" in wanted and mesh is not None and cloud is not None:
         for name, each in (("mesh", mesh), ("points", cloud)):
             export.write_ply(folder / f"{name}.ply", _scaled(each, settings.scale), settings.metres_per_unit)
@@ -185,27 +185,18 @@ def _scaled(geometry: Geometry, scale: float) -> Geometry:
 # ---------------------------------------------------------------------- descriptors
 
 
-@dataclass(frozen=True, eq=False)
-class _Reduction:
-    """Principal components of L2-normalised descriptors, the same for all files of a folder."""
-
-    mean: Float32[np.ndarray, " d"]
-    basis: Float32[np.ndarray, "d k"]
-
-    @classmethod
-    def fit(cls, descriptors: Float32[np.ndarray, "n d"], count: int) -> _Reduction:
-        count = min(count, descriptors.shape[1], max(1, len(descriptors) - 1))
-        found = principal_components(normalise(torch.from_numpy(descriptors)), count)
-        return cls(found.mean.numpy().astype(np.float32), found.basis.numpy().astype(np.float32))
-
-    def __call__(self, descriptors: Float32[np.ndarray, "n d"]) -> Float32[np.ndarray, "n k"]:
-        return (normalise(torch.from_numpy(descriptors)).numpy() - self.mean) @ self.basis
+def _components(descriptors: Float32[np.ndarray, "n d"], count: int) -> Components:
+    """Of L2-normalised descriptors, the same for all files of a folder."""
+    count = min(count, descriptors.shape[1], max(1, len(descriptors) - 1))
+    return principal_components(normalise(torch.from_numpy(descriptors)), count)
 
 
-def _described(geometry: Geometry, settings: ExportSettings, reduce: _Reduction | None) -> Geometry:
+def _described(geometry: Geometry, settings: ExportSettings, components: Components | None) -> Geometry:
     if geometry.descriptor is None or settings.descriptors == "none":
         return replace(geometry, descriptor=None)
-    return geometry if reduce is None else replace(geometry, descriptor=reduce(geometry.descriptor))
+    if components is None:
+        return geometry
+    return replace(geometry, descriptor=components.project(normalise(torch.from_numpy(geometry.descriptor))).numpy())
 
 
 def _beside(folder: Path, name: str, geometry: Geometry, settings: ExportSettings) -> dict[str, str]:

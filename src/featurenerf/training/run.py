@@ -128,11 +128,7 @@ class Run:
             return progress, Projection.read(path) if self.config.feature_dim else None
 
     def save_state(
-        self,
-        model: Model,
-        optimizer: torch.optim.Optimizer,
-        progress: Mapping[str, Any],
-        projection: Projection | None,
+        self, model: Model, optimizer: torch.optim.Optimizer, progress: Mapping[str, Any], projection: Projection | None
     ) -> None:
         """Write what a resumed run takes back."""
         if not self.processes.first:
