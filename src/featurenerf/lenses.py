@@ -159,8 +159,11 @@ def undistort(
     """
     lens, numbers = _checked(model, params)
     picture = floats(picture, "a picture")
-    if picture.ndim != 3 or 0 in picture.shape:
-        raise InputError(f"a picture to undistort is (channels, height, width), not {tuple(picture.shape)}")
+    if picture.ndim != 3 or 0 in picture.shape or (picture.shape[0] > 4 and picture.shape[2] <= 4):
+        raise InputError(
+            f"a picture to undistort is (channels, height, width), not {tuple(picture.shape)}: "
+            "featurenerf.pictures.to_tensor makes it of files, PIL images and (H, W, 3|4) arrays"
+        )
     fx, fy, cx, cy = straight = _straight(lens, numbers)
     bends = numbers[lens.focals + 2 :]
     if lens.bend is None or (lens.straight and not any(bends)):
@@ -189,6 +192,8 @@ def _checked(model: str, params: Numbers) -> tuple[LensModel, list[float]]:
         raise InputError(f"a {model} camera has {lens.count} numbers, not {len(numbers)}")
     if not all(math.isfinite(number) for number in numbers):
         raise InputError(f"the numbers of a {model} camera hold NaN or infinite ones: {numbers}")
+    if min(numbers[: lens.focals]) <= 0:
+        raise InputError(f"the focal length of a {model} camera must be a positive number of pixels: {numbers}")
     return lens, numbers
 
 
