@@ -199,3 +199,26 @@ def _checked(model: str, params: Numbers) -> tuple[LensModel, list[float]]:
 
 def _straight(lens: LensModel, numbers: Sequence[float]) -> tuple[float, float, float, float]:
     return numbers[0], numbers[lens.focals - 1], numbers[lens.focals], numbers[lens.focals + 1]
+
+
+def intrinsic_matrix(given: Numbers) -> Float[Tensor, "*batch 3 3"]:
+    """Intrinsics as they can be: focal lengths and a principal point in pixels, and nothing else.
+
+    Raises:
+        InputError: they are none, as where they were transposed, or pixels are no rectangles.
+    """
+    K = floats(given, "intrinsics")
+    if K.shape[-2:] != (3, 3):
+        raise InputError(f"intrinsics are a (3, 3) matrix, not {tuple(K.shape)}")
+    if not (K.isfinite().all() and (K[..., 0, 0] > 0).all() and (K[..., 1, 1] > 0).all()):
+        raise InputError("the focal length of intrinsics must be a positive number of pixels, and all of them finite")
+    last = torch.tensor([0.0, 0, 1]).to(K)
+    if not ((K[..., 2, :] - last).abs() < 1e-3).all() or not (K[..., 1, 0].abs() < 1e-3).all():
+        raise InputError(
+            "intrinsics are [[fx, 0, cx], [0, fy, cy], [0, 0, 1]]: these are not, as where the matrix was transposed"
+        )
+    if not (K[..., 0, 1].abs() <= 0.01 * K[..., 0, 0].abs()).all():
+        raise InputError(
+            "the intrinsics have a skew, and pixels are taken to be rectangles: undistort the picture first"
+        )
+    return K
