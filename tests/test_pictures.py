@@ -199,6 +199,22 @@ def test_sixteen_bits_become_eight(tmp_path: Path, kind: type, name: str) -> Non
         assert to_tensor(Image.fromarray(np.array([[-70000, 70000]], kind)))[0].tolist() == [[0, 1]]
 
 
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_unsigned_numbers_of_32_bits_beyond_half_of_their_range_are_not_black(tmp_path: Path, order: str) -> None:
+    """Pillow reads them as negative ones; the tags: 4 x 1 pixels of 32 bits, unsigned."""
+    tags = [(256, 4), (257, 1), (258, 32), (259, 1), (262, 1), (273, 8), (277, 1), (278, 1), (279, 16), (339, 1)]
+    entries = b"".join(struct.pack(f"{order}HHII", tag, 4, 1, value) for tag, value in tags)
+    numbers = struct.pack(f"{order}4I", 0, 13107, 65535, 2**32 - 1)
+    start = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(f"{order}I", 24)
+    (tmp_path / "a.tif").write_bytes(start + numbers + struct.pack(f"{order}H", len(tags)) + entries + bytes(4))
+    try:
+        made = to_tensor(tmp_path / "a.tif")
+    except InputError as error:  # Pillow has no reader for the other byte order
+        assert order == ">" and "cannot be read as a picture" in str(error)  # noqa: PT017, PT018
+        return
+    torch.testing.assert_close(made[0, 0], torch.tensor([0.0, 0.2, 1.0, 1.0]))
+
+
 @pytest.mark.parametrize("channels", [3, 4])
 def test_a_tensor_is_taken_as_it_is(channels: int) -> None:
     for dtype in (torch.float16, torch.float32, torch.float64):

@@ -15,6 +15,7 @@ from jaxtyping import Float, UInt8
 from PIL import Image, ImageFile
 from torch import Tensor
 
+from featurenerf.arrays import as_tensor
 from featurenerf.cameras import Number
 from featurenerf.errors import InputError
 from featurenerf.picture_files import as_rgb, open_file, reading, upright
@@ -109,8 +110,7 @@ def _from_array(picture: np.ndarray) -> Float[Tensor, "c h w"]:
 def _check_range(picture: Tensor, kind: str) -> None:
     if picture.numel() == 0:
         raise InputError(f"a picture {kind} of shape {tuple(picture.shape)} has no pixels: give another")
-    if picture.is_meta:
-        raise InputError(f"a picture {kind} on the device meta has no values: give it on another")
+    as_tensor(picture, f"a picture {kind}")  # has values, and all of them
     low, high = picture.detach().aminmax()
     if not (low >= -1e-3 and high <= 1 + 1e-3):
         raise InputError(f"a picture {kind} holds values in [0, 1]; this one goes from {low:.3g} to {high:.3g}")

@@ -301,6 +301,12 @@ class Model(nn.Module, ABC):
         Args:
             masks: where the object is in each picture, as far as that was given.
         """
+        for camera in cameras:
+            if not isinstance(camera, Camera):
+                raise InputError(
+                    f"a camera is a featurenerf.Camera, not {type(camera).__name__}: a pose becomes one by "
+                    "Camera.from_pose (OpenGL's axes) or Camera.from_opencv"
+                )
         cameras = [one.to(self.device) for camera in cameras for one in _each(camera)]
         if len(cameras) != len(pictures):
             raise InputError(f"{len(pictures)} pictures came with {len(cameras)} cameras")

@@ -10,10 +10,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from featurenerf import masks
+from featurenerf.arrays import whole
 from featurenerf.cameras import PICTURE_SIZE
 from featurenerf.errors import InputError
 from featurenerf.masks import Mask
-from featurenerf.pictures import Picture, Square, canonical_square, cut_out, to_tensor
+from featurenerf.pictures import LARGE_SIDE, Picture, Square, canonical_square, cut_out, to_tensor
 from featurenerf.studio.crop import Crop, crop_of
 
 SMALLEST_OBJECT = 8
@@ -64,6 +65,11 @@ def prepare(
     Raises:
         InputError: for an unreadable picture, a mask of another size, or a picture in which no object is found.
     """
+    size = whole(size, "the size of a prepared picture")
+    if not 1 <= size <= LARGE_SIDE:
+        raise InputError(f"a prepared picture has 1 to {LARGE_SIDE} pixels a side, not {size}")
+    if outline is not None and not 0.01 <= outline <= 10:
+        raise InputError(f"outline is a length in sides of the prepared picture, from 0.01 to 10, not {outline}")
     tensor, alpha, square = framed(picture, mask, outline)
     ready = cut_out(tensor[:3], alpha, square, size)
     if not return_crop:

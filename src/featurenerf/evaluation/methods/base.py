@@ -184,7 +184,10 @@ class Inputs:
         ready = [from_bytes(composite_bytes(np.asarray(views.picture(n)))) for n in numbers]
         cameras = [views.camera(n) for n in numbers]
         self.encoded += 1
-        return self.model.encode(ready, cameras) if len(numbers) > 1 else self.model.encode(ready[0], cameras[0])
+        try:
+            return self.model.encode(ready, cameras) if len(numbers) > 1 else self.model.encode(ready[0], cameras[0])
+        except InputError as error:  # cameras that cannot be those of their pictures
+            raise InputError(f"{views.place(numbers[0])}: {error}") from error
 
     def _teacher_map(self, object_id: str, view: int) -> tuple[Float[Tensor, "c h w"], Float[Tensor, "hp wp c"]]:
         """The teacher's map of a real picture, and the same upsampled to the picture."""
