@@ -7,9 +7,12 @@ import io
 import re
 from collections.abc import Callable
 from contextlib import redirect_stderr
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from featurenerf.errors import InputError
+
+if TYPE_CHECKING:
+    from featurenerf.models.base import Model
 
 
 def read(parse: Callable[..., Any], *args: Any, **options: Any) -> Any:
@@ -31,6 +34,16 @@ def read(parse: Callable[..., Any], *args: Any, **options: Any) -> Any:
 def postponed(command: Callable[..., None]) -> Callable[..., Callable[[], None]]:
     """A function with the same parameters that returns the call instead of making it: first all is parsed."""
     return functools.wraps(command)(lambda *args, **options: functools.partial(command, *args, **options))
+
+
+def loaded(checkpoint: str | None, device: str, force: bool) -> Model:
+    """A checkpoint's model, the default's where none is named; with ``force`` it refuses no picture."""
+    from featurenerf.models.checkpoint import DEFAULT, load
+
+    model = load(checkpoint or DEFAULT, device=device)
+    if force:
+        model.recogniser = None
+    return model
 
 
 def _sentence(box: str) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import tyro
 
-from featurenerf.cli.arguments import postponed, read
+from featurenerf.cli.arguments import loaded, postponed, read
 
 
 def demo(
@@ -25,13 +25,12 @@ def demo(
         grid: points a side of the cube in which meshes are looked for.
         device: cpu, cuda or mps; auto is the best that is usable.
     """
-    from featurenerf.models.checkpoint import DEFAULT, load
     from featurenerf.studio.demo import make_demo
     from featurenerf.studio.lift import LiftSettings
     from featurenerf.studio.shipped import examples
 
     settings = LiftSettings(views=8, frames=frames, grid=grid, points=10000)
-    print(make_demo(out, load(checkpoint or DEFAULT, device), settings, [*examples.values()]).resolve())
+    print(make_demo(out, loaded(checkpoint, device, force=True), settings, [*examples.values()]).resolve())
 
 
 def main(argv: list[str]) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from featurenerf.cli.arguments import postponed, read
+from featurenerf.cli.arguments import loaded, postponed, read
 from featurenerf.errors import InputError
 from featurenerf.studio.edit import EditSettings, Kind
 from featurenerf.studio.formats import ExportSettings
@@ -43,6 +43,7 @@ def edit(
     no_mask: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
     checkpoint: str | None = None,
     device: str = "auto",
+    force: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
 ) -> None:
     """Edit a part of the object that a picture shows: in 3D, so that it is the same from all sides.
 
@@ -77,8 +78,9 @@ def edit(
         no_mask: take both pictures as they are, neither masked nor cropped.
         checkpoint: directory, or name of one that ships; by default the shipped one.
         device: cpu, cuda or mps; auto is the best that is usable.
+        force: go on with a picture that shows nothing the model knows, as far as its recogniser can tell.
     """
-    from featurenerf.models.checkpoint import DEFAULT, load
+    from featurenerf.models.checkpoint import DEFAULT
     from featurenerf.studio.edit import edit as make
     from featurenerf.studio.parts import read_labels, subject
 
@@ -100,7 +102,7 @@ def edit(
         raise InputError("--like-labels needs --like, the picture that they belong to")
     known = None if labels is None else read_labels(labels, part_names)
     theirs = None if like_labels is None else read_labels(like_labels, part_names)
-    model = load(checkpoint or DEFAULT, device=device)
+    model = loaded(checkpoint, device, force)
     of = subject(model, picture, labels=known, mask="none" if no_mask else mask, azimuth=azimuth, elevation=elevation)
     other = None
     if like is not None:

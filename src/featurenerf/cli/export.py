@@ -7,7 +7,7 @@ from typing import Annotated
 
 import tyro
 
-from featurenerf.cli.arguments import postponed, read
+from featurenerf.cli.arguments import loaded, postponed, read
 from featurenerf.errors import InputError
 from featurenerf.studio.formats import ExportSettings
 
@@ -22,6 +22,7 @@ def export(
     mask: Path | None = None,
     no_mask: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
     device: str = "auto",
+    force: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
 ) -> None:
     """Turn one picture of an object into files that other programs open.
 
@@ -35,13 +36,13 @@ def export(
         mask: picture file of the same size, white where the object is.
         no_mask: take the picture as it is, neither masked nor cropped.
         device: cpu, cuda or mps; auto is the best that is usable.
+        force: go on with a picture that shows nothing the model knows, as far as its recogniser can tell.
     """
-    from featurenerf.models.checkpoint import DEFAULT, load
     from featurenerf.studio.formats import export_picture
 
     if mask is not None and no_mask:
         raise InputError("--mask and --no-mask contradict each other: give one of them")
-    model = load(checkpoint or DEFAULT, device=device)
+    model = loaded(checkpoint, device, force)
     report = export_picture(
         picture, out, model, mask="none" if no_mask else mask, azimuth=azimuth, elevation=elevation, settings=settings
     )

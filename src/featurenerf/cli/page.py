@@ -7,7 +7,7 @@ from typing import Annotated
 
 import tyro
 
-from featurenerf.cli.arguments import postponed, read
+from featurenerf.cli.arguments import loaded, postponed, read
 
 
 def page(
@@ -17,6 +17,7 @@ def page(
     no_mask: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
     turns: int = 12,
     device: str = "auto",
+    force: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
 ) -> None:
     """Turn pictures of objects into one HTML file: a click on an object shows the best matches on all others.
 
@@ -29,13 +30,11 @@ def page(
         no_mask: take the pictures as they are, neither masked nor cropped.
         turns: turned views of each object.
         device: cpu, cuda or mps; auto is the best that is usable.
+        force: go on with a picture that shows nothing the model knows, as far as its recogniser can tell.
     """
-    from featurenerf.models.checkpoint import DEFAULT, load
     from featurenerf.studio.clickable import make_page
 
-    print(
-        make_page(out, pictures, load(checkpoint or DEFAULT, device=device), masked=not no_mask, turns=turns).resolve()
-    )
+    print(make_page(out, pictures, loaded(checkpoint, device, force), masked=not no_mask, turns=turns).resolve())
 
 
 def main(argv: list[str]) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import tyro
 
-from featurenerf.cli.arguments import postponed, read
+from featurenerf.cli.arguments import loaded, postponed, read
 from featurenerf.errors import InputError
 
 
@@ -21,6 +21,7 @@ def view(
     no_browser: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
     checkpoint: str | None = None,
     device: str = "auto",
+    force: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
 ) -> None:
     """Look at objects in the browser: click, carry over, paint, edit, export.
 
@@ -34,15 +35,18 @@ def view(
         no_browser: only print the page's address.
         checkpoint: directory, or name of one that ships; by default the shipped one.
         device: cpu, cuda or mps; auto is the best that is usable.
+        force: go on with a picture that shows nothing the model knows, as far as its recogniser can tell.
     """
-    from featurenerf.models.checkpoint import DEFAULT, load
     from featurenerf.studio.viewer import guard
     from featurenerf.studio.viewer.app import ViewerApp
 
     for path in (*pictures, *((session,) if session else ())):
         if not path.is_file():
             raise InputError(f"there is no file {path}")
-    app = ViewerApp(load(checkpoint or DEFAULT, device=device), host, port)
+    model = loaded(checkpoint, device, force)
+    for path in pictures:
+        model.refuse_unknown(path, str(path))  # here, since the page could only say it
+    app = ViewerApp(model, host, port)
     try:
         print(app.address, flush=True)
         if warning := guard.reach(host):
