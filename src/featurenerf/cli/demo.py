@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from featurenerf.cli.arguments import Checkpoint, Device, command
+from featurenerf.cli.arguments import Checkpoint, Device, command, loaded
 
 
 def demo(
@@ -21,13 +21,12 @@ def demo(
         frames: of each turntable.
         grid: points a side of the cube in which meshes are looked for.
     """
-    from featurenerf.models.checkpoint import DEFAULT, load
     from featurenerf.studio.demo import make_demo
     from featurenerf.studio.lift import LiftSettings
     from featurenerf.studio.shipped import examples
 
     settings = LiftSettings(views=8, frames=frames, grid=grid, points=10000)
-    print(make_demo(out, load(checkpoint or DEFAULT, device), settings, [*examples.values()]).resolve())
+    print(make_demo(out, loaded(checkpoint, device, force=True), settings, [*examples.values()]).resolve())
 
 
 main = command(demo)

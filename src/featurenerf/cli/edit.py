@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from featurenerf.cli.arguments import Checkpoint, Device, Flag, command
+from featurenerf.cli.arguments import Checkpoint, Device, Flag, Force, command, loaded
 from featurenerf.errors import InputError
 from featurenerf.studio.edit import EditSettings, Kind
 from featurenerf.studio.formats import ExportSettings
@@ -43,6 +43,7 @@ def edit(
     no_mask: Flag = False,
     checkpoint: Checkpoint = None,
     device: Device = "auto",
+    force: Force = False,
 ) -> None:
     """Edit a part of the object that a picture shows: in 3D, so that it is the same from all sides.
 
@@ -76,7 +77,7 @@ def edit(
         like_mask: the same of --like.
         no_mask: take both pictures as they are, neither masked nor cropped.
     """
-    from featurenerf.models.checkpoint import DEFAULT, load
+    from featurenerf.models.checkpoint import DEFAULT
     from featurenerf.studio.edit import edit as make
     from featurenerf.studio.parts import read_labels, subject
 
@@ -98,7 +99,7 @@ def edit(
         raise InputError("--like-labels needs --like, the picture that they belong to")
     known = None if labels is None else read_labels(labels, part_names)
     theirs = None if like_labels is None else read_labels(like_labels, part_names)
-    model = load(checkpoint or DEFAULT, device=device)
+    model = loaded(checkpoint, device, force)
     of = subject(model, picture, labels=known, mask="none" if no_mask else mask, azimuth=azimuth, elevation=elevation)
     other = None
     if like is not None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import tyro
 
-from featurenerf.cli.arguments import Checkpoint, Device, Flag, command
+from featurenerf.cli.arguments import Checkpoint, Device, Flag, Force, command, loaded
 from featurenerf.errors import InputError
 from featurenerf.studio.formats import ExportSettings
 
@@ -22,6 +22,7 @@ def export(
     mask: Path | None = None,
     no_mask: Flag = False,
     device: Device = "auto",
+    force: Force = False,
 ) -> None:
     """Turn one picture of an object into files that other programs open.
 
@@ -34,12 +35,11 @@ def export(
         mask: picture file of the same size, white where the object is.
         no_mask: take the picture as it is, neither masked nor cropped.
     """
-    from featurenerf.models.checkpoint import DEFAULT, load
     from featurenerf.studio.formats import export_picture
 
     if mask is not None and no_mask:
         raise InputError("--mask and --no-mask contradict each other: give one of them")
-    model = load(checkpoint or DEFAULT, device=device)
+    model = loaded(checkpoint, device, force)
     report = export_picture(
         picture, out, model, mask="none" if no_mask else mask, azimuth=azimuth, elevation=elevation, settings=settings
     )

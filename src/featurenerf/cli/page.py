@@ -7,7 +7,7 @@ from typing import Annotated
 
 import tyro
 
-from featurenerf.cli.arguments import Checkpoint, Device, Flag, command
+from featurenerf.cli.arguments import Checkpoint, Device, Flag, Force, command, loaded
 
 
 def page(
@@ -17,6 +17,7 @@ def page(
     no_mask: Flag = False,
     turns: int = 12,
     device: Device = "auto",
+    force: Force = False,
 ) -> None:
     """Turn pictures of objects into one HTML file: a click on an object shows the best matches on all others.
 
@@ -28,12 +29,9 @@ def page(
         no_mask: take the pictures as they are, neither masked nor cropped.
         turns: turned views of each object.
     """
-    from featurenerf.models.checkpoint import DEFAULT, load
     from featurenerf.studio.clickable import make_page
 
-    print(
-        make_page(out, pictures, load(checkpoint or DEFAULT, device=device), masked=not no_mask, turns=turns).resolve()
-    )
+    print(make_page(out, pictures, loaded(checkpoint, device, force), masked=not no_mask, turns=turns).resolve())
 
 
 main = command(page)

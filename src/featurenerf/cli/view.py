@@ -9,7 +9,7 @@ from typing import Annotated
 
 import tyro
 
-from featurenerf.cli.arguments import Checkpoint, Device, Flag, command
+from featurenerf.cli.arguments import Checkpoint, Device, Flag, Force, command, loaded
 from featurenerf.errors import InputError
 
 
@@ -21,6 +21,7 @@ def view(
     no_browser: Flag = False,
     checkpoint: Checkpoint = None,
     device: Device = "auto",
+    force: Force = False,
 ) -> None:
     """Look at objects in the browser: click, carry over, paint, edit, export.
 
@@ -33,14 +34,16 @@ def view(
         host: address to listen on. Only this machine reaches the default; any other address opens the page to others.
         no_browser: only print the page's address.
     """
-    from featurenerf.models.checkpoint import DEFAULT, load
     from featurenerf.studio.viewer import guard
     from featurenerf.studio.viewer.app import ViewerApp
 
     for path in (*pictures, *((session,) if session else ())):
         if not path.is_file():
             raise InputError(f"there is no file {path}")
-    app = ViewerApp(load(checkpoint or DEFAULT, device=device), host, port)
+    model = loaded(checkpoint, device, force)
+    for path in pictures:
+        model.refuse_unknown(path, str(path))  # here, since the page could only say it
+    app = ViewerApp(model, host, port)
     try:
         print(app.address, flush=True)
         if warning := guard.reach(host):

@@ -61,7 +61,7 @@ def lift_capture(
         path: a ``transforms.json`` in the capture's world; ``path.mp4`` shows what its cameras see in turn.
         settings, colors, progress: as in ``lift``; the settings' azimuth, elevation and fov are not read.
     Raises:
-        InputError: the capture cannot be read or placed, or has no such pictures.
+        InputError: the capture cannot be read or placed, has no such pictures, or shows none of what the model knows.
     """
     settings = settings or LiftSettings()
     if settings.azimuth is not None or settings.fov is not None:
@@ -78,6 +78,7 @@ def lift_capture(
         with step("load"):
             model = model or load()
         with step("world"):
+            model.refuse_unknown([_picture(views, view) for view in chosen], str(views.source))
             views = _headed(views, chosen[0], model)
         with step("encode"):
             held = _held_back(views, chosen)

@@ -160,7 +160,8 @@ def make_page(
         masked: objects are cut out of the pictures (``prepare``), which are taken as they are otherwise.
         turns: turned views of each object, 1 to 72.
     Raises:
-        InputError: for a picture that cannot be read or shows no object; before anything is written.
+        InputError: for a picture that cannot be read, or shows no object or none that the model knows
+            (``Model.refuse_unknown``); before anything is written.
     """
     if not pictures:
         raise InputError("a page needs at least one picture")
@@ -169,6 +170,7 @@ def make_page(
     objects = []
     for path in Progress(pictures, desc="page", unit="picture", disable=not progress):
         ready = prepare(path) if masked else to_tensor(path)
+        model.refuse_unknown(ready, str(path))
         objects.append(clickable(model.encode(ready), ready, path.stem.replace("_", " "), turns))
     write_page(Path(out), objects)
     return Path(out)

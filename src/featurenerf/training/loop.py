@@ -184,6 +184,8 @@ def new_model(config: TrainConfig, objects: Sequence[ObjectViews]) -> Model:
     if odd:
         found = ", ".join(f"{name} {getattr(model.config, name)}" for name in odd)
         raise InputError(f"the model of {config.start_from} has {found}: train with the same")
+    if not categories.keys() <= model.config.categories.keys():
+        model.recogniser = None  # it would refuse the new ones
     model.config = replace(model.config, categories={**model.config.categories, **categories})
     return model
 
