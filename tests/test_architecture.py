@@ -33,7 +33,7 @@ FLOORS = (
             "settings",
             "pca",
         ),
-        *("picture_files", "pictures", "rendering", "masks", "alignment"),
+        *("picture_files", "pictures", "rendering", "networks", "outlines", "masks", "alignment"),
     ),
     ("matching",),
     ("fields",),
