@@ -116,9 +116,12 @@ def without_doubt(rgb: Float[Tensor, "3 h w"], plain: Float[Tensor, "h w"], look
     try:
         score = look(rgb)
     except MissingExtraError:
+        # white on white looks like a shadow: where hardly anything has another hue than the ground, it is no shadow
+        if (background | doubt).float().mean() > 1 - 0.2 * (~background).float().mean():
+            return plain
         cast = shadow(rgb, color, background)
-        # white on white looks like a shadow: where most of an object would go, it is one
-        return plain if cast.sum() > 0.5 * (plain > 0.5).sum() else torch.where(cast, 0.0, plain)
+        plain, doubt, score = torch.where(cast, 0.0, plain), doubt & ~cast, 1 - cast.float()
+        background = plain == 0
     if score.max() < SALIENT:
         return plain
     opacity = _refined(rgb, score, doubt, background)
