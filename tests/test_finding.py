@@ -193,6 +193,19 @@ def test_where_colors_run_away_the_network_alone_answers(monkeypatch: pytest.Mon
     assert overlap(outlines.detailed(picture, lambda rgb: rgb.mean(0)), (picture[0] > 0.5).float()) > 0.85
 
 
+def test_where_colors_hardly_differ_from_the_network_its_own_outline_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An object of 1,600 pixels: colours that add 160 change nothing, those that add 400 bring a part back."""
+    alone = torch.zeros(100, 100)
+    alone[20:60, 20:60] = 1
+    monkeypatch.setattr(outlines, "salient", lambda rgb, look, first, most_rim: alone)
+    for rows, taken in ((64, False), (70, True)):
+        seen = torch.zeros(100, 100)
+        seen[20:rows, 20:60] = 1
+        monkeypatch.setattr(outlines, "_refined", lambda rgb, score, seen=seen: seen)
+        found = outlines.detailed(alone.expand(3, 100, 100), lambda rgb: rgb.mean(0))
+        assert torch.equal(found > 0.5, (seen if taken else alone) > 0.5)
+
+
 def test_pieces_that_lie_apart_are_objects_and_small_ones_specks() -> None:
     mask = torch.zeros(100, 100)
     mask[10:50, 10:50] = 1  # 1,600 pixels

@@ -27,8 +27,9 @@ LEVEL = 0.42
 """The object begins at this share of the way from the surroundings' median saliency to the object's."""
 SURE, UNSURE = 4.0, 1.0
 """The largest logarithm of odds of what is known, and of what the network says where a plain background is in doubt."""
-AGREEMENT = 0.5
-"""Where colours and network overlap (intersection over union) by less, the network alone is right."""
+AGREEMENT = (0.5, 0.9)
+"""Where colours and network overlap (intersection over union) by less, the colours ran away, and by more, the network
+alone draws the better outline."""
 MOST_RIM = 0.5
 """What covers more than this share of the picture's rim is not an object but a background, or no picture of one."""
 
@@ -132,22 +133,20 @@ def without_doubt(rgb: Float[Tensor, "3 h w"], plain: Float[Tensor, "h w"], look
 
 
 def detailed(rgb: Float[Tensor, "3 h w"], look: Look, most_rim: float = MOST_RIM) -> Float[Tensor, "h w"]:
-    """The opacity of what the network finds salient, with thin parts and edges as the picture's colours have them."""
+    """The opacity of what the network finds salient; where it misses thin parts, the picture's colours help."""
     height, width = rgb.shape[1:]
-    score = look(rgb)
-    top, bottom, left, right = _surroundings(_main_piece(score), height, width)
-    nothing = torch.zeros(height, width, device=rgb.device)
+    first = look(rgb)
+    alone = salient(rgb, look, first, most_rim)
+    top, bottom, left, right = _surroundings(_main_piece(first), height, width)
     if top == bottom:
-        return nothing
-    closer = look(rgb[:, top:bottom, left:right])
-    score = score.clone()
-    score[top:bottom, left:right] = (score[top:bottom, left:right] + closer) / 2
+        return alone
+    score = first.clone()
+    score[top:bottom, left:right] = (score[top:bottom, left:right] + look(rgb[:, top:bottom, left:right])) / 2
     opacity = _refined(rgb, score)
-    if opacity is None:
-        return salient(rgb, look)
-    if float(_rim(opacity > 0.5).float().mean()) > most_rim:
-        return nothing
-    return _resized((2 * opacity - 0.5).clamp(0, 1), (height, width)).to(rgb.device)
+    if opacity is None or float(_rim(opacity > 0.5).float().mean()) > most_rim:
+        return alone
+    opacity = _resized((2 * opacity - 0.5).clamp(0, 1), (height, width)).to(rgb.device)
+    return alone if _overlap(opacity > 0.5, alone > 0.5) > AGREEMENT[1] else opacity
 
 
 def _refined(
@@ -185,11 +184,17 @@ def _refined(
     known = np.zeros(pieces.max() + 1, dtype=bool)
     known[np.unique(pieces[inside.numpy()])] = True  # what only colours see, apart from the object, is not of it
     opacity = torch.where(torch.from_numpy(known[pieces]) | (opacity <= 0.5), opacity, 0.0)
-    both, either = ((opacity > 0.5) & inside).sum(), ((opacity > 0.5) | inside).sum()
-    return opacity if both >= AGREEMENT * either else None
+    return opacity if _overlap(opacity > 0.5, inside) >= AGREEMENT[0] else None
 
 
-def salient(rgb: Float[Tensor, "3 h w"], look: Look) -> Float[Tensor, "h w"]:
+def _overlap(first: Bool[Tensor, "h w"], second: Bool[Tensor, "h w"]) -> float:
+    """Intersection over union."""
+    return float((first & second).sum() / (first | second).sum().clamp(min=1))
+
+
+def salient(
+    rgb: Float[Tensor, "3 h w"], look: Look, first: Float[Tensor, "h w"] | None = None, most_rim: float = MOST_RIM
+) -> Float[Tensor, "h w"]:
     """The opacity of a picture's most salient object, by a network alone.
 
     The network looks twice, at the picture and at the object's surroundings, and a guided filter (He et al. 2013)
@@ -197,7 +202,7 @@ def salient(rgb: Float[Tensor, "3 h w"], look: Look) -> Float[Tensor, "h w"]:
     """
     height, width = rgb.shape[1:]
     empty = torch.zeros(height, width)
-    first = look(rgb)
+    first = look(rgb) if first is None else first
     top, bottom, left, right = _surroundings(_main_piece(first), height, width)
     if top == bottom:
         return empty
@@ -208,7 +213,7 @@ def salient(rgb: Float[Tensor, "3 h w"], look: Look) -> Float[Tensor, "h w"]:
     both = torch.stack([look(small), _resized(_resized(first, (height, width))[top:bottom, left:right], size)])
     score = _guided_filter(small.mean(0), both.mean(0), radius=max(2, round(max(size) / 60)))
     piece = _main_piece(score)
-    if not piece.any() or _rim_share(piece, top, bottom, left, right, (height, width)) > MOST_RIM:
+    if not piece.any() or _rim_share(piece, top, bottom, left, right, (height, width)) > most_rim:
         return empty
     level = _otsu(score)
     opacity = ((score - level) / 0.16 + 0.5).clamp(0, 1)
