@@ -33,7 +33,7 @@ FLOORS = (
             "settings",
             "pca",
         ),
-        *("picture_files", "pictures", "text_tables", "rendering", "masks", "alignment"),
+        *("picture_files", "pictures", "text_tables", "rendering", "networks", "outlines", "masks", "alignment"),
     ),
     ("matching",),
     ("fields",),

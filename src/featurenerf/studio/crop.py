@@ -89,6 +89,11 @@ class Crop:
         return torch.tensor([[focal, 0.0, x], [0.0, focal, y], [0.0, 0.0, 1.0]])
 
 
+def full_size(picture: object, width: int, height: int) -> tuple[int, int]:
+    """Upright width and height of a photograph, of which ``width`` x ``height`` were left when it was opened."""
+    return _photograph(picture, width, height)[:2]
+
+
 def crop_of(picture: object, square: Square, size: int, width: int, height: int) -> Crop:
     """A square of a picture as it was opened (``width`` x ``height``, perhaps shrunk), in the file's own pixels."""
     full_width, full_height, focal = _photograph(picture, width, height)

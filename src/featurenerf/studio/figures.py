@@ -133,6 +133,12 @@ def depth_range(views: Sequence[Rendered]) -> tuple[float, float]:
     return float(low), float(high)
 
 
+def taken(picture: Float[Tensor, "_ h w"], alpha: Float[Tensor, "h w"]) -> Image.Image:
+    """A picture in which all but the object is dim and red, so that one sees what was taken."""
+    elsewhere = 0.3 * picture[:3].mean(0) + torch.tensor([0.6, 0.1, 0.1])[:, None, None]
+    return to_image(torch.lerp(elsewhere, picture[:3], alpha[None]))
+
+
 def picture_on_paper(picture: Float[Tensor, "c h w"]) -> Image.Image:
     """A picture tensor with 3 or 4 channels, on paper where it is transparent."""
     channels = picture.detach().float().cpu().permute(1, 2, 0)

@@ -27,7 +27,7 @@ from featurenerf.masks import Mask
 from featurenerf.matching import FOREGROUND_ALPHA, first_source_camera
 from featurenerf.models.base import Model
 from featurenerf.picture_files import open_file
-from featurenerf.pictures import LARGE_SIDE, Picture, Square, cut_out, to_tensor
+from featurenerf.pictures import LARGE_SIDE, Picture, Square, to_tensor
 from featurenerf.studio.prepare import framed
 from featurenerf.studio.shipped import shipped_picture
 
@@ -179,8 +179,8 @@ def subject(
     if isinstance(mask, str) and mask == "none":
         ready = read = to_tensor(picture)
     else:
-        read, alpha, square = framed(picture, mask)
-        ready = cut_out(read[:3], alpha, square, PICTURE_SIZE)
+        photograph = framed(picture, mask)
+        ready, read, square = photograph.cut_out(), photograph.picture, photograph.square
     size = (read.shape[2], read.shape[1])
     if (azimuth is None) != (elevation is None):
         raise InputError("azimuth and elevation say together where a picture was taken from: give both or neither")
