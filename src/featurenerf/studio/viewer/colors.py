@@ -101,6 +101,6 @@ def heat_picture(of: ViewedObject, scores: Float[Tensor, " n"]) -> Image.Image:
 
 def nearest_point(points: Float[Tensor, "n 3"], known: Float[Tensor, "m 3"]) -> Int64[Tensor, " n"]:
     """Number of the known point that is closest to each point."""
-    if torch.equal(points, known):
-        return torch.arange(len(points))
-    return torch.cat([torch.cdist(some, known).argmin(1) for some in points.split(2048)])
+    from scipy.spatial import cKDTree
+
+    return torch.from_numpy(cKDTree(known.numpy()).query(points.numpy())[1]).long()
