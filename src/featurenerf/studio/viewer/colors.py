@@ -40,8 +40,8 @@ def normals(shape: VolumeField, points: Float[Tensor, "n 3"]) -> Float[Tensor, "
 
 
 def heat(scores: Float[Tensor, " n"], least: float = LEAST_SCORE) -> Float[Tensor, "n 3"]:
-    """Similarities as colours: dark below ``least``, bright at 1 (viridis, which the colour-blind can read)."""
-    return figures.viridis(((scores - least) / (1 - least)).clamp(0, 1))
+    """Similarities as colours: dark 0.2 below ``least``, bright at 1 (viridis, which the colour-blind can read)."""
+    return figures.viridis(((scores - least + 0.2) / (1.2 - least)).clamp(0, 1))
 
 
 def part_colors(labels: Int64[Tensor, " n"]) -> Float[Tensor, "n 3"]:

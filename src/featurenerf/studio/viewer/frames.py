@@ -8,6 +8,8 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from featurenerf.studio.viewer.volume import PlacedField, scene_view
 from featurenerf.studio.viewer.workbench import camera_of
 from featurenerf.studio.viewer.worker import WorkQueue
@@ -75,6 +77,10 @@ class PageRenders:
         placed, eye = self.placed, client.camera
         if placed is None or client.client_id not in self._open_pages():
             return True
+        if not (
+            eye.image_height > 0 and eye.image_width > 0 and np.isfinite([*eye.wxyz, *eye.position, eye.fov]).all()
+        ):
+            return True  # a page that shows nothing now
         camera = camera_of(eye.wxyz, eye.position, eye.fov, eye.aspect, rows)
         view = scene_view(camera, placed, stop)
         if view is None:
