@@ -25,6 +25,7 @@ from featurenerf.pictures import Picture, to_tensor, with_silhouette
 from featurenerf.placement import misframed, misplaced
 from featurenerf.rendering import Sampling
 from featurenerf.settings import text_of, value_of
+from featurenerf.shown import remembering
 
 M = TypeVar("M", bound="Model")
 Compare = Callable[[Float[Tensor, "o v r d"], int | None], Float[Tensor, ""]]
@@ -273,14 +274,14 @@ class Model(nn.Module, ABC):
             cameras = [camera] if isinstance(camera, Camera) else list(camera)
             ready, source = self._ready(tensors, cameras, [_mask(p) for p in given])
             found = any(isinstance(c, FoundCamera) for c in cameras)
-            return replace(self._encode(*ready, assumed=found), source=source)
+            return _taken(self._encode(*ready, assumed=found), source)
         if len(tensors) > 1:
             raise InputError("several pictures need a list of cameras: one view's camera can be found, two cannot")
         first, estimate = self._estimate(tensors[0], None)
         if not estimate.found:
-            return replace(first, estimate=estimate)
+            return replace(_taken(first, first.source), estimate=estimate)
         ready, source = self._ready(tensors, [estimate.camera])
-        return replace(self._encode_again(first, *ready), source=source, estimate=estimate)
+        return replace(_taken(self._encode_again(first, *ready), source), estimate=estimate)
 
     def estimate_camera(self, picture: Picture, lens: Camera | None = None) -> CameraEstimate:
         """As ``featurenerf.estimate_camera``, by this model."""
@@ -390,6 +391,11 @@ class Model(nn.Module, ABC):
         exact = pictures.float() if pictures.dtype in (torch.float16, torch.bfloat16) else pictures
         warped, target = canonicalise(exact, cameras, self.canonical, framing)
         return warped.to(pictures.dtype), target
+
+
+def _taken(field: VolumeField, source: Camera) -> VolumeField:
+    """A field with its source cameras, which remember what their picture shows."""
+    return replace(field, source=remembering(source, field.shown()))
 
 
 def _mask(picture: Float[Tensor, "c h w"]) -> Bool[Tensor, "h w"] | None:

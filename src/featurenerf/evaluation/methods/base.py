@@ -21,8 +21,9 @@ from torch import Tensor
 from featurenerf.cameras import Camera
 from featurenerf.data.objects import ObjectViews
 from featurenerf.errors import InputError
-from featurenerf.matching import match, nearest
+from featurenerf.matching import first_source_camera, match, nearest
 from featurenerf.pictures import Background, composite_bytes, from_bytes
+from featurenerf.shown import Seen, seen_by
 
 FeatureMaps = Callable[[Tensor], Tensor]
 """(B, 4|3, H, W) pictures in [0, 1] to (B, C, h, w) feature maps."""
@@ -156,6 +157,11 @@ class Inputs:
         maps = self.rendered(view, channels)
         rgb = maps["rgb"] if self.background == "black" else maps["rgb"] + (1 - maps["alpha"])
         return (rgb.clamp(0, 1) * 255).to(torch.uint8).cpu().numpy()
+
+    def seen(self, view: PairView) -> Seen | None:
+        """What the picture that is encoded shows by itself in the view that is shown, where they are one."""
+        field = self._field(view.object_id, (view.encoded, *view.also))
+        return seen_by(first_source_camera(field), self.objects(view.object_id).camera(view.shown))
 
     def queried(self, view: PairView, points: Num[Tensor, "n 3"], channel: str) -> Vectors:
         """A channel of the field at world points."""
