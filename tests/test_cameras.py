@@ -494,7 +494,8 @@ def test_a_batch_is_gone_through_and_what_is_not_in_it_is_said() -> None:
     for index in (2, -3, "first", 0.5):
         with types_unchecked(), pytest.raises(InputError, match=r"of \(2,\) cameras none is at"):
             cameras[index]
-    for shape in ((3,), (-1, 3), (-1, -1)):
+    assert cameras[:1].reshape().batch_shape == ()
+    for shape in ((), (3,), (-1, 3), (-1, -1)):
         with pytest.raises(InputError, match="cannot be reshaped"):
             cameras.reshape(*shape)
     with pytest.raises(InputError, match="cannot be stacked along axis 2"):

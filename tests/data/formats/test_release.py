@@ -195,3 +195,16 @@ def test_official_split_files_are_read() -> None:
     assert (len(split.train), len(split.val), len(split.test)) == (4744, 677, 1357)
     assert len(split.cross_inst_pairs) == len(split.cross_view_pairs) == 1000
     assert split.cross_pose_pairs == ()
+
+
+def test_labels_that_are_no_labels_are_named_and_not_rounded(root: Path) -> None:
+    """Half a part, and a number that would become negative."""
+    views = open_dataset(root, "chair", "train")[0]
+    points = views.part_points()[0]
+    np.savez(root / "part_3d_anno" / CHAIR / "aa.npz", pts=points, labels=np.full(len(points), 1.5))
+    np.savez(root / "part_2d_anno" / CHAIR / "aa.npz", labels=np.full((3, 16, 16), 2**63, np.uint64))
+    views = open_dataset(root, "chair", "train")[0]
+    with pytest.raises(InputError, match=r"part_3d_anno/03001627/aa\.npz .* labels are not whole numbers"):
+        views.part_points()
+    with pytest.raises(InputError, match=r"part_2d_anno/03001627/aa\.npz .* labels are not integers from 0"):
+        views.parts(0)

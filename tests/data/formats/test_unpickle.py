@@ -311,3 +311,10 @@ def test_an_archive_that_is_locked_or_packed_in_another_way_is_said(tmp_path: Pa
     (tmp_path / "a.npz").write_bytes(content)
     with pytest.raises(InputError, match=r"a\.npz cannot be read"):
         read_npz(tmp_path / "a.npz", "labels")
+
+
+def test_an_array_of_a_negative_length_is_refused(tmp_path: Path) -> None:
+    header = b"{'descr': '<f8', 'fortran_order': False, 'shape': (-5,), }".ljust(117) + b"\n"
+    content = b"\x93NUMPY\x01\0" + len(header).to_bytes(2, "little") + header
+    with pytest.raises(InputError, match=r"a\.npz cannot be read \(its shape is \(-5,\)\)"):
+        read_npz(archived(tmp_path / "a.npz", content), "labels")

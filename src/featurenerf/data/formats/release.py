@@ -298,7 +298,11 @@ class ReleaseObject(ObjectViews):
         labels = read_npz(path, "labels")
         width, height = self._picture_size
         _expect(path, labels.ndim == 3 and labels.shape == (len(self), height, width), f"labels are {labels.shape}")
-        _expect(path, labels.dtype.kind in "iu" and labels.min() >= 0, "labels are not integers from 0")
+        _expect(
+            path,
+            labels.dtype.kind in "iu" and 0 <= labels.min() <= labels.max() < limits.LENGTH,
+            "labels are not integers from 0",
+        )
         self.check_labels("part_2d", labels)
         return labels
 
@@ -324,6 +328,7 @@ class ReleaseObject(ObjectViews):
         points, labels = _numbers(path, "pts", 3), read_npz(path, "labels")
         _expect(path, labels.shape == points.shape[:1] and labels.dtype.kind in "iuf", f"labels are {labels.shape}")
         _expect(path, (np.abs(labels.astype(float)) < limits.LENGTH).all(), "labels hold NaN or endless numbers")
+        _expect(path, bool((labels == labels.round()).all()), "labels are not whole numbers")
         self.check_labels("part_3d", labels)
         return points, labels.astype(np.int64)
 

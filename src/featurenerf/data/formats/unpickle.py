@@ -47,6 +47,8 @@ def _read_array(content: bytes) -> np.ndarray:
     if version not in read_header:
         raise ValueError(f"array format {version} is not known")
     shape, fortran, dtype = read_header[version](file)
+    if min(shape, default=0) < 0:
+        raise ValueError(f"its shape is {shape}")
     if not dtype.hasobject:  # NumPy's own reader copies, and takes longer
         size, start = math.prod(shape) * dtype.itemsize, file.tell()
         if size > len(content) - start:
