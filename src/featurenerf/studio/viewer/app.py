@@ -170,12 +170,8 @@ class ViewerApp:
             (panel.carry_parts, "carrying parts", lambda: partial(actions.parts_carried, of=chosen())),
             (panel.apply, "editing", self._editing),
         )  # fmt: skip
-
-        def changing(what: str, making: Callable[[], Change]) -> Callable[[Any], None]:
-            return lambda _: self._do(what, self._change(making()))
-
         for button, what, making in changes:
-            self._pressed(button, changing(what, making))
+            self._pressed(button, lambda _, w=what, m=making: self._do(w, self._change(m())))
         self._pressed(panel.undo, lambda _: self._do("undoing", bench.undo))
         self._pressed(panel.redo, lambda _: self._do("redoing", bench.redo))
         self._pressed(
