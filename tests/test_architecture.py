@@ -25,6 +25,7 @@ FLOORS = (
             "lenses",
             "placement",
             "silhouettes",
+            "shown",
             "files",
             "locks",
             "progress",
@@ -50,7 +51,7 @@ WING = "synthesis"
 """What makes data. It rests on the ground floor and on ``data``, and nothing else imports it but its own verbs."""
 WING_VERBS = {"cli.data_make", "cli.data_render"}
 WING_NEEDS = {*FLOORS[0], *FLOORS[1], *FLOORS[2], "data", WING}
-LINES = 24_600
+LINES = 26_200
 """Of the package without the wing and its verbs. The goal is 11,500."""
 
 

@@ -122,8 +122,8 @@ def comparable(
     pixels: Int64[Tensor, "n 2"],
     candidates: Int64[Tensor, "m 2"],
 ) -> tuple[Float[Tensor, "n e"], Float[Tensor, "m e"]]:
-    """Vectors of pixels (column, row) of two pictures whose cosine is what they are matched by: that of their descriptors
-    or, where both pictures show something by themselves, a weighted mean with that of what they show."""
+    """Vectors of pixels (column, row) of two pictures whose cosine is what they are matched by: that of their
+    descriptors or, where both pictures show something by themselves, a weighted mean with that of what they show."""
     if one is None or other is None:
         return ours, theirs
     part = share(one, other)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 import torch.nn.functional as F
@@ -78,6 +80,17 @@ def has_bfloat16(device: torch.device) -> bool:
     if device.type == "cpu":
         return torch.cpu._is_avx512_bf16_supported()
     return device.type != "cuda" or torch.cuda.is_bf16_supported(including_emulation=False)
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """While it lasts, torch computes on so many cores, in this thread and in every new one."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def keep_freed_memory() -> None:

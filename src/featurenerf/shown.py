@@ -1,8 +1,8 @@
 """What a picture shows by itself, without a field: an outline, and the features of a frozen network.
 
-A descriptor also knows the sides that a picture does not show, but it was learnt on generated objects. Where two pictures
-are seen from about the same side, the features tell more; from other sides they mislead. From which sides two pictures
-are seen, the features say themselves: seen from one side, what is alike lies at one place.
+A descriptor also knows the sides that a picture does not show, but it was learnt on generated objects. Where two
+pictures are seen from about the same side, the features tell more; from other sides they mislead. From which sides two
+pictures are seen, the features say themselves: seen from one side, what is alike lies at one place.
 """
 
 from __future__ import annotations

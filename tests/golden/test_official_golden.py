@@ -148,8 +148,8 @@ def test_public_api_renders_their_pixels(model: PaperModel, golden: dict[str, Te
 
 
 def _relu_descriptor(patch: pytest.MonkeyPatch) -> None:
-    forward = paper.Network.forward
-    patch.setattr(paper.Network, "forward", lambda *a: forward(*a).relu())
+    forward = paper.PaperNetwork.forward
+    patch.setattr(paper.PaperNetwork, "forward", lambda *a: forward(*a).relu())
 
 
 def _code_with_pi(patch: pytest.MonkeyPatch) -> None:
@@ -184,13 +184,13 @@ def _translated_code(patch: pytest.MonkeyPatch) -> None:
 def _fused_late(patch: pytest.MonkeyPatch) -> None:
     """Average the views only at the end (the same for one view)."""
 
-    def forward(self: paper.Network, code: Tensor, latent: Tensor) -> Tensor:
+    def forward(self: paper.PaperNetwork, code: Tensor, latent: Tensor) -> Tensor:
         x, added = self.input(code), latent.chunk(self.fuse, -1)
         for number, block in enumerate(self.blocks):
             x = block(x + added[number] if number < len(added) else x)
         return x.mean(1)
 
-    patch.setattr(paper.Network, "forward", forward)
+    patch.setattr(paper.PaperNetwork, "forward", forward)
 
 
 @pytest.mark.parametrize(

@@ -15,10 +15,10 @@ from featurenerf.errors import InputError
 from featurenerf.fields.lookup import interpolate
 from featurenerf.models.encoders import ConvBlock, ResNet34
 from featurenerf.models.paper import (
-    Network,
     PaperConfig,
     PaperField,
     PaperModel,
+    PaperNetwork,
     ResidualBlock,
     linear,
     positional_code,
@@ -346,7 +346,7 @@ def test_sizes_that_follow_from_settings() -> None:
     assert config.canonical == Canonical(48, 30.0, 2.0)
     assert dataclasses.replace(SMALL, size=None).canonical is None
     for coordinate, rows in ((True, 13), (False, 10)):
-        network = Network(dataclasses.replace(SMALL, coordinate=coordinate))
+        network = PaperNetwork(dataclasses.replace(SMALL, coordinate=coordinate))
         assert network.output.weight.shape == (rows, 24)
         assert network.input.weight.shape == (24, 24)
         assert network.latent.weight.shape == (2 * 24, 512)
@@ -484,7 +484,7 @@ def test_what_layers_start_from() -> None:
 def test_the_mlp_starts_as_a_thin_fog() -> None:
     """Density starts around 1, and varies a tenth as much as the other outputs."""
     torch.manual_seed(0)
-    output = Network(PaperConfig(width=400, feature_dim=3)).output
+    output = PaperNetwork(PaperConfig(width=400, feature_dim=3)).output
     assert output.bias.tolist() == [0, 0, 0, 1, 0, 0, 0, 0, 0, 0]
     spread = output.weight.std(dim=1)
     assert spread[3].item() == pytest.approx(0.1 * (2 / 400) ** 0.5, rel=0.15)

@@ -20,8 +20,8 @@ from featurenerf.cameras import Camera
 from featurenerf.data.objects import Dataset
 from featurenerf.errors import InputError, MissingExtraError
 from featurenerf.models import FastConfig, FastModel, PaperConfig, PaperModel, encoders
-from featurenerf.models.base import changed_settings
 from featurenerf.models.encoders import ENCODERS
+from featurenerf.models.settings import changed_settings
 from featurenerf.rendering import RayValues
 from featurenerf.teachers import load_teacher
 from featurenerf.teachers.projection import Projection, fit_projection

@@ -30,6 +30,7 @@ from featurenerf.errors import InputError, MissingExtraError
 from featurenerf.files import write_json
 from featurenerf.locks import locked
 from featurenerf.progress import Progress
+from featurenerf.runtime import threads
 
 Call = Callable[[str, list[str]], None]
 """Runs a verb of the command line with its arguments."""
@@ -171,12 +172,8 @@ def _seconds_before(cell: Cell, out: Path) -> float:
 def _pool(workers: int) -> Iterator[Callable[..., Future[tuple[str, str]]]]:
     """How work is handed out: to processes of one thread each, or done at once in this one."""
     if workers == 1:
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
-        try:
+        with threads(1):
             yield _at_once
-        finally:
-            torch.set_num_threads(threads)
         return
     context = multiprocessing.get_context("spawn")
     before = os.environ.get("OMP_NUM_THREADS")

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from featurenerf.cli.arguments import command, loaded
+from featurenerf.cli.arguments import Checkpoint, Device, Flag, Force, command, loaded
 from featurenerf.data.formats import captures
 from featurenerf.errors import InputError, MissingExtraError
 from featurenerf.models.base import Model
@@ -22,20 +22,20 @@ def lift(
     picture: Annotated[Path, tyro.conf.Positional],
     out: Path,
     settings: Annotated[LiftSettings, tyro.conf.arg(name="")],
-    checkpoint: str | None = None,
+    checkpoint: Checkpoint = None,
     mask: Path | None = None,
-    no_mask: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
+    no_mask: Flag = False,
     box: tuple[float, float, float, float] | None = None,
     point: tuple[float, float] | None = None,
     object: int | None = None,
     network: str | None = None,
-    device: str = "auto",
+    device: Device = "auto",
     workers: int | None = None,
     source_views: tuple[int, ...] | None = None,
     up: str | None = None,
     front: str | None = None,
     path: Path | None = None,
-    force: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
+    force: Force = False,
 ) -> None:
     """Turn a picture of an object, each of a folder, or several with cameras into novel views, a turntable, a point
     cloud and a mesh that carry descriptors.
@@ -46,20 +46,17 @@ def lift(
             needs --mask, or the extra `mask` (pip install 'featurenerf[mask]').
         out: folder to make; one that an earlier lift made is replaced.
         settings: what to make.
-        checkpoint: directory, or name of one that ships; by default the shipped one.
         mask: picture file of the same size, white where the object is.
         no_mask: take the picture as it is, neither masked nor cropped.
         box: left, top, right and bottom of a box around the object, in pixels of the photograph.
         point: x and y of a place on the object, in pixels of the photograph.
         object: which object, where the picture shows several: 1 is the largest.
         network: what finds the object: birefnet, birefnet-lite, isnet, u2net or u2netp, NAME:PATH, or an ONNX file.
-        device: cpu, cuda or mps; auto is the best that is usable.
         workers: pictures of a folder that are lifted at a time; by default one a core.
         source_views: numbers of the pictures of a capture that are encoded, in turn; by default three of them.
         up: direction in the world of a capture, such as z or "0,-1,0" (--up=-y); by default found from the cameras.
         front: where the object's front points, likewise; by default estimated from the first picture.
         path: a transforms.json whose cameras a film is taken with, in the world of the capture, or of the object.
-        force: go on with a picture that shows nothing the model knows, as far as its recogniser can tell.
     """
     if mask is not None and no_mask:
         raise InputError("--mask and --no-mask contradict each other: give one of them")

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from html import escape
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -24,33 +23,12 @@ from featurenerf.models.warp import Canonical, canonicalise
 from featurenerf.pictures import Picture, to_tensor, with_silhouette
 from featurenerf.placement import misframed, misplaced
 from featurenerf.rendering import Sampling
-from featurenerf.settings import text_of, value_of
 from featurenerf.shown import remembering
 
 M = TypeVar("M", bound="Model")
 Compare = Callable[[Float[Tensor, "o v r d"], int | None], Float[Tensor, ""]]
 """A loss of descriptors: how unlike they are where places of the batch's objects correspond (of the first rays only,
 where a number is given)."""
-
-
-def changed_settings(config_type: type, texts: Iterable[str]) -> dict[str, Any]:
-    """Settings of a model from ``NAME=VALUE`` each, such as width=64 or encoder_blocks=0+2+4+10.
-
-    Raises:
-        InputError: for a setting that there is not, or a value that cannot be one.
-    """
-    defaults = {
-        f.name: f.default for f in dataclasses.fields(config_type) if f.default not in (dataclasses.MISSING, ())
-    }
-    defaults["size"] = PICTURE_SIZE
-    changes = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not equals or name not in defaults:
-            known = ", ".join(f"{key}={text_of(default)}" for key, default in sorted(defaults.items()))
-            raise InputError(f"this model has no setting {text!r}; it has {known}")
-        changes[name] = value_of("model", name, value, defaults[name])
-    return changes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +48,7 @@ class ModelConfig:
     near: float = NEAR
     far: float = FAR
     """The depths of that camera between which there is a field, in world units."""
-    categories: dict[str, str] = dataclasses.field(default_factory=dict)
+    categories: dict[str, str] = field(default_factory=dict)
     """What the model was trained on: the symmetry of each category's objects, "mirror" or "none", by its name."""
 
     def __post_init__(self) -> None:
@@ -298,7 +276,7 @@ class Model(nn.Module, ABC):
         network = network_of(self.frozen)
         if self.recogniser is None or network is None:
             raise InputError("this model has no recogniser: featurenerf models recogniser makes one for a checkpoint")
-        pictures = list(picture) if isinstance(picture, (list, tuple)) else [picture]
+        pictures: list[Any] = list(picture) if isinstance(picture, (list, tuple)) else [picture]
         return self.recogniser.recognise(network, pictures)
 
     def refuse_unknown(self, picture: Picture | Sequence[Picture], name: str = "the picture") -> None:

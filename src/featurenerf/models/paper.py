@@ -173,7 +173,7 @@ class ResidualBlock(nn.Module):
         return x + self.second(F.relu(self.first(F.relu(x))))
 
 
-class Network(nn.Module):
+class PaperNetwork(nn.Module):
     """The MLP, shared by the coarse and the fine pass: the code and the latent of a point to its descriptor."""
 
     def __init__(self, config: PaperConfig) -> None:
@@ -224,7 +224,7 @@ class PaperModel(Model):
         self.canonical, self.sampling = config.canonical, config.sampling
         self.pixel_offset = 0.0 if config.convention == "authors" else 0.5
         self.encoder = ENCODERS[config.encoder].make(max(config.encoder_blocks) + 1)
-        self.network = Network(config)
+        self.network = PaperNetwork(config)
 
     @property
     def channels(self) -> dict[str, int]:

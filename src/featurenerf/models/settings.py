@@ -5,11 +5,31 @@ from __future__ import annotations
 import math
 import types
 import typing
-from collections.abc import Mapping
-from dataclasses import fields
+from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, fields
 from typing import Any, Literal, Union
 
+from featurenerf.cameras import PICTURE_SIZE
 from featurenerf.errors import InputError
+from featurenerf.settings import text_of, value_of
+
+
+def changed_settings(config_type: type, texts: Iterable[str]) -> dict[str, Any]:
+    """Settings of a model from ``NAME=VALUE`` each, such as width=64 or encoder_blocks=0+2+4+10.
+
+    Raises:
+        InputError: for a setting that there is not, or a value that cannot be one.
+    """
+    defaults = {f.name: f.default for f in fields(config_type) if f.default not in (MISSING, ())}
+    defaults["size"] = PICTURE_SIZE
+    changes = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or name not in defaults:
+            known = ", ".join(f"{key}={text_of(default)}" for key, default in sorted(defaults.items()))
+            raise InputError(f"this model has no setting {text!r}; it has {known}")
+        changes[name] = value_of("model", name, value, defaults[name])
+    return changes
 
 
 def check_types(settings: Any) -> None:

@@ -11,7 +11,6 @@ import warnings
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -27,6 +26,7 @@ from featurenerf.models.base import Model
 from featurenerf.models.checkpoint import load
 from featurenerf.pictures import to_tensor
 from featurenerf.progress import Progress
+from featurenerf.runtime import threads
 from featurenerf.studio.lift import LiftSettings, lift
 from featurenerf.studio.prepare import prepare
 
@@ -184,7 +184,7 @@ def _in_threads(
         raise InputError(f"workers is {workers}: give 1 or more")
     ahead: deque[tuple[Path, Future[Any]]] = deque()
     rest = iter(paths)
-    with _one_core_each(workers), ThreadPoolExecutor(workers) as pool:
+    with threads(max(1, torch.get_num_threads() // workers)), ThreadPoolExecutor(workers) as pool:
         try:
             while True:
                 while len(ahead) < workers + 1 and (path := next(rest, None)) is not None:
@@ -198,14 +198,3 @@ def _in_threads(
         finally:
             for _, waiting in ahead:
                 waiting.cancel()
-
-
-@contextmanager
-def _one_core_each(workers: int) -> Iterator[None]:
-    """While it lasts, torch computes in every new thread on its share of the cores."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(max(1, before // workers))
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from featurenerf.cameras import Camera, Number
 from featurenerf.data.formats.files import read_image
 from featurenerf.errors import InputError
 from featurenerf.files import ASSETS
+from featurenerf.limits import json_file, parsing
 from featurenerf.pictures import open_picture, to_tensor
 from featurenerf.studio import figures
 
@@ -83,10 +83,8 @@ def read_pictures(folder: Path = PICTURES) -> list[DemoPicture]:
         InputError: where it is missing or damaged.
     """
     path = folder / "pictures.json"
-    try:
-        return [DemoPicture(name, folder, **record) for name, record in json.loads(path.read_text()).items()]
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise InputError(f"{path} is missing or damaged ({error!r}): install featurenerf again") from error
+    with parsing(f"{path} is missing or damaged", "install featurenerf again"):
+        return [DemoPicture(name, folder, **record) for name, record in json_file(path).items()]
 
 
 class Examples(Mapping[str, DemoPicture]):

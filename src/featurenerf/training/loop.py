@@ -21,7 +21,7 @@ from featurenerf.data.objects import ObjectViews, part_names
 from featurenerf.data.open import open_dataset
 from featurenerf.errors import InputError
 from featurenerf.models import MODELS, Model, checkpoint
-from featurenerf.models.base import changed_settings
+from featurenerf.models.settings import changed_settings
 from featurenerf.progress import Progress
 from featurenerf.runtime import has_bfloat16, usable_device
 from featurenerf.training.batches import Batch, Drawing, batches, make_batch, to_device

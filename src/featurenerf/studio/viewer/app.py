@@ -7,7 +7,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from PIL import Image
 
 from featurenerf.errors import InputError
 from featurenerf.models.base import Model
+from featurenerf.pictures import to_png
 from featurenerf.studio.shipped import shipped_picture
 from featurenerf.studio.viewer import actions, guard
 from featurenerf.studio.viewer.frames import PageRenders
@@ -293,9 +293,8 @@ class ViewerApp:
             picture = event.client.get_render(camera.image_height, camera.image_width, timeout=_PATIENCE)
         except (RuntimeError, TimeoutError) as error:
             raise InputError("the page sent no screenshot: try again") from error
-        buffer = BytesIO()
-        Image.fromarray(np.asarray(picture)).save(buffer, "PNG")
-        event.client.send_file_download("screenshot.png", buffer.getvalue(), save_immediately=True)
+        content = to_png(Image.fromarray(np.asarray(picture)))
+        event.client.send_file_download("screenshot.png", content, save_immediately=True)
 
     # ------------------------------------------------------------------ volume renders, a page each
 
