@@ -21,7 +21,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from featurenerf import masks
-from featurenerf.errors import InputError, MissingExtraError
+from featurenerf.errors import InputError, MissingExtraError, UnknownObjectError
 from featurenerf.files import write_atomically
 from featurenerf.limits import json_value, parsing
 from featurenerf.models.encoders import BLOCK_CHANNELS, EfficientNetLite0
@@ -94,12 +94,6 @@ class Recogniser:
         hidden = F.silu(described[:, EMBEDDED:] @ self.hidden_weight.T + self.hidden_bias)
         return (self.class_sums(described) + hidden @ self.own_weight.T + self.own_bias).softmax(1)
 
-    def recognise(self, backbone: nn.Module, pictures: Sequence[Picture]) -> dict[str, float]:
-        """Probabilities by name; of several pictures of one object their mean."""
-        described = self.describe(backbone, torch.stack([framed(picture) for picture in pictures]))
-        mean = self.probabilities(described).mean(0).tolist()
-        return dict(zip((*self.categories, NONE), mean, strict=True))
-
     def write(self, folder: Path) -> None:
         """Into ``recogniser.safetensors`` of a checkpoint's directory, in half precision.
 
@@ -148,6 +142,33 @@ def read_recogniser(folder: Path, frozen: Sequence[nn.Module], categories: Mappi
             f"{path}, of {' and '.join(made.categories)}, does not belong to the model beside it: {advice}"
         )
     return made
+
+
+def recognised(
+    recogniser: Recogniser | None, frozen: Sequence[nn.Module], picture: Picture | Sequence[Picture]
+) -> dict[str, float]:
+    """See ``Model.recognise``; of several pictures the mean."""
+    network = network_of(frozen)
+    if recogniser is None or network is None:
+        raise InputError("this model has no recogniser: featurenerf models recogniser makes one for a checkpoint")
+    pictures = list(picture) if isinstance(picture, (list, tuple)) else [picture]
+    described = recogniser.describe(network, torch.stack([framed(each) for each in pictures]))
+    mean = recogniser.probabilities(described).mean(0).tolist()
+    return dict(zip((*recogniser.categories, NONE), mean, strict=True))
+
+
+def check_known(found: Mapping[str, float], name: str) -> None:
+    """Refuses a picture of which ``recognised`` says that it most likely shows nothing known.
+
+    Raises:
+        UnknownObjectError: naming the picture.
+    """
+    if max(found, key=found.__getitem__) == NONE:
+        known = ", ".join(each for each in found if each != NONE)
+        raise UnknownObjectError(
+            f"{name} seems to show none of what this model knows ({known}): give a picture of such, or take "
+            "another model"
+        )
 
 
 def network_of(frozen: Sequence[nn.Module]) -> EfficientNetLite0 | None:
