@@ -12,6 +12,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -151,7 +152,7 @@ def recognised(
     network = network_of(frozen)
     if recogniser is None or network is None:
         raise InputError("this model has no recogniser: featurenerf models recogniser makes one for a checkpoint")
-    pictures = list(picture) if isinstance(picture, (list, tuple)) else [picture]
+    pictures: list[Any] = list(picture) if isinstance(picture, (list, tuple)) else [picture]
     described = recogniser.describe(network, torch.stack([framed(each) for each in pictures]))
     mean = recogniser.probabilities(described).mean(0).tolist()
     return dict(zip((*recogniser.categories, NONE), mean, strict=True))

@@ -170,7 +170,7 @@ def _least(
         value.backward()
         return value
 
-    search.step(loss)  # type: ignore[no-untyped-call]
+    search.step(loss)
     found = {name: value.detach() for name, value in layers.items()}
     found["hidden_weight"] = found["hidden_weight"] / spread
     return {**found, "hidden_bias": found["hidden_bias"] - found["hidden_weight"] @ mean}
