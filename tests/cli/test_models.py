@@ -14,9 +14,9 @@ from small_fast_model import small_fast_model
 def test_the_list(capsys: pytest.CaptureFixture[str]) -> None:
     models.main(["list"])
     head, first, *_ = capsys.readouterr().out.splitlines()
-    assert head.split() == ["name", "field", "categories", "teacher", "parameters", "size", "licence"]
+    assert head.split() == ["name", "field", "categories", "recogniser", "teacher", "parameters", "size", "licence"]
     assert first.split() == [
-        "chair-car", "fast", "chair,", "car", "efficientnet-lite0", "8.0", "million", "16.1", "MB", "(F16)", "mit",
+        "chair-car", "fast", "chair,", "car", "-", "efficientnet-lite0", "8.0", "million", "16.1", "MB", "(F16)", "mit",
     ]  # fmt: skip
 
 

@@ -32,7 +32,7 @@ def known(own_bias: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> Recogniser:
     groups[:2], groups[2:5], groups[5:10] = 0, 1, -1
     return Recogniser(
         NAMES, torch.zeros(1280, 320), torch.zeros(1280), torch.zeros(1000, 1280), torch.zeros(1000), groups,
-        torch.zeros(3, 192), torch.tensor(own_bias),
+        torch.zeros(32, 304), torch.zeros(32), torch.zeros(3, 32), torch.tensor(own_bias),
     )  # fmt: skip
 
 
@@ -51,24 +51,22 @@ def saved(model: FastModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_classes_are_summed_by_category() -> None:
-    chair, car, none = known().probabilities(torch.zeros(1, 1472))[0].tolist()
+    chair, car, none = known().probabilities(torch.zeros(1, 1584))[0].tolist()
     assert (chair, car, none) == pytest.approx((2 / 995, 3 / 995, 990 / 995), rel=1e-5)
 
 
-def test_the_own_layer_is_added() -> None:
-    """Odds of e^2 for every 1 in the first number of the earlier block."""
-    weight = torch.zeros(3, 192)
-    weight[1, 0] = 2.0
-    described = torch.zeros(1, 1472)
-    described[0, 1280] = 1.0
-    chair, car, _ = replace(known(), own_weight=weight).probabilities(described)[0].tolist()
+def test_the_small_network_is_added() -> None:
+    """Odds of e^2 where the first number of block 10 is 1: silu(1) is 0.731059, and 2 / 0.731059 is 2.735757."""
+    hidden, own, described = torch.zeros(32, 304), torch.zeros(3, 32), torch.zeros(1, 1584)
+    hidden[5, 0], own[1, 5], described[0, 1280] = 1.0, 2.735757, 1.0
+    chair, car, _ = replace(known(), hidden_weight=hidden, own_weight=own).probabilities(described)[0].tolist()
     assert car / chair == pytest.approx(1.5 * 7.389056, rel=1e-5)
 
 
 def test_a_category_without_classes_is_like_any_other_class() -> None:
     groups = known().groups.clone()
     groups[2:5] = 2
-    chair, car, none = replace(known(), groups=groups).probabilities(torch.zeros(1, 1472))[0].tolist()
+    chair, car, none = replace(known(), groups=groups).probabilities(torch.zeros(1, 1584))[0].tolist()
     assert (car / none, chair / none) == pytest.approx((1 / 993, 2 / 993), rel=1e-5)
 
 
@@ -80,7 +78,7 @@ class Halves(nn.Module):
         self.weight = nn.Parameter(torch.zeros(1))
 
     def forward(self, pictures: Tensor, wanted: tuple[int, ...]) -> list[Tensor]:
-        return [torch.tensor([1.0, 3.0]).expand(len(pictures), size, 2, 2) for size in (192, 320)]
+        return [torch.tensor([1.0, 3.0]).expand(len(pictures), size, 2, 2) for size in (112, 192, 320)]
 
 
 def test_only_where_the_object_is_counts() -> None:
@@ -91,7 +89,7 @@ def test_only_where_the_object_is_counts() -> None:
     found = replace(known(), embedding_weight=weight).describe(Halves(), picture)
     assert found[0, 0].item() == pytest.approx((2 * 1 + 1 * 3) / 3)
     assert not found[0, 1:1280].any()
-    assert found[0, 1280:].tolist() == pytest.approx([5 / 3] * 192)
+    assert found[0, 1280:].tolist() == pytest.approx([5 / 3] * 304)
 
 
 def test_an_object_is_seen_as_large_wherever_it_is() -> None:

@@ -14,10 +14,10 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from featurenerf.cameras import DISTANCE, FAR, FOV, NEAR, PICTURE_SIZE, Camera
-from featurenerf.errors import InputError, UnknownObjectError
+from featurenerf.errors import InputError
 from featurenerf.fields.pose import CameraEstimate, FoundCamera, assumed_camera, estimated_camera
 from featurenerf.fields.volume import VolumeField
-from featurenerf.models.recogniser import NONE, Recogniser, network_of
+from featurenerf.models.recogniser import Recogniser, check_known, recognised
 from featurenerf.models.settings import check_sizes, check_types
 from featurenerf.models.warp import Canonical, canonicalise
 from featurenerf.pictures import Picture, to_tensor, with_silhouette
@@ -266,32 +266,20 @@ class Model(nn.Module, ABC):
         return self._estimate(with_silhouette(to_tensor(picture)).to(self.device, self.dtype), lens)[1]
 
     def recognise(self, picture: Picture | Sequence[Picture]) -> dict[str, float]:
-        """How likely a picture shows each of the model's categories, or "none of these"; the numbers sum to 1.
+        """How likely a picture, or several of one object, shows each of the model's categories, or "none of these".
 
-        Args:
-            picture: as of ``encode``, or several of one object; ``masks.foreground`` says where that is.
         Raises:
             InputError: for an unreadable picture, or when the model has no recogniser.
         """
-        network = network_of(self.frozen)
-        if self.recogniser is None or network is None:
-            raise InputError("this model has no recogniser: featurenerf models recogniser makes one for a checkpoint")
-        pictures: list[Any] = list(picture) if isinstance(picture, (list, tuple)) else [picture]
-        return self.recogniser.recognise(network, pictures)
+        return recognised(self.recogniser, self.frozen, picture)
 
     def refuse_unknown(self, picture: Picture | Sequence[Picture], name: str = "the picture") -> None:
-        """Stops what would make nonsense of a picture; ``encode`` never does. Without a recogniser all pass.
+        """Raises UnknownObjectError where "none of these" is the likeliest; ``encode`` never does.
 
-        Raises:
-            UnknownObjectError: when "none of these" is the likeliest of what ``recognise`` says.
+        Without a recogniser all pass.
         """
-        known = {} if self.recogniser is None else self.recognise(picture)
-        if known and max(known, key=known.__getitem__) == NONE:
-            names = ", ".join(list(known)[:-1])
-            raise UnknownObjectError(
-                f"{name} seems to show none of what this model knows ({names}): give a picture of such, or take "
-                "another model"
-            )
+        if self.recogniser is not None:
+            check_known(self.recognise(picture), name)
 
     def _estimate(self, picture: Float[Tensor, "4 h w"], lens: Camera | None) -> tuple[VolumeField, CameraEstimate]:
         """The field of a picture in the world of an assumed camera, and what it says of the true one."""

@@ -1,9 +1,9 @@
 """Which of a model's categories a picture shows, or none of these.
 
 The fast field holds EfficientNet-Lite0, trained on ImageNet and frozen, without its last two layers. A recogniser is
-those two (of the same file, Apache-2.0), so that it knows the 1,000 classes of ImageNet, and a linear layer. A category
-is as likely as all of its classes together, and "none of these" as all classes of no category. What the linear layer
-says of an earlier block, trained on renders, is added. So photographs are recognised without any in training.
+those two (same file, Apache-2.0), so that it knows the 1,000 classes of ImageNet, and a small network. A category
+is as likely as all of its classes together, and "none of these" as all classes of no category. What the small network
+says of earlier blocks, trained on renders, is added. So photographs are recognised without any in training.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -21,7 +22,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from featurenerf import masks
-from featurenerf.errors import InputError, MissingExtraError
+from featurenerf.errors import InputError, MissingExtraError, UnknownObjectError
 from featurenerf.files import write_atomically
 from featurenerf.limits import json_value, parsing
 from featurenerf.models.encoders import BLOCK_CHANNELS, EfficientNetLite0
@@ -36,10 +37,11 @@ MARGIN = 1.1
 """Their side, in units of the longer side of the object's box."""
 CLASSES, EMBEDDED = 1000, 1280
 """Of ImageNet; numbers that the network finds in a picture before it tells them apart."""
-BLOCK = 13
-"""What the linear layer reads: chairs are told from tables better here than later."""
-DESCRIBED = EMBEDDED + BLOCK_CHANNELS[BLOCK]
-"""Numbers that are kept of a picture."""
+BLOCKS = (10, 13)
+"""What the small network reads: chairs are told from tables better here than later."""
+EARLY = sum(BLOCK_CHANNELS[block] for block in BLOCKS)
+HIDDEN = 32
+"""Numbers in the middle of the small network."""
 LEFT_OUT = -1
 """The group of classes that are neither of a category nor of none, such as car wheels."""
 
@@ -53,7 +55,8 @@ class Recogniser:
         embedding_weight, embedding_bias: the network's last convolution.
         class_weight, class_bias: its classes.
         groups: which category, by number, each class is of; ``len(categories)`` is none of these, -1 left out.
-        own_weight, own_bias: of the linear layer, for each category and, last, for none of these.
+        hidden_weight, hidden_bias: of the small network's first layer.
+        own_weight, own_bias: of its second, for each category and, last, for none of these.
     """
 
     categories: tuple[str, ...]
@@ -62,18 +65,22 @@ class Recogniser:
     class_weight: Float[Tensor, "n e"]
     class_bias: Float[Tensor, " n"]
     groups: Tensor
-    own_weight: Float[Tensor, "k b"]
+    hidden_weight: Float[Tensor, "h b"]
+    hidden_bias: Float[Tensor, " h"]
+    own_weight: Float[Tensor, "k h"]
     own_bias: Float[Tensor, " k"]
 
     @torch.no_grad()
     def describe(self, backbone: nn.Module, pictures: Float[Tensor, "n 4 s s"]) -> Float[Tensor, "n d"]:
-        """What the network finds where the objects are, in pictures that ``framed`` made: its embedding, ``BLOCK``."""
+        """What the network finds where the objects are, in pictures that ``framed`` made: its embedding and BLOCKS."""
         weight = next(backbone.parameters())
-        early, last = backbone(on_black(pictures).to(weight), (BLOCK, len(BLOCK_CHANNELS) - 1))
+        *early, last = backbone(on_black(pictures).to(weight), (*BLOCKS, len(BLOCK_CHANNELS) - 1))
         last = F.conv2d(last.float().cpu(), self.embedding_weight[:, :, None, None], self.embedding_bias)
-        maps = torch.cat([F.relu6(last), early.float().cpu()], 1)
-        cover = F.adaptive_avg_pool2d(pictures[:, 3:].float().cpu(), maps.shape[2:])
-        return (maps * cover).sum((2, 3)) / cover.sum((2, 3)).clamp(min=1e-6)
+        found = []
+        for maps in (F.relu6(last), *(each.float().cpu() for each in early)):
+            cover = F.adaptive_avg_pool2d(pictures[:, 3:].float().cpu(), maps.shape[2:])
+            found.append((maps * cover).sum((2, 3)) / cover.sum((2, 3)).clamp(min=1e-6))
+        return torch.cat(found, 1)
 
     def class_sums(self, described: Float[Tensor, "n d"]) -> Float[Tensor, "n k"]:
         """Logarithms of what ImageNet's classes say of each category and of none. What has no class is like one of
@@ -85,14 +92,8 @@ class Recogniser:
 
     def probabilities(self, described: Float[Tensor, "n d"]) -> Float[Tensor, "n k"]:
         """Of each category and, last, of none of these."""
-        own = described[:, EMBEDDED:] @ self.own_weight.T + self.own_bias
-        return (self.class_sums(described) + own).softmax(1)
-
-    def recognise(self, backbone: nn.Module, pictures: Sequence[Picture]) -> dict[str, float]:
-        """Probabilities by name; of several pictures of one object their mean."""
-        described = self.describe(backbone, torch.stack([framed(picture) for picture in pictures]))
-        mean = self.probabilities(described).mean(0).tolist()
-        return dict(zip((*self.categories, NONE), mean, strict=True))
+        hidden = F.silu(described[:, EMBEDDED:] @ self.hidden_weight.T + self.hidden_bias)
+        return (self.class_sums(described) + hidden @ self.own_weight.T + self.own_bias).softmax(1)
 
     def write(self, folder: Path) -> None:
         """Into ``recogniser.safetensors`` of a checkpoint's directory, in half precision.
@@ -133,7 +134,7 @@ def read_recogniser(folder: Path, frozen: Sequence[nn.Module], categories: Mappi
     shapes = {
         "embedding_weight": (EMBEDDED, BLOCK_CHANNELS[-1]), "embedding_bias": (EMBEDDED,),
         "class_weight": (CLASSES, EMBEDDED), "class_bias": (CLASSES,), "groups": (CLASSES,),
-        "own_weight": (count, BLOCK_CHANNELS[BLOCK]), "own_bias": (count,),
+        "hidden_weight": (HIDDEN, EARLY), "hidden_bias": (HIDDEN,), "own_weight": (count, HIDDEN), "own_bias": (count,),
     }  # fmt: skip
     if {name: tuple(value.shape) for name, value in tensors.items()} != shapes or made.groups.is_floating_point():
         raise InputError(f"{path} is no recogniser, or one of another version: {advice}")
@@ -142,6 +143,33 @@ def read_recogniser(folder: Path, frozen: Sequence[nn.Module], categories: Mappi
             f"{path}, of {' and '.join(made.categories)}, does not belong to the model beside it: {advice}"
         )
     return made
+
+
+def recognised(
+    recogniser: Recogniser | None, frozen: Sequence[nn.Module], picture: Picture | Sequence[Picture]
+) -> dict[str, float]:
+    """See ``Model.recognise``; of several pictures the mean."""
+    network = network_of(frozen)
+    if recogniser is None or network is None:
+        raise InputError("this model has no recogniser: featurenerf models recogniser makes one for a checkpoint")
+    pictures: list[Any] = list(picture) if isinstance(picture, (list, tuple)) else [picture]
+    described = recogniser.describe(network, torch.stack([framed(each) for each in pictures]))
+    mean = recogniser.probabilities(described).mean(0).tolist()
+    return dict(zip((*recogniser.categories, NONE), mean, strict=True))
+
+
+def check_known(found: Mapping[str, float], name: str) -> None:
+    """Refuses a picture of which ``recognised`` says that it most likely shows nothing known.
+
+    Raises:
+        UnknownObjectError: naming the picture.
+    """
+    if max(found, key=found.__getitem__) == NONE:
+        known = ", ".join(each for each in found if each != NONE)
+        raise UnknownObjectError(
+            f"{name} seems to show none of what this model knows ({known}): give a picture of such, or take "
+            "another model"
+        )
 
 
 def network_of(frozen: Sequence[nn.Module]) -> EfficientNetLite0 | None:

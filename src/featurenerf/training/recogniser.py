@@ -21,7 +21,17 @@ from featurenerf.files import write_json
 from featurenerf.limits import json_file
 from featurenerf.models.checkpoint import CONFIG, load
 from featurenerf.models.encoders import EfficientNetLite0, imagenet_classifier
-from featurenerf.models.recogniser import CLASSES, DESCRIBED, EMBEDDED, LEFT_OUT, NONE, Recogniser, framed, network_of
+from featurenerf.models.recogniser import (
+    CLASSES,
+    EARLY,
+    EMBEDDED,
+    HIDDEN,
+    LEFT_OUT,
+    NONE,
+    Recogniser,
+    framed,
+    network_of,
+)
 from featurenerf.progress import Progress
 from featurenerf.training.augment import faulty, relit
 
@@ -38,10 +48,12 @@ IMAGENET = {
 NEITHER = (479, 581, 654, 675, 703, 736, 831, 864, 867, 899, 908)
 """Of a category or not, as one likes: car wheel, grille, minibus, moving van, park bench, pool table, studio couch, tow
 truck, trailer truck, water jug, wing."""
-DECAY = 1e-3
-"""How much the squares of the added layer's weights cost, beside the mean loss of a picture."""
-OTHERS = 2.0
+DECAY = 3e-4
+"""How much the squares of the small network's weights cost, beside the mean loss of a picture."""
+OTHERS = 4.0
 """How much pictures of other things count, beside those of a category."""
+STEPS = 100
+"""Of the search for the small network."""
 BATCH = 16
 
 
@@ -103,13 +115,13 @@ def untrained(categories: tuple[str, ...]) -> Recogniser:
         groups[list(IMAGENET.get(name, ()))] = number
     none = len(categories) + 1
     return Recogniser(
-        categories, **imagenet_classifier(), groups=groups, own_weight=torch.zeros(none, DESCRIBED - EMBEDDED),
-        own_bias=torch.zeros(none),
+        categories, **imagenet_classifier(), groups=groups, hidden_weight=torch.zeros(HIDDEN, EARLY),
+        hidden_bias=torch.zeros(HIDDEN), own_weight=torch.zeros(none, HIDDEN), own_bias=torch.zeros(none),
     )  # fmt: skip
 
 
 def fitted(blank: Recogniser, described: Mapping[str, Float[Tensor, "_ d"]]) -> Recogniser:
-    """With the added layer that explains the pictures best.
+    """With the small network that explains the pictures best.
 
     Args:
         described: what the network finds in pictures, by category.
@@ -123,40 +135,45 @@ def fitted(blank: Recogniser, described: Mapping[str, Float[Tensor, "_ d"]]) -> 
     numbers = [min([*blank.categories, name].index(name), len(blank.categories)) for name in described]
     sizes = [len(each) for each in described.values()]
     targets = torch.repeat_interleave(torch.tensor(numbers), torch.tensor(sizes))
-    together = torch.cat(list(described.values()))
-    features, sums = together[:, EMBEDDED:].double(), blank.class_sums(together).double()
-    mean, spread = features.mean(0), features.std(0).clamp(min=1e-3)
     counts = torch.bincount(targets, minlength=len(blank.categories) + 1)
     weights = 1 / counts.double()
     weights[-1] *= OTHERS
-    own_weight, own_bias = _least((features - mean) / spread, sums, targets, weights / (weights * counts).sum())
-    own_weight = own_weight / spread
-    values = dict(vars(blank))
-    return Recogniser(
-        **{**values, "own_weight": own_weight.float(), "own_bias": (own_bias - own_weight @ mean).float()}
-    )
+    pictures = torch.cat(list(described.values()))
+    layers = _least(
+        pictures[:, EMBEDDED:].double(), blank.class_sums(pictures).double(), targets,
+        weights / (weights * counts).sum(),
+    )  # fmt: skip
+    return Recogniser(**{**vars(blank), **{name: value.float() for name, value in layers.items()}})
 
 
 def _least(
-    features: Float[Tensor, "n d"],
-    sums: Float[Tensor, "n k"],
-    targets: Int64[Tensor, " n"],
-    weights: Float[Tensor, " k"],
-) -> tuple[Float[Tensor, "k e"], Float[Tensor, " k"]]:
-    """The layer of least loss, which is convex in it."""
-    weight = torch.zeros(sums.shape[1], features.shape[1], dtype=features.dtype, requires_grad=True)
-    bias = torch.zeros(sums.shape[1], dtype=features.dtype, requires_grad=True)
-    search = torch.optim.LBFGS([weight, bias], max_iter=200, line_search_fn="strong_wolfe")
+    early: Float[Tensor, "n b"], sums: Float[Tensor, "n k"], targets: Int64[Tensor, " n"], weights: Float[Tensor, " k"]
+) -> dict[str, Tensor]:
+    """The small network's layers of least loss; the search starts from the same numbers each time."""
+    mean, spread = early.mean(0), early.std(0).clamp(min=1e-3)
+    shapes = {
+        "hidden_weight": (HIDDEN, EARLY), "hidden_bias": (HIDDEN,), "own_weight": (sums.shape[1], HIDDEN),
+        "own_bias": (sums.shape[1],),
+    }  # fmt: skip
+    layers = {name: torch.zeros(shape, dtype=torch.float64) for name, shape in shapes.items()}
+    layers["hidden_weight"].normal_(0, EARLY**-0.5, generator=torch.Generator().manual_seed(0))
+    search = torch.optim.LBFGS(
+        [value.requires_grad_() for value in layers.values()], max_iter=STEPS, line_search_fn="strong_wolfe"
+    )
 
     def loss() -> Tensor:
         search.zero_grad()
-        said = F.cross_entropy(sums + features @ weight.T + bias, targets, reduction="none")
-        value = (weights[targets] * said).sum() + DECAY * weight.square().sum()
+        hidden = F.silu((early - mean) / spread @ layers["hidden_weight"].T + layers["hidden_bias"])
+        said = F.cross_entropy(sums + hidden @ layers["own_weight"].T + layers["own_bias"], targets, reduction="none")
+        squares = layers["hidden_weight"].square().sum() + layers["own_weight"].square().sum()
+        value = (weights[targets] * said).sum() + DECAY * squares
         value.backward()
         return value
 
-    search.step(loss)  # type: ignore[no-untyped-call]
-    return weight.detach(), bias.detach()
+    search.step(loss)
+    found = {name: value.detach() for name, value in layers.items()}
+    found["hidden_weight"] = found["hidden_weight"] / spread
+    return {**found, "hidden_bias": found["hidden_bias"] - found["hidden_weight"] @ mean}
 
 
 def _halves(root: DataPath, name: str) -> dict[str, list[ObjectViews]]:
@@ -172,7 +189,7 @@ def _halves(root: DataPath, name: str) -> dict[str, list[ObjectViews]]:
 def _described(
     blank: Recogniser, network: EfficientNetLite0, objects: Sequence[ObjectViews], count: int, training: bool, bar: Any
 ) -> Float[Tensor, "n d"]:
-    found, batch = [torch.zeros(0, DESCRIBED)], list[Tensor]()
+    found, batch = [torch.zeros(0, EMBEDDED + EARLY)], list[Tensor]()
     for picture in _pictures(objects, count, training):
         batch.append(framed(torch.from_numpy(picture).permute(2, 0, 1).float() / 255))
         if len(batch) == BATCH:

@@ -89,6 +89,13 @@ def test_catalogue_by_category(tmp_path: Path) -> None:
         find_meshes(folder, "chair", without=("Free-*",))
 
 
+def test_others_are_none_of_the_categories_and_nothing_like_them(tmp_path: Path) -> None:
+    more = ("Leather sofa", "Pedestal vase", "Iron bed", "Floor lamp")
+    text = PROPERTIES + "".join(f"name#{k}={n}\nmodel#{k}=/free/set/set.obj\n" for k, n in enumerate(more, 5))
+    found = find_meshes(unpacked(tmp_path, text), "other")
+    assert [entry.attribution.title for entry in found] == ["Iron bed", "Floor lamp"]
+
+
 def test_archives_are_read_in_place(tmp_path: Path) -> None:
     folder = unpacked(tmp_path / "catalogue")
     (folder / "free" / "chair1" / "icon.png").write_bytes(b"of the catalogue, not of the mesh")
