@@ -8,9 +8,9 @@ It is right where the marker on the other object lies within 0.1 of that one's k
 Cameras are given; with ``--found`` each picture is opened as an upload is, and distances are taken in the frame of the
 picture's camera.
 
-``quantised`` is the same with the descriptors of ``featurenerf page`` (``clickable.quantised``). ``scores`` are
-those of 50 random surface points of the first object: "right" where what was found has the point's part, "wrong" where it has
-another, "none" where the other object has no such part, "another kind" on an object of another category.
+``quantised`` is the same with the descriptors of ``featurenerf page`` (``clickable.quantised``). ``scores`` are those
+of 50 random surface points of the first object: "right" where what was found has the point's part, "wrong" where it
+has another, "none" where the other object has no such part, "another kind" on an object of another category.
 
     python benchmarks/viewer_clicks.py --frames
 
