@@ -8,9 +8,14 @@ It is right where the marker on the other object lies within 0.1 of that one's k
 Cameras are given; with ``--found`` each picture is opened as an upload is, and distances are taken in the frame of the
 picture's camera.
 
-``quantised`` is the same with the descriptors of ``featurenerf page`` (``clickable.quantised``). ``scores`` are those of
-50 random surface points of the first object: "right" where what was found has the point's part, "wrong" where it has
-another, "none" where the other object has no such part, "another kind" on an object of another category.
+``quantised`` is the same with the descriptors of ``featurenerf page`` (``clickable.quantised``). ``scores`` are those
+of 50 random surface points of the first object: "right" where what was found has the point's part, "wrong" where it
+has another, "none" where the other object has no such part, "another kind" on an object of another category.
+
+    python benchmarks/viewer_clicks.py --frames
+
+tells what a volume render takes (``viewer.volume.scene_view``), in CPU seconds of one core: other programs that run
+meanwhile change those little. "product" is that of two 1024 x 1024 matrices.
 """
 
 from __future__ import annotations
@@ -18,6 +23,8 @@ from __future__ import annotations
 import argparse
 import json
 import platform
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -28,10 +35,12 @@ from featurenerf import Camera
 from featurenerf.data.objects import ObjectViews
 from featurenerf.data.open import open_dataset
 from featurenerf.matching import first_source_camera, match, normalise
+from featurenerf.models.base import Model
 from featurenerf.studio.clickable import quantised
 from featurenerf.studio.parts import subject
 from featurenerf.studio.viewer.state import ViewedObject, whole_surface, with_object
-from featurenerf.studio.viewer.workbench import Workbench
+from featurenerf.studio.viewer.volume import PlacedField, scene_view
+from featurenerf.studio.viewer.workbench import SPACING, Workbench
 
 RIGHT = 0.1
 """Distance of a marker from the keypoint, in diagonals, up to which a click is right."""
@@ -125,14 +134,50 @@ def summary(made: list[dict[str, float]], by_kind: dict[str, list[float]]) -> di
     }  # fmt: skip
 
 
+def cpu_seconds(work: Callable[[], object], times: int = 3) -> float:
+    """Of one of several repetitions, after one that does not count."""
+    work()
+    start = time.process_time()
+    for _ in range(times):
+        work()
+    return (time.process_time() - start) / times
+
+
+def frames(model: Model) -> dict[str, dict[str, float]]:
+    """Seconds of one core for a frame: one chair that fills a square page, and two on a wide one."""
+    torch.set_num_threads(1)
+    shapes = [subject(model, featurenerf.examples[name].path).field for name in ("dining_chair", "office_chair")]
+    one = [PlacedField(shapes[0], torch.zeros(3))]
+    two = [
+        PlacedField(shape, torch.tensor([0.0, y, 0.0]))
+        for shape, y in zip(shapes, (-SPACING / 2, SPACING / 2), strict=True)
+    ]
+    matrix, made = torch.randn(1024, 1024), {}
+    for name, placed, aspect, distance in (("one object", one, 1.0, 1.4), ("two objects", two, 1.5, 2.2)):
+        made[name] = {
+            f"{round(rows * aspect)} x {rows}": round(
+                cpu_seconds(
+                    lambda r=rows, p=placed, a=aspect, d=distance: scene_view(
+                        Camera.look_at(40.0, 25.0, round(a * r), r, distance=d), p
+                    )
+                ), 3,
+            )
+            for rows in (32, 48, 64, 96, 128)
+        }  # fmt: skip
+    return {**made, "product": {"1024": round(cpu_seconds(lambda: matrix @ matrix, 10), 4)}}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path)
-    parser.add_argument("categories", nargs="+")
+    parser.add_argument("data", type=Path, nargs="?")
+    parser.add_argument("categories", nargs="*")
+    parser.add_argument("--frames", action="store_true")
     parser.add_argument("--pairs", type=int, default=24)
     parser.add_argument("--found", action="store_true")
     given = parser.parse_args()
     model = featurenerf.load()
+    if given.frames:
+        print(json.dumps(frames(model)))
     report: dict[str, object] = {"machine": platform.processor() or platform.machine(), "pairs": given.pairs}
     strangers: dict[str, torch.Tensor] = {}
     for category in given.categories:
@@ -154,10 +199,10 @@ def main() -> None:
                 if other != category:
                     by_kind["another kind"] += match(own[:: max(1, len(own) // POINTS)], theirs)[1].tolist()
             strangers.setdefault(category, normalise(own))
-            print(category, number + 1, round(float(np.mean([it["away"] < RIGHT for it in made])), 3), flush=True)
+            print(category, number + 1, json.dumps(summary(made, by_kind)), flush=True)
         report[category] = summary(made, by_kind)
-        print(category, json.dumps(report[category]), flush=True)
-    print(json.dumps(report))
+    if given.categories:
+        print(json.dumps(report))
 
 
 if __name__ == "__main__":

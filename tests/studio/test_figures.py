@@ -131,3 +131,29 @@ def test_transfer_figure_shows_all_panels(views: list[Rendered]) -> None:
     assert both.width > 3 * 64
     assert both.height > 2 * 64 + 2 * 26
     assert parts_only.height < both.height - 64
+
+
+SEEN = {  # Machado et al. 2009, severity 1: linear red, green, blue as the colour-blind see them
+    "protanopia": ((0.152286, 1.052583, -0.204868), (0.114503, 0.786281, 0.099216), (-0.003882, -0.048116, 1.051998)),
+    "deuteranopia": ((0.367322, 0.860646, -0.227968), (0.280085, 0.672501, 0.047413), (-0.011820, 0.042940, 0.968881)),
+    "tritanopia": ((1.255528, -0.076749, -0.178779), (-0.078411, 0.930809, 0.147602), (0.004733, 0.691367, 0.303900)),
+}
+
+
+def lab_seen(colors: np.ndarray, by: str) -> np.ndarray:
+    from skimage.color import rgb2lab
+
+    linear = np.where(colors <= 0.04045, colors / 12.92, ((colors + 0.055) / 1.055) ** 2.4)
+    seen = np.clip(linear @ np.array(SEEN[by]).T, 0, 1)
+    return np.asarray(rgb2lab(np.where(seen <= 0.0031308, 12.92 * seen, 1.055 * seen ** (1 / 2.4) - 0.055)[None])[0])
+
+
+@pytest.mark.parametrize("by", SEEN)
+def test_palettes_are_readable_by_the_colour_blind(by: str) -> None:
+    """Parts differ from each other and from the grey of no part; scales only get brighter. 2.3 is just noticeable."""
+    parts = np.array([*(figures.part_color(n) for n in range(1, 11)), (191, 191, 191)]) / 255
+    lab = lab_seen(parts, by)
+    apart = np.linalg.norm(lab[:, None] - lab[None], axis=-1) + 100 * np.eye(len(lab))
+    assert apart.min() > 12
+    scale = lab_seen(figures.viridis(torch.linspace(0, 1, 21)).numpy(), by)
+    assert np.diff(scale[:, 0]).min() > 2

@@ -16,6 +16,7 @@ from safetensors.torch import load, save
 from analytic_field import COLOURS, RADII, EllipsoidModel, ellipsoid, part
 from featurenerf import Camera, InputError
 from featurenerf.pictures import to_image
+from featurenerf.studio.parts import PartLabels
 from featurenerf.studio.viewer import actions, guard, state
 from featurenerf.studio.viewer.colors import normals
 from featurenerf.studio.viewer.session_file import read_session, session_bytes
@@ -185,6 +186,23 @@ def test_a_dab_paints_what_is_within_its_radius(fresh: Workbench) -> None:
     assert 0 < left < int(near.sum())
     with pytest.raises(InputError, match=r"brush is 3.0: it must lie between 0.01 and 0.3"):
         actions.painted(session, "front", "my chair", point, 3.0)
+
+
+def test_labels_of_a_picture_come_with_it_and_fill_the_sides_that_it_does_not_show(bench: Workbench) -> None:
+    """They may be of another size than the pictures that the surface is seen in (40 pixels)."""
+    of = bench.session.objects[0]
+    halves = np.repeat([[1, 2]], 20, axis=0).repeat(10, axis=1)  # 20 x 20: left and right half
+    marked = replace(of.subject, labels=PartLabels(halves, {1: "left", 2: "right"}, "halves.png"))
+    session = actions.added(state.ViewerSession(), replace(of, subject=marked))
+    labels, shown = session.labels_of(of.name), of.surface.shown[0]
+    assert session.parts == ("left", "right")
+    for half, label in ((shown[:, :18], 1), (shown[:, 22:], 2)):
+        assert (half > 0).sum() > 50
+        assert (labels[half[half > 0] - 1] == label).all()
+    hidden = torch.ones(len(labels), dtype=torch.bool)
+    hidden[shown[shown > 0] - 1] = False
+    assert hidden.sum() > 100
+    assert set(labels[hidden].tolist()) == {1, 2}
 
 
 def test_parts_are_carried_to_all(fresh: Workbench) -> None:

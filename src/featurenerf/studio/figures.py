@@ -27,8 +27,8 @@ INK, FAINT = (32, 34, 38), (128, 132, 138)
 
 _GAP, _MARGIN = 8, 28
 _VIRIDIS = "#440154 #482878 #3e4989 #31688e #26828e #1f9e89 #35b779 #6ece58 #b5de2b #fde725"
-_QUALITATIVE = (  # Okabe and Ito's, and three more
-    "#e69f00 #56b4e9 #009e73 #f0e442 #0072b2 #d55e00 #cc79a7 #8c6bb1 #7f7f7f #a6761d"
+_QUALITATIVE = (  # Okabe and Ito's, and three that the colour-blind tell from those
+    "#e69f00 #56b4e9 #009e73 #f0e442 #0072b2 #d55e00 #cc79a7 #882255 #c6f0ff #5c3d00"
 )
 
 Labels = Int[Tensor, "h w"] | Int[np.ndarray, "h w"]

@@ -72,6 +72,10 @@ def added(session: ViewerSession, made: ViewedObject) -> ViewerSession:
     parts = session.parts + tuple(n for k, n in sorted(known.names.items()) if k > 0 and n not in session.parts)
     session = replace(session, parts=parts[:MOST_NAMES])
     shown, marks = of.surface.shown[0], torch.from_numpy(known.labels)
+    rows, columns = (  # the surface may be seen in pictures of another size
+        ((torch.arange(now) + 0.5) * then / now).long() for now, then in zip(shown.shape, marks.shape, strict=True)
+    )
+    marks = marks[rows][:, columns]
     labels = torch.zeros(len(of.points), dtype=torch.int64)
     for number, name in known.names.items():
         if number > 0 and name in session.parts:

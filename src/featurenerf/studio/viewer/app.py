@@ -171,7 +171,7 @@ class ViewerApp:
             (panel.apply, "editing", self._editing),
         )  # fmt: skip
         for button, what, making in changes:
-            self._pressed(button, lambda _, w=what, m=making: self._do(w, self._change(m())))
+            self._pressed(button, partial(self._change_pressed, what, making))
         self._pressed(panel.undo, lambda _: self._do("undoing", bench.undo))
         self._pressed(panel.redo, lambda _: self._do("redoing", bench.redo))
         self._pressed(
@@ -194,6 +194,9 @@ class ViewerApp:
                 self.refuse(str(error))
 
         button.on_click(press)
+
+    def _change_pressed(self, what: str, making: Callable[[], Change], _: Any) -> None:
+        self._do(what, self._change(making()))
 
     def _chosen(self) -> str:
         if self.panel.chosen.value == NOTHING:
