@@ -25,6 +25,7 @@ FLOORS = (
             "lenses",
             "placement",
             "silhouettes",
+            "shown",
             "files",
             "locks",
             "progress",

@@ -1,12 +1,15 @@
 """What a picture shows by itself, without a field: an outline, and the features of a frozen network.
 
-A descriptor also knows the sides that a picture does not show, but it was learnt on generated objects. Where two pictures
-are seen from about the same side, the features tell more; from other sides they mislead. From which sides two pictures
-are seen, the features say themselves: seen from one side, what is alike lies at one place.
+A descriptor also knows the sides that a picture does not show, but it was learnt on generated objects. Where two
+pictures are seen from about one side, the features tell more; where they are not, they mislead. The features say
+themselves which it is: what is alike then lies at the same places. They cannot tell a front from a back. Cameras can,
+and no more is asked of them, since a heading that was found may be wrong by a quarter. Where two cameras were given
+in worlds with other fronts, their turn says nothing, and the features may count too little, or much in opposite views.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 
@@ -20,10 +23,12 @@ from featurenerf.cameras import Camera
 CELLS = 16
 """Cells a side of the object's box, of which each is compared with all of another picture's."""
 SAME_SIDE, OTHER_SIDE = 0.2, 0.3
-"""Mean moves of the best matches, in sides of the box, up to which two pictures count as seen from one side, and from
-which on as seen from others."""
-SHARE_SAME, SHARE_OTHER = 0.5, 0.1
-"""How much the pictures' own features count then, of 1; in between it falls linearly (``docs/how-it-works.md``)."""
+"""Mean moves of the best matches, in sides of the box: up to the first, two pictures count as seen from one side, from
+the second on as seen from others."""
+TURNED, OPPOSITE = 110.0, 140.0
+"""Degrees between two cameras, seen from the origin: from the second on they see opposite sides, whatever is alike."""
+SHARE_SAME, SHARE_OTHER = 0.5, 0.05
+"""How much the features count, of 1, in pictures of one side and of others; linear in between (docs/results.md)."""
 _INSIDE = 0.5  # more of a pixel belongs to the object
 
 
@@ -127,5 +132,12 @@ def move(one: Shown, other: Shown) -> float:
 
 def share(one: Seen, other: Seen) -> float:
     """How much the similarity of the pictures' own features counts beside that of descriptors, of 1."""
-    along = (move(one.shown, other.shown) - SAME_SIDE) / (OTHER_SIDE - SAME_SIDE)
-    return SHARE_SAME + (SHARE_OTHER - SHARE_SAME) * min(1.0, max(0.0, along))
+    ours, theirs = (seen.camera.centre.double().cpu() for seen in (one, other))
+    turn = math.degrees(torch.atan2(torch.linalg.cross(ours, theirs).norm(), ours @ theirs))
+    near = _falling(move(one.shown, other.shown), SAME_SIDE, OTHER_SIDE) * _falling(turn, TURNED, OPPOSITE)
+    return SHARE_OTHER + (SHARE_SAME - SHARE_OTHER) * near
+
+
+def _falling(value: float, start: float, end: float) -> float:
+    """1 up to ``start``, 0 from ``end`` on."""
+    return min(1.0, max(0.0, (end - value) / (end - start)))

@@ -33,8 +33,8 @@ class DescriptorMethod(ChannelMethod):
         if asked.shape[1] == 3:
             return super().carry(source, asked, target, candidates)
         ours, theirs = self.vectors(source, asked), self.vectors(target, candidates)
-        seen = (self.inputs.seen(view) for view in (source, target))
-        return self.closest(*comparable(ours, theirs, *seen, asked, candidates))
+        one, other = self.inputs.seen(source), self.inputs.seen(target)
+        return self.closest(*comparable(ours, theirs, one, other, asked, candidates))
 
 
 class JoinedMethod(ChannelMethod):
