@@ -28,7 +28,7 @@ the second on as seen from others."""
 TURNED, OPPOSITE = 110.0, 140.0
 """Degrees between two cameras, seen from the origin: from the second on they see opposite sides, whatever is alike."""
 SHARE_SAME, SHARE_OTHER = 0.5, 0.05
-"""How much the features count, of 1, in pictures of one side and of others; linear in between (docs/results.md)."""
+"""How much the features count, of 1, in pictures of one side and of others; linear in between (docs/decisions.md)."""
 _INSIDE = 0.5  # more of a pixel belongs to the object
 
 
