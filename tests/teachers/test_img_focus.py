@@ -37,7 +37,7 @@ def test_the_wheel_gives_what_its_own_graph_gives() -> None:
     """The whole saliency network: our encoder, its decoder written out here, against onnxruntime."""
     onnxruntime = pytest.importorskip("onnxruntime")
     from featurenerf.errors import MissingExtraError
-    from featurenerf.masks import network_file
+    from featurenerf.networks import network_file
 
     try:
         path = network_file()

@@ -7,11 +7,15 @@ from typing import Annotated, Any
 
 import tyro
 
-from featurenerf.cli.arguments import postponed, read
+from featurenerf.cli.arguments import command, loaded
 from featurenerf.data.formats import captures
 from featurenerf.errors import InputError, MissingExtraError
 from featurenerf.models.base import Model
 from featurenerf.studio.lift import Lifted, LiftSettings
+from featurenerf.studio.prepare import Hints
+
+HINTS = ("--box", "--point", "--object", "--network")
+"""The options that fill ``Hints``, in its order."""
 
 
 def lift(
@@ -21,12 +25,17 @@ def lift(
     checkpoint: str | None = None,
     mask: Path | None = None,
     no_mask: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
+    box: tuple[float, float, float, float] | None = None,
+    point: tuple[float, float] | None = None,
+    object: int | None = None,
+    network: str | None = None,
     device: str = "auto",
     workers: int | None = None,
     source_views: tuple[int, ...] | None = None,
     up: str | None = None,
     front: str | None = None,
     path: Path | None = None,
+    force: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
 ) -> None:
     """Turn a picture of an object, each of a folder, or several with cameras into novel views, a turntable, a point
     cloud and a mesh that carry descriptors.
@@ -40,27 +49,36 @@ def lift(
         checkpoint: directory, or name of one that ships; by default the shipped one.
         mask: picture file of the same size, white where the object is.
         no_mask: take the picture as it is, neither masked nor cropped.
+        box: left, top, right and bottom of a box around the object, in pixels of the photograph.
+        point: x and y of a place on the object, in pixels of the photograph.
+        object: which object, where the picture shows several: 1 is the largest.
+        network: what finds the object: birefnet, birefnet-lite, isnet, u2net or u2netp, NAME:PATH, or an ONNX file.
         device: cpu, cuda or mps; auto is the best that is usable.
         workers: pictures of a folder that are lifted at a time; by default one a core.
         source_views: numbers of the pictures of a capture that are encoded, in turn; by default three of them.
         up: direction in the world of a capture, such as z or "0,-1,0" (--up=-y); by default found from the cameras.
         front: where the object's front points, likewise; by default estimated from the first picture.
         path: a transforms.json whose cameras a film is taken with, in the world of the capture, or of the object.
+        force: go on with a picture that shows nothing the model knows, as far as its recogniser can tell.
     """
-    from featurenerf.models.checkpoint import DEFAULT, load
-
     if mask is not None and no_mask:
         raise InputError("--mask and --no-mask contradict each other: give one of them")
     if picture.is_dir() and mask is not None and not captures.recognises(picture):
         raise InputError("--mask is of one picture, not of a folder: give pictures with transparency")
+    hints: Hints = {"box": box, "point": point, "number": object, "network": network}
+    hinted = [name for name, value in zip(HINTS, hints.values(), strict=True) if value is not None]
+    if hinted and (mask is not None or no_mask):
+        raise InputError(f"{hinted[0]} helps to find the object; --mask or --no-mask says it already: give one of them")
     is_capture = picture.suffix.lower() == ".json" or (picture.is_dir() and captures.recognises(picture))
+    if hinted and (is_capture or picture.is_dir()):
+        raise InputError(f"{hinted[0]} is of one picture, not of a folder or capture: lift its pictures one by one")
     wrong = {"--mask": mask, "--no-mask": no_mask or None} if is_capture else {
         "--source-views": source_views, "--up": up, "--front": front
     }  # fmt: skip
     if given := [name for name, value in wrong.items() if value is not None]:
         kind = "a capture" if is_capture else "a picture without cameras"
         raise InputError(f"{given[0]} does not go with {kind}: leave it out")
-    model = load(checkpoint or DEFAULT, device=device)
+    model = loaded(checkpoint, device, force)
     try:
         if is_capture:
             _lift_capture(picture, out, model, source_views, up, front, settings, path)
@@ -72,9 +90,11 @@ def lift(
             return
         from featurenerf.studio.lift import lift as make
 
-        made = make(picture, out, model, mask="none" if no_mask else mask, settings=settings, path=path)
+        made = make(picture, out, model, mask="none" if no_mask else mask, settings=settings, path=path, **hints)
     except MissingExtraError as error:
         raise InputError(f"{error} (--mask FILE; or --no-mask where the picture is cropped already)") from error
+    if (seen := made.report["objects"]) is not None and len(seen["boxes"]) > 1:
+        print(_others(**seen))
     print(_camera(made.report["camera"]))
     _print_files(made)
 
@@ -120,6 +140,13 @@ def _lift_folder(
         raise InputError(f"{len(done.failed)} of {every} pictures could not be lifted, such as {name}: {why}")
 
 
+def _others(boxes: list[list[int]], taken: int) -> str:
+    """That a picture shows several objects, and how to get another of them."""
+    listed = "; ".join(f"{number} at {' '.join(map(str, box))}" for number, box in enumerate(boxes, 1))
+    which = f"number {taken} was" if taken else "all of them, as its transparency says, were"
+    return f"{len(boxes)} objects were found and {which} taken ({listed}): --object N takes another"
+
+
 def _camera(camera: dict[str, Any]) -> str:
     """What a report says of the camera, in a sentence."""
     where = f"azimuth {camera['azimuth']:.0f}, elevation {camera['elevation']:.0f} degrees"
@@ -132,6 +159,4 @@ def _camera(camera: dict[str, Any]) -> str:
     return f"camera found: {where}{roll}, {sure}{perhaps}"
 
 
-def main(argv: list[str]) -> None:
-    """Runs ``featurenerf lift ARGV``."""
-    read(tyro.cli, postponed(lift), prog="featurenerf lift", args=argv)()
+main = command(lift)

@@ -65,7 +65,7 @@ class Crop:
             InputError: for intrinsics that are not (3, 3).
         """
         known = Camera.from_opencv(
-            torch.as_tensor(intrinsics, dtype=torch.float32),
+            intrinsics,
             torch.eye(4) if pose is None else pose,
             self.width,
             self.height,
@@ -87,6 +87,11 @@ class Crop:
             return None
         x, y = self.width / 2 - 0.5, self.height / 2 - 0.5
         return torch.tensor([[focal, 0.0, x], [0.0, focal, y], [0.0, 0.0, 1.0]])
+
+
+def full_size(picture: object, width: int, height: int) -> tuple[int, int]:
+    """Upright width and height of a photograph, of which ``width`` x ``height`` were left when it was opened."""
+    return _photograph(picture, width, height)[:2]
 
 
 def crop_of(picture: object, square: Square, size: int, width: int, height: int) -> Crop:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFilter
 from torch import Tensor
 
 from featurenerf.cameras import Camera
@@ -53,8 +53,8 @@ def make_demo(
         Progress(total=len(pictures) + len(categories), desc="demo", unit="picture", disable=not progress) as bar,
         torch.no_grad(),
     ):
-        sections: list[str] = []
         pages: list[Image.Image] = []
+        sections = [_as_photographed(folder, model, settings, pictures[0], progress)]
         encoding: list[float] = []
         objects: list[ClickableObject] = []
         for category in categories:
@@ -98,6 +98,34 @@ def make_demo(
         report = {"made_by": "demo", "pictures": [p.name for p in pictures], "seconds": round(seconds, 1)}
         write_json(folder / REPORT, report, indent=2)
     return Path(out) / "index.html"
+
+
+def photograph(picture: DemoPicture, width: int = 480, height: int = 400) -> Image.Image:
+    """A shipped picture as a camera might have taken it: beside the middle, before a wall, with a shadow and noise."""
+    shown = open_picture(picture.path).convert("RGBA").resize((height * 3 // 4,) * 2, Image.Resampling.LANCZOS)
+    left, top = width // 3, height // 6
+    alpha = shown.getchannel("A")
+    x0, _, x1, y1 = (side + (left, top)[i % 2] for i, side in enumerate(alpha.getbbox() or (0, 0, *shown.size)))
+    rows = np.linspace(0, 1, height)[:, None, None]
+    wall = np.array([0.80, 0.79, 0.77]) - 0.02 * rows - 0.01 * (rows > 0.6)
+    scene = Image.fromarray(np.broadcast_to(wall * 255, (height, width, 3)).round().astype(np.uint8))
+    shadow, reach = Image.new("L", scene.size), (x1 - x0) // 8
+    ImageDraw.Draw(shadow).ellipse((x0 - reach, y1 - 3 * reach, x1 + 2 * reach, y1 + reach), fill=64)
+    scene.paste((0, 0, 0), mask=shadow.filter(ImageFilter.GaussianBlur(height / 40)))
+    scene.paste(shown, (left, top), alpha)
+    noise = np.random.default_rng(0).normal(0, 1, (height, width, 3))
+    return Image.fromarray((np.asarray(scene) + noise).round().clip(0, 255).astype(np.uint8))
+
+
+def _as_photographed(folder: Path, model: Model, settings: LiftSettings, picture: DemoPicture, progress: bool) -> str:
+    """The first picture lifted from a photograph of it, whose mask and camera nobody gives."""
+    photograph(picture).save(folder / demo_page.PHOTOGRAPH, quality=92)
+    known = replace(settings, azimuth=None, elevation=None)
+    made = lift(folder / demo_page.PHOTOGRAPH, folder / "photograph", model, settings=known, progress=progress)
+    truth = (float(picture.azimuth), float(picture.elevation))
+    credit = f"{picture.author}, {picture.licence}"
+    shown = demo_page.figure("photograph", picture.title, credit, [*made.report["files"]])
+    return demo_page.photographed(shown, made.report["camera"], truth)
 
 
 def _clickable(picture: DemoPicture, made: Lifted, settings: LiftSettings) -> ClickableObject:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
+from typing import Any
 
 CLICK = "click.html"
 """The page of all objects in which a click shows the matches (``studio.clickable``)."""
+PHOTOGRAPH = "photograph.jpg"
+"""What the first figure is lifted from."""
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; color: #202226; background: #fcfcfa;
   max-width: 1320px; margin: 2rem auto; padding: 0 1.5rem; }
@@ -44,6 +47,26 @@ Everything in one picture: <a href="sheet.png">sheet.png</a>.</p>
 {"".join(sections)}
 </html>
 """
+
+
+def photographed(figure: str, camera: Mapping[str, Any], truth: tuple[float, float]) -> str:
+    """The figure of a photograph whose mask and camera were found, as its report says; ``truth`` is its true azimuth
+    and elevation in degrees."""
+    found = f"azimuth {camera['azimuth']:.0f}, elevation {camera['elevation']:.0f} degrees"
+    sure = f", give or take {camera['uncertainty']:.0f}" if camera["how"] == "found" else ""
+    return f"""
+<section>
+<h2>From a photograph</h2>
+<div class="cards">
+<figure><img class="wide" src="{PHOTOGRAPH}" alt="a photograph"><figcaption>what was given: a render before
+a wall, with a shadow and noise</figcaption></figure>
+<figure><img class="wide" src="photograph/mask.png" alt="what was found"><figcaption>what was found in it; the rest is
+red</figcaption></figure>
+{figure}
+</div>
+<p>Nobody said where the object is or where the picture was taken from. Camera {camera["how"]}: {found}{sure}; in truth
+{truth[0]:.0f} and {truth[1]:.0f}. The other pictures below come without background and with their cameras.</p>
+</section>"""
 
 
 def section(category: str, figures: Sequence[str], transfers: int, *, edited: bool) -> str:

@@ -18,6 +18,7 @@ from featurenerf.cameras import Camera
 from featurenerf.errors import InputError
 from featurenerf.fields.base import Field, Rendered
 from featurenerf.matching import FOREGROUND_ALPHA, normalise
+from featurenerf.pca import principal_components
 from featurenerf.pictures import to_image
 from featurenerf.progress import Progress
 
@@ -87,13 +88,9 @@ class DescriptorColors:
     @classmethod
     def of(cls, vectors: Float[Tensor, "n d"]) -> DescriptorColors:
         """PCA of at least four descriptors of length 1."""
-        mean = vectors.mean(0)
-        centred = vectors - mean
-        _, axes = torch.linalg.eigh(centred.T @ centred / len(centred))
-        directions = axes[:, -3:].flip(-1)
-        directions = directions * directions.gather(0, directions.abs().argmax(0, keepdim=True)).sign()
-        low, high = torch.quantile(centred @ directions, torch.tensor([0.02, 0.98]), dim=0)
-        return cls(mean, directions, low, high)
+        found = principal_components(vectors, 3)
+        low, high = torch.quantile(found.project(vectors), torch.tensor([0.02, 0.98]), dim=0)
+        return cls(found.mean, found.basis, low, high)
 
     def __call__(self, descriptors: Float[Tensor, "*n d"]) -> Float[Tensor, "*n 3"]:
         """Colours in [0, 1]."""
@@ -134,6 +131,12 @@ def depth_range(views: Sequence[Rendered]) -> tuple[float, float]:
         return 0.8, 1.8
     low, high = np.percentile(depths.numpy(), [2, 98])
     return float(low), float(high)
+
+
+def taken(picture: Float[Tensor, "_ h w"], alpha: Float[Tensor, "h w"]) -> Image.Image:
+    """A picture in which all but the object is dim and red, so that one sees what was taken."""
+    elsewhere = 0.3 * picture[:3].mean(0) + torch.tensor([0.6, 0.1, 0.1])[:, None, None]
+    return to_image(torch.lerp(elsewhere, picture[:3], alpha[None]))
 
 
 def picture_on_paper(picture: Float[Tensor, "c h w"]) -> Image.Image:

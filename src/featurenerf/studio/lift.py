@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Unpack, get_args
 
 import torch
 from jaxtyping import Float
@@ -29,7 +29,7 @@ from featurenerf.pictures import Picture, to_image, to_tensor
 from featurenerf.progress import Progress
 from featurenerf.studio import camera_path, export, figures
 from featurenerf.studio.crop import Crop, focal_of
-from featurenerf.studio.prepare import prepare
+from featurenerf.studio.prepare import Framed, Hints, framed
 
 Product = Literal["sheet", "turntable", "points", "mesh"]
 PRODUCTS: tuple[Product, ...] = get_args(Product)
@@ -131,12 +131,13 @@ def lift(
     colors: figures.DescriptorColors | None = None,
     path: str | os.PathLike[str] | None = None,
     progress: bool = True,
+    **hints: Unpack[Hints],
 ) -> Lifted:
     """One picture of an object to novel views, a turntable, a point cloud and a mesh.
 
-    Writes ``prepared.png``, ``sheet.png``, ``turntable.mp4`` (``.gif`` without the extra ``video``), ``points.ply``,
-    ``mesh.ply`` and ``report.json``, or what ``settings.only`` names of it. The folder appears when all of it is made;
-    one that an earlier call made is replaced.
+    Writes ``mask.png`` (what was taken of the picture), ``prepared.png``, ``sheet.png``, ``turntable.mp4`` (``.gif``
+    without the extra ``video``), ``points.ply``, ``mesh.ply`` and ``report.json``, or what ``settings.only`` names of
+    it. The folder appears when all of it is made; one that an earlier call made is replaced.
 
     Args:
         picture: path, PIL image, (H, W, 3|4) array or (3|4, H, W) float tensor (``pictures.to_tensor``).
@@ -148,14 +149,18 @@ def lift(
         colors: how descriptors are shown as colours; None fits them to this object alone.
         path: a ``transforms.json`` in the object's frame; ``path.mp4`` shows what its cameras see in turn.
         progress: show progress bars.
+        hints: ``box``, ``point``, ``number`` and ``network``: where and which the object is, as in ``prepare``.
     Raises:
-        InputError: when the picture cannot be read or shows no object, the model sees none in it, or ``out`` holds
-            something else.
+        InputError: when the picture cannot be read or shows no object, the model sees none in it or none that it knows
+            (``Model.refuse_unknown``), or ``out`` holds something else.
     """
     settings = settings or LiftSettings()
     if isinstance(picture, (str, os.PathLike)) and os.path.isdir(picture):
         raise InputError(f"{os.fspath(picture)} is a folder: give a picture of it, or take lift_folder for all of them")
     as_given = isinstance(mask, str) and mask == "none"
+    name = os.fspath(picture) if isinstance(picture, (str, os.PathLike)) else None
+    if as_given and any(hint is not None for hint in hints.values()):
+        raise InputError("a picture that is taken as it is needs no box, point, number or network")
     seconds: dict[str, float] = {}
     with (
         fresh_directory(out, "lift") as folder,
@@ -165,16 +170,23 @@ def lift(
         torch.no_grad(),
     ):
         with named_step("prepare", bar, seconds):
-            ready, crop = (to_tensor(picture), None) if as_given else prepare(picture, mask, return_crop=True)
+            photograph = None if as_given else framed(picture, mask, **hints)
+            if photograph is None:
+                ready, crop = to_tensor(picture), None
+            else:
+                ready, crop = photograph.cut_out(), photograph.crop(picture)
+                figures.taken(photograph.picture, photograph.alpha).save(folder / "mask.png")
             to_image(ready).save(folder / "prepared.png")
         if model is None:
             with named_step("load", bar, seconds):
                 model = load()
         with named_step("encode", bar, seconds):
+            model.refuse_unknown(ready, name or "the picture")
             field = _encoded(model, ready, crop, settings)
             camera = field.source.reshape(-1)[0]
         products = made(folder, ready, field, settings, colors, partial(named_step, bar=bar, seconds=seconds), progress)
-        files = {"prepared.png": "the picture that was encoded", **products.files}
+        files = {} if photograph is None else {"mask.png": "the picture, and what of it was taken"}
+        files |= {"prepared.png": "the picture that was encoded", **products.files}
         if path is not None:
             with named_step("path", bar, seconds):
                 files |= camera_path.write(
@@ -182,8 +194,9 @@ def lift(
                 )
         report = {
             "made_by": "lift",
-            "picture": os.fspath(picture) if isinstance(picture, (str, os.PathLike)) else type(picture).__name__,
+            "picture": name or type(picture).__name__,
             "prepared": "as given" if as_given else f"{ready.shape[1]} x {ready.shape[2]}, masked and cropped",
+            "objects": _objects(photograph),
             "model": {"field": model.name, "parameters": sum(p.numel() for p in model.parameters())},
             "camera": {
                 **_how_sure(field.estimate), **_angles(camera), "unit": "degree",
@@ -274,6 +287,13 @@ def _encoded(model: Model, ready: Tensor, crop: Crop | None, settings: LiftSetti
         return model.encode(ready)
     estimate = model.estimate_camera(ready, whole.camera(intrinsics).resize(width, height))
     return replace(model.encode(ready, estimate.camera), estimate=estimate) if estimate.found else model.encode(ready)
+
+
+def _objects(photograph: Framed | None) -> dict[str, Any] | None:
+    """Every object that was found, and which of them was taken, 0 being all; None where a mask was given."""
+    if photograph is None or photograph.found is None:
+        return None
+    return {"boxes": [list(box) for box in photograph.found.boxes], "taken": photograph.found.number}
 
 
 def _how_sure(estimate: CameraEstimate | None) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from featurenerf.masks import Mask
 from featurenerf.matching import FOREGROUND_ALPHA, first_source_camera
 from featurenerf.models.base import Model
 from featurenerf.picture_files import open_file
-from featurenerf.pictures import LARGE_SIDE, Picture, Square, cut_out, to_tensor
+from featurenerf.pictures import LARGE_SIDE, Picture, Square, to_tensor
 from featurenerf.studio.prepare import framed
 from featurenerf.studio.shipped import shipped_picture
 
@@ -164,7 +164,8 @@ def subject(
         mask: as of ``lift``.
         azimuth, elevation: where it was taken from, in degrees; without them it is found (``Model.encode``).
     Raises:
-        InputError: when the picture cannot be read or shows no object, or labels are of another size.
+        InputError: when the picture cannot be read, shows no object or none that the model knows
+            (``Model.refuse_unknown``), or labels are of another size.
     """
     name = os.fspath(picture) if isinstance(picture, (str, os.PathLike)) else "the picture"
     shipped = shipped_picture(Path(picture)) if isinstance(picture, (str, os.PathLike)) else None
@@ -178,14 +179,15 @@ def subject(
     if isinstance(mask, str) and mask == "none":
         ready = read = to_tensor(picture)
     else:
-        read, alpha, square = framed(picture, mask)
-        ready = cut_out(read[:3], alpha, square, PICTURE_SIZE)
+        photograph = framed(picture, mask)
+        ready, read, square = photograph.cut_out(), photograph.picture, photograph.square
     size = (read.shape[2], read.shape[1])
     if (azimuth is None) != (elevation is None):
         raise InputError("azimuth and elevation say together where a picture was taken from: give both or neither")
     camera = None
     if azimuth is not None and elevation is not None:
         camera = Camera.look_at(azimuth, elevation, ready.shape[2], ready.shape[1])
+    model.refuse_unknown(ready, name)
     field = model.encode(ready, camera)
     made = Subject(name, field, ready, square, size, None)
     return made if labels is None else replace(made, labels=_prepared(made, labels))

