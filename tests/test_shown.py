@@ -41,12 +41,18 @@ def test_in_between_the_share_falls_linearly() -> None:
     assert share(taken(features()), taken(rolled)) == pytest.approx(0.5 - 0.45 * 0.1875)
 
 
-@pytest.mark.parametrize(("azimuth", "expected"), [(110.0, 0.5), (-125.0, 0.275), (140.0, 0.05), (180.0, 0.05)])
-def test_a_front_is_no_back(azimuth: float, expected: float) -> None:
-    """However alike: cameras that stand on opposite sides say so. At no height they turn by their azimuths."""
+@pytest.mark.parametrize(
+    ("found", "azimuth", "expected"),
+    [
+        *((False, 45, 0.5), (False, -60, 0.25), (False, 75, 0), (False, 180, 0)),
+        *((True, 110, 0.5), (True, -125, 0.25), (True, 140, 0), (True, 180, 0)),
+    ],
+)
+def test_a_front_is_no_back(found: bool, azimuth: float, expected: float) -> None:
+    """However alike: cameras tell. At no height they turn by their azimuths; of found ones, less is believed."""
     one, other = (Camera.look_at(a, 0.0, SIDE, SIDE) for a in (0.0, azimuth))
     shown = taken(features()).shown
-    assert share(Seen(shown, one), Seen(shown, other)) == pytest.approx(expected, abs=1e-4)
+    assert share(Seen(shown, one), Seen(shown, other, found)) == pytest.approx(expected, abs=1e-4)
 
 
 def test_a_picture_without_an_object_is_like_no_other() -> None:
@@ -87,7 +93,9 @@ def test_only_the_camera_that_took_it_knows_a_picture() -> None:
     assert seen_by(shown.camera, shown.camera) is None
     assert seen_by(remembering(own, None), own) is None
     found = FoundCamera(own.pose, own.focal, own.principal, SIDE, SIDE)
-    assert isinstance(remembering(found, shown), FoundCamera)
+    known = remembering(found, shown)
+    assert isinstance(known, FoundCamera)
+    assert [of.found for of in (seen_by(known, known), seen) if of] == [True, False]
 
 
 def test_matching_goes_by_what_pictures_show() -> None:
