@@ -23,9 +23,12 @@ PUBLIC = {
 PARAMETERS = {
     featurenerf.load: ["name", "device", "dtype"],
     featurenerf.match: ["query", "candidates"],
-    featurenerf.transfer_keypoints: ["source", "target", "keypoints", "source_camera", "target_camera", "candidates"],
+    featurenerf.transfer_keypoints: [
+        "source", "target", "keypoints", "source_camera", "target_camera", "candidates", "use_pictures",
+    ],
     featurenerf.transfer_parts: [
         "source", "target", "labels", "source_camera", "target_camera", "target_mask", "source_points", "target_points",
+        "use_pictures",
     ],
     Camera.look_at: ["azimuth", "elevation", "width", "height", "distance", "fov", "near", "far"],
     Camera.from_pose: ["pose", "focal", "width", "height", "near", "far", "principal"],

@@ -122,8 +122,8 @@ def comparable(
     pixels: Int64[Tensor, "n 2"],
     candidates: Int64[Tensor, "m 2"],
 ) -> tuple[Float[Tensor, "n e"], Float[Tensor, "m e"]]:
-    """Vectors of pixels (column, row) of two pictures whose cosine is what they are matched by: that of their
-    descriptors or, where both pictures show something by themselves, a weighted mean with that of what they show."""
+    """Vectors of pixels (column, row) of two pictures, by whose cosine they are matched: that of their descriptors or,
+    where both pictures show something by themselves, its weighted mean with that of what they show."""
     if one is None or other is None:
         return ours, theirs
     part = share(one, other)
@@ -184,9 +184,11 @@ def transfer_keypoints(
     the target's object with the most similar one. In space: descriptors are queried at the points themselves.
 
     Where both pictures are those that the fields were made from, the network's features of the pictures themselves
-    count, too: the more, the less their best matches move from one picture to the other. No camera is read for that,
-    so the two worlds need not agree. The object is then what the target's picture covers; elsewhere, and of fields
-    that keep no picture (edited ones, several pictures, the paper's model), it is where alpha exceeds 0.5.
+    count, too: the more, the less their best matches move from one picture to the other, and less where the cameras
+    see opposite sides. That last takes both worlds to have one front, as ``encode`` asks for; where they have not, and
+    the objects may be seen from opposite sides, give ``use_pictures=False``. The object is then what the target's
+    picture covers; in other views, and of fields that keep no picture (edited ones, those of several pictures, the
+    paper's model), it is where alpha exceeds 0.5.
 
     Args:
         source, target: fields; they may be the same one.

@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 from PIL import Image, ImageFile
 from torch import Tensor
 
@@ -142,6 +142,14 @@ def to_png(picture: Image.Image, **options: int) -> bytes:
 def on_black(picture: Float[Tensor, "*b c h w"]) -> Float[Tensor, "*b 3 h w"]:
     """Composite an RGBA picture on black; an RGB picture is returned as it is."""
     return picture[..., :3, :, :] * picture[..., 3:, :, :] if picture.shape[-3] == 4 else picture
+
+
+def given_mask(picture: Float[Tensor, "c h w"]) -> Bool[Tensor, "h w"] | None:
+    """Where the object is, if the picture's alpha says that: one that is opaque everywhere does not."""
+    if picture.shape[0] == 3:
+        return None
+    mask = picture[3].detach() > 0.5
+    return None if mask.all() else mask
 
 
 def with_silhouette(picture: Float[Tensor, "*b c h w"]) -> Float[Tensor, "*b 4 h w"]:

@@ -1,14 +1,18 @@
 """What a picture shows by itself, without a field: an outline, and the features of a frozen network.
 
 A descriptor also knows the sides that a picture does not show, but it was learnt on generated objects. Where two
-pictures are seen from about the same side, the features tell more; from other sides they mislead. From which sides two
-pictures are seen, the features say themselves: seen from one side, what is alike lies at one place.
+pictures are seen from about one side, the features tell more; where they are not, they mislead. The features say
+themselves which it is: what is alike then lies at the same places. They can be wrong, and cannot tell a front from a
+back. Cameras can; one that was found may be wrong by a quarter, so that less is asked of it. Where cameras were given
+in worlds whose fronts differ, their turn says nothing: features may count too little, or much in opposite views.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -20,10 +24,13 @@ from featurenerf.cameras import Camera
 CELLS = 16
 """Cells a side of the object's box, of which each is compared with all of another picture's."""
 SAME_SIDE, OTHER_SIDE = 0.2, 0.3
-"""Mean moves of the best matches, in sides of the box, up to which two pictures count as seen from one side, and from
-which on as seen from others."""
-SHARE_SAME, SHARE_OTHER = 0.5, 0.1
-"""How much the pictures' own features count then, of 1; in between it falls linearly (``docs/how-it-works.md``)."""
+"""Mean moves of the best matches, in sides of the box: up to the first, two pictures count as seen from one side, from
+the second on as seen from others."""
+GIVEN_TURN, FOUND_TURN = (45.0, 75.0), (110.0, 140.0)
+"""Degrees between two cameras, seen from the origin, from which on features count less, and not at all: of cameras that
+were given, and where one was found."""
+SHARE_SAME, SHARE_OTHER = 0.5, 0.05
+"""How much the features count, of 1, in pictures of one side and of others; linear in between (docs/decisions.md)."""
 _INSIDE = 0.5  # more of a pixel belongs to the object
 
 
@@ -71,6 +78,8 @@ class Seen:
 
     shown: Shown
     camera: Camera
+    found: bool = False
+    """Whether it was found and not given: then it may be wrong by a quarter."""
 
     def covered(self) -> Bool[Tensor, "h w"]:
         """The camera's pixels that the object covers."""
@@ -94,6 +103,7 @@ class PictureCamera(Camera):
     """The camera of a picture that a field was made from, with what the picture shows, where that is known."""
 
     shown: Shown | None = field(default=None, repr=False)
+    found: ClassVar[bool] = False
 
 
 def remembering(camera: Camera, shown: Shown | None) -> Camera:
@@ -109,9 +119,10 @@ def remembering(camera: Camera, shown: Shown | None) -> Camera:
 
 def seen_by(source: Camera, camera: Camera) -> Seen | None:
     """What the picture of a source camera shows to a camera; None where that is not known, or it stands elsewhere."""
-    shown = source.shown if isinstance(source, PictureCamera) else None
+    if not isinstance(source, PictureCamera) or source.shown is None:
+        return None
     same = torch.equal(source.pose, camera.pose.to(source.pose))
-    return Seen(shown, camera) if shown is not None and same else None
+    return Seen(source.shown, camera, source.found) if same else None
 
 
 def move(one: Shown, other: Shown) -> float:
@@ -127,5 +138,13 @@ def move(one: Shown, other: Shown) -> float:
 
 def share(one: Seen, other: Seen) -> float:
     """How much the similarity of the pictures' own features counts beside that of descriptors, of 1."""
-    along = (move(one.shown, other.shown) - SAME_SIDE) / (OTHER_SIDE - SAME_SIDE)
-    return SHARE_SAME + (SHARE_OTHER - SHARE_SAME) * min(1.0, max(0.0, along))
+    ours, theirs = (seen.camera.centre.double().cpu() for seen in (one, other))
+    turn = math.degrees(torch.atan2(torch.linalg.cross(ours, theirs).norm(), ours @ theirs))
+    near = _falling(move(one.shown, other.shown), SAME_SIDE, OTHER_SIDE)
+    facing = _falling(turn, *(FOUND_TURN if one.found or other.found else GIVEN_TURN))
+    return facing * (SHARE_OTHER + (SHARE_SAME - SHARE_OTHER) * near)
+
+
+def _falling(value: float, start: float, end: float) -> float:
+    """1 up to ``start``, 0 from ``end`` on."""
+    return min(1.0, max(0.0, (end - value) / (end - start)))

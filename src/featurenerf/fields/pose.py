@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -64,6 +64,8 @@ class Coordinated(Protocol):
 class FoundCamera(PictureCamera):
     """A camera that was found and not given. Its world is the object's frame, but for the error of the estimate: where
     the object's mirror plane is, the field then knows better than the world."""
+
+    found: ClassVar[bool] = True
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 
@@ -14,7 +14,7 @@ from featurenerf.cameras import Camera
 from featurenerf.errors import InputError
 from featurenerf.fields.base import CHANNELS, Field, Points, Rendered, Samples, as_points, chosen
 from featurenerf.rendering import Channels, PerRay, RayValues, Sampling, Vectors, render_rays
-from featurenerf.shown import Shown
+from featurenerf.shown import Shown, remembering
 
 RADIUS = 0.5
 """Of the sphere around the origin in which an object lies, in world units."""
@@ -56,6 +56,10 @@ class VolumeField(Field):
     def shown(self) -> Shown | None:
         """What its picture shows by itself; None for several pictures, or where it does not keep that."""
         return None
+
+    def taken_by(self, source: Camera) -> VolumeField:
+        """The field with its source cameras, which remember what their picture shows."""
+        return replace(self, source=remembering(source, self.shown()))
 
     def mirrored(self, points: Points) -> Points | None:
         """Where the mirror images of world points of the object lie; None where it is not known to have any."""

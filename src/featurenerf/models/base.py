@@ -20,10 +20,9 @@ from featurenerf.fields.volume import VolumeField
 from featurenerf.models.recogniser import Recogniser, check_known, recognised
 from featurenerf.models.settings import check_sizes, check_types
 from featurenerf.models.warp import Canonical, canonicalise
-from featurenerf.pictures import Picture, to_tensor, with_silhouette
+from featurenerf.pictures import Picture, given_mask, to_tensor, with_silhouette
 from featurenerf.placement import misframed, misplaced
 from featurenerf.rendering import Sampling
-from featurenerf.shown import remembering
 
 M = TypeVar("M", bound="Model")
 Compare = Callable[[Float[Tensor, "o v r d"], int | None], Float[Tensor, ""]]
@@ -250,16 +249,16 @@ class Model(nn.Module, ABC):
         tensors = [with_silhouette(p).to(self.device, self.dtype) for p in given]
         if camera is not None:
             cameras = [camera] if isinstance(camera, Camera) else list(camera)
-            ready, source = self._ready(tensors, cameras, [_mask(p) for p in given])
+            ready, source = self._ready(tensors, cameras, [given_mask(p) for p in given])
             found = any(isinstance(c, FoundCamera) for c in cameras)
-            return _taken(self._encode(*ready, assumed=found), source)
+            return self._encode(*ready, assumed=found).taken_by(source)
         if len(tensors) > 1:
             raise InputError("several pictures need a list of cameras: one view's camera can be found, two cannot")
         first, estimate = self._estimate(tensors[0], None)
         if not estimate.found:
-            return replace(_taken(first, first.source), estimate=estimate)
+            return replace(first.taken_by(first.source), estimate=estimate)
         ready, source = self._ready(tensors, [estimate.camera])
-        return replace(_taken(self._encode_again(first, *ready), source), estimate=estimate)
+        return replace(self._encode_again(first, *ready).taken_by(source), estimate=estimate)
 
     def estimate_camera(self, picture: Picture, lens: Camera | None = None) -> CameraEstimate:
         """As ``featurenerf.estimate_camera``, by this model."""
@@ -357,19 +356,6 @@ class Model(nn.Module, ABC):
         exact = pictures.float() if pictures.dtype in (torch.float16, torch.bfloat16) else pictures
         warped, target = canonicalise(exact, cameras, self.canonical, framing)
         return warped.to(pictures.dtype), target
-
-
-def _taken(field: VolumeField, source: Camera) -> VolumeField:
-    """A field with its source cameras, which remember what their picture shows."""
-    return replace(field, source=remembering(source, field.shown()))
-
-
-def _mask(picture: Float[Tensor, "c h w"]) -> Bool[Tensor, "h w"] | None:
-    """Where the object is, if the picture's alpha says that: one that is opaque everywhere does not."""
-    if picture.shape[0] == 3:
-        return None
-    mask = picture[3].detach() > 0.5
-    return None if mask.all() else mask
 
 
 def _each(camera: Camera) -> list[Camera]:
