@@ -737,7 +737,7 @@ def test_where_rays_are_sampled(
 def test_what_a_field_is_made_with(seeing: FastModel) -> None:
     field = seeing.encode(picture(0, 64), VIEWS[0])
     assert field.sampling == Sampling(coarse=32, shaded=8, skip_below=1 / 512)
-    assert (field.pixel_offset, field.rays_per_chunk) == (0.5, 16384)
+    assert (field.pixel_offset, field.rays_per_chunk) == (0.5, 4096)
     assert field.box is not None
     assert FastModel(replace(SMALL, size=64, fov=30.0, distance=2.0)).canonical == Canonical(64, 30.0, 2.0)
     batch = FastModel(SMALL).encode_batch(picture()[None, None], Camera.look_at().reshape(1, 1))  # in training

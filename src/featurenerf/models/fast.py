@@ -104,11 +104,16 @@ class FastField(VolumeField):
     def _shading(
         self, points: Float[Tensor, "b r s 3"], channels: tuple[str, ...]
     ) -> Callable[[Float[Tensor, "b r s"]], Channels]:
-        own, image = self._source_features(self._places(points.flatten(1, 2)), channels)
+        places = self._places(points.flatten(1, 2))
+        # what is learnt from is looked up once; otherwise it is added up while it is looked up
+        each = self._source_features(places, channels) if torch.is_grad_enabled() else None
 
         def decoded(shares: Float[Tensor, "b r s"]) -> Channels:
-            there = None if image is None else image.added_up(shares)
-            return self.head(own.added_up(shares), there, self._has_mirror, channels, self.training)
+            if each is None:
+                own, image = self._source_features(places, channels, shares)
+            else:
+                own, image = (None if found is None else found.added_up(shares) for found in each)
+            return self.head(own, image, self._has_mirror, channels, self.training)
 
         return decoded
 
@@ -139,20 +144,30 @@ class FastField(VolumeField):
         return sampled(self.density.unsqueeze(1), places.flatten(0, 1))[..., 0].unflatten(0, self.further.shape)
 
     def _source_features(
-        self, places: Float[Tensor, "b m n 3"], channels: tuple[str, ...]
+        self,
+        places: Float[Tensor, "b m n 3"],
+        channels: tuple[str, ...],
+        shares: Float[Tensor, "b r s"] | None = None,
     ) -> tuple[SourceFeatures, SourceFeatures | None]:
-        """Of points and of their mirror images."""
+        """Of points and of their mirror images; or of rays, by the shares of their points."""
         shape, dtype = self.further.shape, self.head.output.weight.dtype
-        images, count = places.shape[1] // shape[1], places.shape[2]
+        images = places.shape[1] // shape[1]
         # a map is looked up once for both: its gradient is then made once
         places = places.unflatten(1, (images, -1)).transpose(1, 2).flatten(2, 3).flatten(0, 1)  # (bv, images * n, 3)
-        flat = places[..., 1:]
-        maps = [multilinear(self.volume, places), multilinear(self.pixels, flat)]
-        latent = torch.cat([*maps, flat.to(maps[0].dtype), places[..., :1].to(maps[0].dtype)], -1)
+        flat, colors, of_map = places[..., 1:], sampled(self.pictures, places[..., 1:]), self.volume.dtype
+        where = torch.cat([flat, places[..., :1]], -1)
+        if shares is not None:
+            shares = shares.repeat(1, images, 1).repeat_interleave(shape[1], 0)  # (bv, images * r, s)
+            colors, where = (
+                torch.einsum("brs,brsc->brc", shares.to(x.dtype), x.unflatten(1, shares.shape[1:]))
+                for x in (colors, where)
+            )
+        maps = (multilinear(self.volume, places, shares), multilinear(self.pixels, flat, shares))
+        latent = torch.cat([*maps, where.to(of_map)], -1)
         meant = self.semantics.shape[-1] > 0 and channels != ("rgb",)
-        semantics = multilinear(self.semantics, flat) if meant else latent[..., :0]
-        found = (latent.to(dtype), sampled(self.pictures, flat), semantics.to(dtype))
-        own, *image = SourceFeatures(*(x.unflatten(0, shape) for x in found)).split(count)
+        semantics = multilinear(self.semantics, flat, shares) if meant else latent[..., :0]
+        found = (x.unflatten(0, shape) for x in (latent.to(dtype), colors, semantics.to(dtype)))
+        own, *image = SourceFeatures(*found).split(latent.shape[1] // images)
         return own, image[0] if image else None
 
     def bounds(self, origins: Vectors, directions: Vectors, near: float, far: float) -> tuple[PerRay, PerRay]:
@@ -241,6 +256,7 @@ class FastModel(Model):
             sizes=self.channels,
             training=self.training,
             decode_once=self.config.decode_once,
+            rays_per_chunk=4096 if flat.device.type == "cpu" else 16384,
             frustums=cameras,
             further=further,
             depths=depths,

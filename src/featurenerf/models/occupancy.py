@@ -46,16 +46,17 @@ def frustum_places(
         pose = torch.cat([pose, mirrored_pose(pose, planes)], 1)
         scale, shift, further = (torch.cat([each, each], 1) for each in (scale, shift, further))
     axes = pose[..., :3, :3].mT * pose.new_tensor([1.0, -1.0, -1.0]).unsqueeze(-1)  # of pictures: right, down, ahead
-    towards = axes.to(dtype).unsqueeze(-2)  # (b, v, 3, 1, 3)
-    offset = (axes * pose[..., :3, 3].unsqueeze(-2)).sum(-1, keepdim=True).to(dtype)
+    unit = 2 / (far - near)  # depths count in this, which changes no pixel
+    towards = (axes * unit).to(dtype).unsqueeze(-2)  # (b, v, 3, 1, 3)
+    start = -(axes * unit * pose[..., :3, 3].unsqueeze(-2)).sum(-1, keepdim=True).to(dtype)
     x, y, z = points.mT.contiguous()[:, None, None].unbind(-2)  # (b, 1, 1, n)
-    local = (towards[..., 0] * x).addcmul(towards[..., 1], y).addcmul(towards[..., 2], z) - offset  # (b, v, 3, n)
+    local = start.addcmul(towards[..., 0], x).addcmul(towards[..., 1], y).addcmul(towards[..., 2], z)  # (b, v, 3, n)
     ahead = local[:, :, 2]
     ahead = torch.where(ahead.abs() < 1e-8, 1e-8, ahead)
     right, down, straight = local.square().unbind(2)  # a norm along this axis takes 30 times as long
     depth = (right + down + straight).clamp(min=1e-16).sqrt().copysign(ahead)
-    depth = depth * (2 / (far - near)) - ((further.to(dtype) + near) * (2 / (far - near)) + 1).unsqueeze(-1)
-    flat = local[:, :, :2] / ahead.unsqueeze(2) * scale + (shift - 1)
+    depth = depth - ((further.to(dtype) + near) * unit + 1).unsqueeze(-1)
+    flat = torch.addcmul(shift - 1, local[:, :, :2] / ahead.unsqueeze(2), scale)
     return torch.stack([depth, flat[:, :, 0], flat[:, :, 1]], -1)
 
 
