@@ -196,7 +196,8 @@ class PictureNet(nn.Module):
         Float[Tensor, "b hs ws cs"],
         Float[Tensor, "b cb hs ws"],
     ]:
-        """Raw density, latent volume, pixel latent, semantics, and what those are components of; of a picture on black, alpha beside it."""
+        """Raw density, latent volume, pixel latent, semantics, and what those are components of; of a picture on black,
+        alpha beside it."""
         size, bins = rgba.shape[-1], self.config.volume_bins
         picture, alpha = rgba.split([3, 1], 1)
         seen = (rgba if self.config.silhouette else picture) * 2 - 1
