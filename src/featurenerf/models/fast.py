@@ -112,7 +112,7 @@ class FastField(VolumeField):
             if each is None:
                 own, image = self._source_features(places, channels, shares)
             else:
-                own, image = (None if found is None else found.added_up(shares) for found in each)
+                own, image = each[0].added_up(shares), None if each[1] is None else each[1].added_up(shares)
             return self.head(own, image, self._has_mirror, channels, self.training)
 
         return decoded
