@@ -137,15 +137,11 @@ def ours(name: str, job: str) -> tuple[list[float], int | None]:
 
     Jobs: "picture"; "step", as large as the authors'; "recipe", as large as ``featurenerf train`` makes it.
     """
-    import numpy as np
     import torch
 
     from featurenerf.models import MODELS
     from featurenerf.runtime import keep_freed_memory
-    from featurenerf.training.batches import Batch, Drawing, make_batch
-    from featurenerf.training.config import LOSS_WEIGHTS, PRESETS, Budget
-    from featurenerf.training.loop import step_losses
-    from featurenerf.training.losses import weighted
+    from featurenerf.training.config import PRESETS, Budget
 
     keep_freed_memory()  # as the command line does
     torch.manual_seed(0)
@@ -164,6 +160,20 @@ def ours(name: str, job: str) -> tuple[list[float], int | None]:
     budget = Budget(**PRESETS[name]["quick"])
     if job == "step":
         budget = replace(budget, objects=OBJECTS, source_views=1, rays=RAYS)
+    rays = budget.objects * budget.source_views * budget.rays
+    return timed(training_step(model, budget), warmup=1, repeat=1 if name == "paper" else 10), rays
+
+
+def training_step(model: Any, budget: Any) -> Callable[[], None]:
+    """A step of ``featurenerf train`` on synthetic objects: batch, fields, losses, gradients, Adam."""
+    import numpy as np
+    import torch
+
+    from featurenerf.training.batches import Batch, Drawing, make_batch
+    from featurenerf.training.config import LOSS_WEIGHTS
+    from featurenerf.training.loop import step_losses
+    from featurenerf.training.losses import weighted
+
     drawing, rng = Drawing(budget), np.random.default_rng(0)
     objects = [InMemory(rng) for _ in range(OBJECTS)]
     adam = torch.optim.Adam(model.parameters(), lr=budget.learning_rate)
@@ -176,12 +186,11 @@ def ours(name: str, job: str) -> tuple[list[float], int | None]:
 
     def step() -> None:
         batch = make_batch(objects, drawing, rng)
-        weighted(step_losses(model, batch, Targets(), budget, seed=0), LOSS_WEIGHTS[name]).backward()
+        weighted(step_losses(model, batch, Targets(), budget, seed=0), LOSS_WEIGHTS[model.name]).backward()
         adam.step()
         adam.zero_grad()
 
-    rays = budget.objects * budget.source_views * budget.rays
-    return timed(step, warmup=1, repeat=1 if name == "paper" else 10), rays
+    return step
 
 
 class InMemory:

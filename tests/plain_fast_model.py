@@ -72,15 +72,18 @@ def plain_net(net: PictureNet, rgba: Tensor) -> tuple[Tensor, Tensor, Tensor, Te
     )
 
 
-def plain_samples(field: FastField, points: Tensor, training: bool = False) -> dict[str, Tensor]:
-    """All channels of a field of one object at points (n, 3), view by view."""
+def plain_samples(
+    field: FastField, points: Tensor, training: bool = False, shares: Tensor | None = None
+) -> dict[str, Tensor]:
+    """All channels of a field of one object at points (n, 3), view by view; or of rays that these are the samples of,
+    by their ``shares`` (r, s)."""
     head = field.head
     views = field.further.shape[1]
     plane = None if field.mirror is None else field.mirror[0]
     raw, hidden, semantics, colours, trust = [], [], [], [], []
     images = None if plane is None else points - 2 * (points @ plane[:3] + plane[3])[:, None] * plane[:3]
     for view in range(views):
-        here_raw, here_latent, here_colour, here_semantics = plain_look_up(field, points, view)
+        here_raw, here_latent, here_colour, here_semantics = added_up(plain_look_up(field, points, view), shares)
         here_hidden = F.silu(head.from_view(here_latent))
         colours.append(here_colour)
         trust.append(head.to_trust(here_hidden))
@@ -89,7 +92,7 @@ def plain_samples(field: FastField, points: Tensor, training: bool = False) -> d
             hidden.append(here_hidden)
             semantics.append(here_semantics)
             continue
-        there_raw, there_latent, there_colour, there_semantics = plain_look_up(field, images, view)
+        there_raw, there_latent, there_colour, there_semantics = added_up(plain_look_up(field, images, view), shares)
         there_hidden = F.silu(head.from_image(there_latent))
         colours.append(there_colour)
         trust.append(head.to_trust(there_hidden))
@@ -100,7 +103,7 @@ def plain_samples(field: FastField, points: Tensor, training: bool = False) -> d
     density = 60 * F.softplus(sum(raw) / views - 4)
     fused = F.silu(head.hidden(sum(hidden) / views))
     own_colour = torch.sigmoid(head.to_colour(fused))
-    shares = torch.softmax(torch.stack([torch.zeros(len(points), 1), *trust]), 0)  # the own colour's trust is 0
+    shares = torch.softmax(torch.stack([torch.zeros_like(trust[0]), *trust]), 0)  # the own colour's trust is 0
     rgb = sum(share * colour for share, colour in zip(shares, [own_colour, *colours], strict=True))
     own = head.to_descriptor(fused)
     length = own.norm(dim=-1, keepdim=True)
@@ -115,6 +118,13 @@ def plain_samples(field: FastField, points: Tensor, training: bool = False) -> d
         "coordinate": coordinate,
         "descriptor": descriptor,
     }
+
+
+def added_up(found: tuple[Tensor, ...], shares: Tensor | None) -> tuple[Tensor, ...]:
+    """What was found at samples of rays, added up along each ray."""
+    if shares is None:
+        return found
+    return tuple((value.reshape(*shares.shape, -1) * shares[..., None]).sum(1).squeeze(-1) for value in found)
 
 
 def plain_look_up(field: FastField, points: Tensor, view: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:

@@ -384,6 +384,41 @@ def test_the_heaviest_samples_are_scaled_to_the_alpha_of_the_ray() -> None:
     assert fog.asked == [(2, ("density",)), (1, ("descriptor", "feature"))]
 
 
+def test_a_ray_is_decoded_at_once() -> None:
+    """Weights 0.75 and 0.125 of samples at 1.25 and 1.75: their shares are 6/7 and 1/7, the mean is 37/28."""
+    asked = []
+
+    def squared_depth(points: Tensor, channels: tuple[str, ...]):  # type: ignore[no-untyped-def]
+        asked.append((tuple(points.shape), channels))
+        return lambda shares: {"feature": (shares[..., None] * points[..., :1]).sum(2).square()}
+
+    fog = Fog(4 * LN2)
+    seen = render_rays(fog, *through_fog(0.5), ("feature",), Sampling(2, shaded=2), shading=squared_depth)
+    assert asked == [((1, 1, 2, 3), ("feature",))]
+    assert fog.asked == [(2, ("density",))]
+    torch.testing.assert_close(seen.channels["feature"], torch.tensor([[[0.875 * (37 / 28) ** 2]]]))
+    torch.testing.assert_close(seen.samples["feature"], torch.tensor([[[[(37 / 28) ** 2]]]]))
+    torch.testing.assert_close(seen.weights, torch.tensor([[[0.875]]]))
+    torch.testing.assert_close(seen.depths, torch.tensor([[[37 / 28]]]))
+    torch.testing.assert_close(seen.channels["depth"], torch.tensor([[[0.75 * 1.25 + 0.125 * 1.75]]]))
+
+
+def test_what_a_ray_shows_moves_its_surface_and_its_samples_do_not() -> None:
+    strength = torch.tensor(2.0, requires_grad=True)
+
+    def fog(points: Tensor, directions: Tensor, channels: tuple[str, ...]) -> dict[str, Tensor]:
+        return {"density": strength.expand(1, points.shape[1], 1)}
+
+    def depth(points: Tensor, channels: tuple[str, ...]):  # type: ignore[no-untyped-def]
+        return lambda shares: {"feature": (shares[..., None] * points[..., :1]).sum(2)}
+
+    seen = render_rays(fog, *through_fog(0.5), ("feature",), Sampling(2, shaded=2), shading=depth)
+    assert torch.equal(seen.samples["feature"].detach() * seen.weights[..., None], seen.channels["feature"][:, :, None])
+    assert torch.autograd.grad(seen.channels["feature"].sum(), strength, retain_graph=True)[0] != 0
+    assert not seen.samples["feature"].requires_grad
+    assert not seen.depths.requires_grad
+
+
 def test_thin_fog_is_scaled_to_its_alpha_and_nothing_stays_nothing() -> None:
     alpha = 1 - 2.718281828 ** (-1e-3 * 7 / 8)  # four samples, the first at 1/8
     thin = render_rays(Fog(1e-3), *through_fog(0.5), ("feature",), Sampling(4, shaded=1))

@@ -114,7 +114,7 @@ def test_the_record_tells_solid_from_empty_and_holds_few_bytes(record: dict[str,
 
 
 def test_it_is_made_of_the_defaults(model: Model) -> None:
-    of_format_2 = {"density_stride": 2, "silhouette": False}
+    of_format_2 = {"density_stride": 2, "silhouette": False, "decode_once": False}
     assert model.config == FastConfig(categories={"chair": "mirror", "car": "mirror"}, **of_format_2)
 
 

@@ -7,7 +7,7 @@ channel. Directions are unit; depths are distances along the ray. Without ``jitt
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -21,6 +21,9 @@ PerSample = Float[Tensor, "b r s"]
 Channels = dict[str, Float[Tensor, "b r _"]]
 """Values of points or of rays, by the names of the channels."""
 SampleFunction = Callable[[Tensor, Tensor, tuple[str, ...]], dict[str, Tensor]]
+Shading = Callable[[Float[Tensor, "b r s 3"], tuple[str, ...]], Callable[[PerSample], Channels]]
+"""Looks up what is known at the samples of rays. The function that it returns adds that up along each ray, by the
+shares of its samples (their sum is 1), and decodes the channels once a ray: deferred shading, as in SNeRG."""
 
 
 @dataclass(frozen=True)
@@ -161,19 +164,24 @@ def render_rays(
     channels: tuple[str, ...],
     sampling: Sampling,
     *,
+    shading: Shading | None = None,
     jitter: bool = False,
     generator: torch.Generator | None = None,
 ) -> RayValues:
     """Render channels along rays; "alpha" and "depth" come always.
 
     Args:
+        shading: decodes a ray's heaviest samples at once, where ``sampling.shaded`` is given; None decodes each.
         near, far: depths between which each ray is sampled; it is empty where they are equal.
         jitter: random depths within their bins, for training.
     """
     wanted = tuple(c for c in channels if c not in ("alpha", "depth"))
 
+    def points_at(depths: Tensor, some: Tensor | slice = slice(None)) -> Tensor:
+        return origins[:, some].unsqueeze(2) + directions[:, some].unsqueeze(2) * depths.unsqueeze(-1)  # (b, r, s, 3)
+
     def at(depths: Tensor, names: tuple[str, ...], some: Tensor | slice = slice(None)) -> dict[str, Tensor]:
-        points = origins[:, some].unsqueeze(2) + directions[:, some].unsqueeze(2) * depths.unsqueeze(-1)  # (b, r, s, 3)
+        points = points_at(depths, some)
         outward = directions[:, some].unsqueeze(2).expand_as(points)
         values = sample(points.flatten(1, 2), outward.flatten(1, 2), names)
         return {name: value.unflatten(1, depths.shape[1:]) for name, value in values.items()}
@@ -181,7 +189,21 @@ def render_rays(
     depths = stratified_depths(near, far, sampling.coarse, jitter=jitter, generator=generator)
     if sampling.shaded is not None:
         density = at(depths, ("density",))["density"][..., 0]
-        return _shade_heaviest(at, composite_weights(density, depths, far), depths, wanted, sampling)
+        weights = composite_weights(density, depths, far)
+
+        def shaded(depths: Tensor, shares: Tensor, alpha: Tensor, some: Tensor | slice) -> RayValues:
+            if shading is None:
+                weights, samples = alpha * shares, at(depths, wanted, some)
+                return RayValues(composite(weights, depths, samples), depths, weights, samples)
+            decoded = shading(points_at(depths, some), wanted)
+            values = decoded(shares)
+            channels = {name: alpha.to(value.dtype) * value for name, value in values.items()}
+            # one sample a ray, where the surface is: as the samples of others, it does not depend on the weights
+            fixed, depth = shares.detach(), (shares.detach() * depths).sum(-1, keepdim=True)
+            values = decoded(fixed) if shares.requires_grad else values
+            return RayValues(channels, depth, alpha, {name: value.unsqueeze(2) for name, value in values.items()})
+
+        return _shade_heaviest(shaded, weights, depths, wanted, sampling)
 
     def composited(values: dict[str, Tensor], depths: Tensor, coarse: RayValues | None) -> RayValues:
         weights = composite_weights(values["density"][..., 0], depths, far)
@@ -203,7 +225,7 @@ def render_rays(
 
 
 def _shade_heaviest(
-    at: Callable[..., dict[str, Tensor]],
+    shaded: Callable[[Tensor, Tensor, Tensor, Tensor | slice], RayValues],
     weights: PerSample,
     depths: PerSample,
     wanted: tuple[str, ...],
@@ -220,12 +242,13 @@ def _shade_heaviest(
         some = (alpha[0, :, 0] > sampling.skip_below).nonzero()[:, 0]
         nothing = len(some) == 0
         some = some.new_zeros(min(1, rays)) if nothing else some  # one ray tells how long channels are
-    heaviest = weights[:, some].detach().topk(min(sampling.shaded or 0, weights.shape[-1]), sorted=False).indices
-    depths, kept = depths[:, some].gather(-1, heaviest), weights[:, some].gather(-1, heaviest)
-    weights = kept * (alpha[:, some] / kept.sum(-1, keepdim=True).clamp(min=1e-8))
-    samples = at(depths, wanted, some)
-    channels = composite(weights, depths, samples)
+    weights, depths = weights[:, some], depths[:, some]
+    heaviest = weights.detach().topk(min(sampling.shaded or 0, weights.shape[-1]), sorted=False).indices
+    kept = weights.gather(-1, heaviest)
+    shares = kept / kept.sum(-1, keepdim=True).clamp(min=1e-8)
+    seen = shaded(depths.gather(-1, heaviest), shares, alpha[:, some], some)
+    channels = seen.channels
     if isinstance(some, Tensor):
         black = {name: value.new_zeros(1, rays, value.shape[-1]) for name, value in channels.items()}
         channels = black if nothing else {name: black[name].index_copy(1, some, v) for name, v in channels.items()}
-    return RayValues({**channels, **whole}, depths, weights, samples)
+    return replace(seen, channels={**channels, **whole})

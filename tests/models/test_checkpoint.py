@@ -77,7 +77,7 @@ def test_what_is_written(saved: Path) -> None:
 def test_every_setting_and_what_is_said_besides(tmp_path: Path) -> None:
     checkpoint.save(fast(), tmp_path, {"train": {"steps": 3}, "step": 2})
     text = (tmp_path / "config.json").read_text()
-    assert text.startswith('{\n  "featurenerf": 3,\n  "field": "fast",\n  "model": {\n    "feature_dim": 8,\n')
+    assert text.startswith('{\n  "featurenerf": 4,\n  "field": "fast",\n  "model": {\n    "feature_dim": 8,\n')
     assert text.endswith("}\n")
     config = json.loads(text)
     assert list(config) == ["featurenerf", "field", "model", "train", "step", "saved"]
@@ -323,7 +323,7 @@ def rewrite(directory: Path, **changes: object) -> None:
     (directory / "config.json").write_text(json.dumps({**config, **changes}))
 
 
-@pytest.mark.parametrize("version", [99, 4, 0, "2", None])
+@pytest.mark.parametrize("version", [99, 5, 0, "2", None])
 def test_a_format_of_a_newer_version_is_refused(copy: Path, version: object) -> None:
     rewrite(copy, featurenerf=version)
     message = refused(copy)
@@ -331,16 +331,17 @@ def test_a_format_of_a_newer_version_is_refused(copy: Path, version: object) -> 
     assert "install a newer one" in message
 
 
-@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("version", [1, 2, 3])
 def test_a_checkpoint_of_an_older_format_loads(tmp_path: Path, version: int) -> None:
-    """Before 3 the fast field knew no silhouettes, and cells of its density were two pixels wide. In 1 it had
-    ``backbone`` for ``encoder``, named no categories, and lacked what it could not choose."""
+    """Before 4 the fast field decoded every sample. Before 3 it knew no silhouettes, and cells of its density were two
+    pixels wide. In 1 it had ``backbone`` for ``encoder``, named no categories, and lacked what it could not choose."""
     torch.manual_seed(0)
-    before = FastModel(replace(SMALL, density_stride=2, silhouette=False)).eval()
+    coarse = {} if version == 3 else {"density_stride": 2, "silhouette": False}
+    before = FastModel(replace(SMALL, decode_once=False, **coarse)).eval()
     checkpoint.save(before, tmp_path)
     config = json.loads((tmp_path / "config.json").read_text())
-    assert config["featurenerf"] == 3
-    new = {"density_stride", "silhouette"}
+    assert config["featurenerf"] == 4
+    new = {"decode_once", *coarse}
     if version == 1:
         new |= {"encoder", "encoder_blocks", "semantic_blocks", "semantic_weight", "feature_weight", "labels", "near"}
         new |= {"far", "categories"}
@@ -349,7 +350,8 @@ def test_a_checkpoint_of_an_older_format_loads(tmp_path: Path, version: int) -> 
     rewrite(tmp_path, featurenerf=version, model={**old, **said}, train={"category": ["chair", "car"]})
     model = checkpoint.load(tmp_path)
     assert model.config.encoder is None
-    assert not model.config.silhouette
+    assert not model.config.decode_once
+    assert model.config.silhouette == (version == 3)
     assert model.config.categories == ({"chair": "mirror", "car": "mirror"} if version == 1 else {})
     points = torch.rand(5, 3, generator=torch.Generator().manual_seed(0)) - 0.5
     picture = torch.rand(3, 32, 32, generator=torch.Generator().manual_seed(1))

@@ -304,7 +304,7 @@ def test_defaults_of_a_new_model() -> None:
         "shaded_samples": 6, "symmetric": True, "encoder": "efficientnet-lite0", "encoder_blocks": (4, 10, 15),
         "semantic_blocks": (10, 13), "backbone_size": 256, "semantic_weight": 0.8, "feature_weight": 0.4, "labels": (),
         "size": 128, "fov": 49.13, "distance": 1.3, "near": 0.8, "far": 1.8, "categories": {},
-        "density_stride": 1, "silhouette": True,
+        "density_stride": 1, "silhouette": True, "decode_once": True,
     }  # fmt: skip
 
 
@@ -425,6 +425,42 @@ def test_a_field_is_the_plain_one(seeing: FastModel, views: int, mirrored: bool,
     for name, value in wanted.items():
         assert value.std(0).max() > 0.02
         torch.testing.assert_close(found[name][0], value, rtol=2e-4, atol=2e-4)
+
+
+@pytest.mark.parametrize("views", [1, 2])
+@pytest.mark.parametrize("mirrored", [True, False])
+@torch.no_grad()
+def test_a_ray_is_decoded_from_what_its_samples_add_up_to(seeing: FastModel, views: int, mirrored: bool) -> None:
+    field = seeing.encode([picture(k, 64) for k in range(views)], VIEWS[:views])
+    plane = torch.tensor([0.0, 1.0, 0.0, 0.04])
+    field = replace(field, mirror=plane[None] if mirrored else None)
+    generator = torch.Generator().manual_seed(1)
+    points = (torch.rand(40, 5, 3, generator=generator) - 0.5) * 0.9
+    shares = torch.rand(40, 5, generator=generator).softmax(-1)
+    wanted = plain_samples(field, points.flatten(0, 1), shares=shares)
+    del wanted["density"]
+    found = field.shading(points[None], tuple(wanted))(shares[None])
+    each = field.sample(points.reshape(1, -1, 3), torch.zeros(1, 200, 3), tuple(wanted))
+    for name, value in wanted.items():
+        torch.testing.assert_close(found[name][0], value, rtol=2e-4, atol=2e-4)
+        decoded_first = torch.einsum("rs,rsc->rc", shares, each[name][0].unflatten(0, (40, 5)))
+        assert (decoded_first - value).abs().max() > 1e-3, name
+    assert torch.equal(found["rgb"], field.shading(points[None], ("rgb",))(shares[None])["rgb"])
+
+
+@torch.no_grad()
+def test_it_is_a_setting_whether_rays_or_samples_are_decoded(seeing: FastModel) -> None:
+    """Of one sample a ray it is the same."""
+    camera = Camera.look_at(60, 20, 24, 24)
+    for shaded, same in ((1, True), (6, False)):
+        once, each = (
+            FastModel(replace(seeing.config, shaded_samples=shaded, decode_once=once)).eval() for once in (True, False)
+        )
+        for model in (once, each):
+            model.load_state_dict(seeing.state_dict())
+        first, second = (m.encode(picture(0, 64), VIEWS[0]).render(camera, ("descriptor",)) for m in (once, each))
+        assert torch.allclose(first.descriptor, second.descriptor, atol=1e-4) == same
+    assert each.encode(picture(0, 64), VIEWS[0]).shading is None
 
 
 @torch.no_grad()
@@ -701,7 +737,7 @@ def test_where_rays_are_sampled(
 def test_what_a_field_is_made_with(seeing: FastModel) -> None:
     field = seeing.encode(picture(0, 64), VIEWS[0])
     assert field.sampling == Sampling(coarse=32, shaded=8, skip_below=1 / 512)
-    assert (field.pixel_offset, field.rays_per_chunk) == (0.5, 16384)
+    assert (field.pixel_offset, field.rays_per_chunk) == (0.5, 4096)
     assert field.box is not None
     assert FastModel(replace(SMALL, size=64, fov=30.0, distance=2.0)).canonical == Canonical(64, 30.0, 2.0)
     batch = FastModel(SMALL).encode_batch(picture()[None, None], Camera.look_at().reshape(1, 1))  # in training

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from featurenerf.models.fast import PLACE_DIM, place_loss
+from featurenerf.models.fast_head import PLACE_DIM, place_loss
 from featurenerf.rendering import RayValues
 from featurenerf.training.hull import SHAPE_DIM
 from featurenerf.training.losses import Rays, hull_loss, ray_losses, weighted

@@ -8,7 +8,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 
-def interpolate(maps: Float[Tensor, "b *size c"], position: Float[Tensor, "b n k"]) -> Float[Tensor, "b n c"]:
+def interpolate(
+    maps: Float[Tensor, "b *size c"], position: Float[Tensor, "b n k"], shares: Float[Tensor, "b r s"] | None = None
+) -> Float[Tensor, "b _ c"]:
     """Values of channels-last maps (k = 2) or volumes (k = 3) between their cells, multilinear; the border goes on.
 
     The numbers of ``grid_sample`` with border padding; written as an ``embedding_bag`` of the four or eight corners,
@@ -16,6 +18,7 @@ def interpolate(maps: Float[Tensor, "b *size c"], position: Float[Tensor, "b n k
 
     Args:
         position: in cells, the first one's centre is 0; the last axis of the map comes first: (x, y) or (x, y, z).
+        shares: of the positions, s of each of r rays, by which they are added up in the same pass: (b, r, c).
     """
     b, *sizes, c = maps.shape  # as (height, width), where position says (x, y)
     size = position.new_tensor(sizes[::-1])
@@ -30,19 +33,24 @@ def interpolate(maps: Float[Tensor, "b *size c"], position: Float[Tensor, "b n k
         corners = torch.cat([corners * length, corners * length + min(1, length - 1)])
         share = part[..., axis : axis + 1]
         weights = torch.cat([weights * (1 - share), weights * share], -1)  # (b, n, corners)
+    together = len(corners)
+    if shares is not None:
+        weights, together = weights * shares.reshape(b, -1, 1), together * shares.shape[-1]
     out = F.embedding_bag(
-        (index.unsqueeze(-1) + corners).reshape(-1, len(corners)),
+        (index.unsqueeze(-1) + corners).reshape(-1, together),
         maps.reshape(-1, c),
-        per_sample_weights=weights.reshape(-1, len(corners)).to(maps.dtype),
+        per_sample_weights=weights.reshape(-1, together).to(maps.dtype),
         mode="sum",
     )
     return out.reshape(b, -1, c)
 
 
-def multilinear(maps: Float[Tensor, "b *size c"], grid: Float[Tensor, "b n k"]) -> Float[Tensor, "b n c"]:
+def multilinear(
+    maps: Float[Tensor, "b *size c"], grid: Float[Tensor, "b n k"], shares: Float[Tensor, "b r s"] | None = None
+) -> Float[Tensor, "b _ c"]:
     """As ``interpolate``, at places in [-1, 1], which is from border to border (``align_corners=False``)."""
     size = grid.new_tensor(maps.shape[-2:0:-1])
-    return interpolate(maps, (grid + 1) / 2 * size - 0.5)
+    return interpolate(maps, (grid + 1) / 2 * size - 0.5, shares)
 
 
 def sampled(maps: Float[Tensor, "b c *size"], grid: Float[Tensor, "b n k"]) -> Float[Tensor, "b n c"]:

@@ -6,6 +6,7 @@ import math
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 
@@ -13,7 +14,7 @@ from featurenerf.arrays import ArrayLike
 from featurenerf.cameras import Camera
 from featurenerf.errors import InputError
 from featurenerf.fields.base import CHANNELS, Field, Points, Rendered, Samples, as_points, chosen
-from featurenerf.rendering import Channels, PerRay, RayValues, Sampling, Vectors, render_rays
+from featurenerf.rendering import Channels, PerRay, RayValues, Sampling, Shading, Vectors, render_rays
 from featurenerf.shown import Shown, remembering
 
 RADIUS = 0.5
@@ -44,6 +45,11 @@ class VolumeField(Field):
     @abstractmethod
     def sample(self, points: Vectors, directions: Vectors, channels: tuple[str, ...]) -> Channels:
         """Values of channels at world points; ``directions`` are unit and point away from the viewer."""
+
+    @property
+    def shading(self) -> Shading | None:
+        """What decodes a ray at once, from what is looked up at its samples; None where each sample is decoded."""
+        return None
 
     def bounds(self, origins: Vectors, directions: Vectors, near: float, far: float) -> tuple[PerRay, PerRay]:
         """Depths between which rays are sampled. Near 0 and far infinity are no cut: then it is the depths at which the
@@ -128,7 +134,8 @@ class VolumeField(Field):
         parts = []
         for chunk in index.split(max(1, self.rays_per_chunk // batch)):
             o, d, start, end = (whole[:, chunk] for whole in (origins, directions, near, far))
-            parts.append(render_rays(self.sample, o, d, start, end, channels, self.sampling).channels)
+            seen = render_rays(self.sample, o, d, start, end, channels, self.sampling, shading=self.shading)
+            parts.append(seen.channels)
         joined = {name: torch.cat([part[name] for part in parts], 1) for name in channels}
         return {k: v.new_zeros(batch, count, v.shape[-1]).index_copy(1, index, v) for k, v in joined.items()}
 
@@ -145,4 +152,5 @@ class VolumeField(Field):
     ) -> RayValues:
         """Render some rays of a batch of fields, samples and all: what training uses."""
         rays = (origins, directions, *self.bounds(origins, directions, near, far))
-        return render_rays(self.sample, *rays, channels, self.sampling, jitter=jitter, generator=generator)
+        how: dict[str, Any] = {"shading": self.shading, "jitter": jitter, "generator": generator}
+        return render_rays(self.sample, *rays, channels, self.sampling, **how)

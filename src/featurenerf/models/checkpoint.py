@@ -29,9 +29,10 @@ SHIPPED = ASSETS / "checkpoints"
 DEFAULT = "chair-car"
 RETIRED: dict[str, tuple[str, str]] = {}
 """Checkpoints that shipped once: what took their place, and the last version that had them."""
-FORMAT = 3
-"""Of the configuration. Before format 3 the fast field knew no silhouettes, and cells of its density were two pixels
-wide. In format 1 it had ``backbone`` for ``encoder``, and named no categories."""
+FORMAT = 4
+"""Of the configuration. Before format 4 the fast field decoded each sample of a ray. Before format 3 it knew no
+silhouettes, and cells of its density were two pixels wide. In format 1 it had ``backbone`` for ``encoder``, and
+named no categories."""
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 SAVED = "saved"
 """The entry of the configuration, and of the header of the weights, by which they are known to belong together."""
@@ -164,6 +165,8 @@ def read_config(directory: str | os.PathLike[str]) -> dict[str, Any]:
 def _upgraded(config: Mapping[str, Any], version: int) -> dict[str, Any]:
     """A configuration of an older format in today's form. What it does not say is as it was then."""
     settings = dict(config["model"])
+    if version < 4 and config["field"] == "fast":
+        settings = {"decode_once": False, **settings}
     if version < 3 and config["field"] == "fast":
         settings = {"density_stride": 2, "silhouette": False, **settings}
     if version > 1:

@@ -17,7 +17,7 @@ Colour does not depend on the viewing direction.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import torch
@@ -32,108 +32,21 @@ from featurenerf.fields.pose import assumed_camera
 from featurenerf.fields.volume import VolumeField
 from featurenerf.models.base import Compare, Model
 from featurenerf.models.encoders import ENCODERS
+from featurenerf.models.fast_head import Head, SourceFeatures, mean_of_views, place_loss
 from featurenerf.models.fast_net import FastConfig as FastConfig
 from featurenerf.models.fast_net import PictureNet
-from featurenerf.models.occupancy import density_activation, occupied_box, with_image
+from featurenerf.models.occupancy import density_activation, frustum_places, occupied_box, with_image
 from featurenerf.models.symmetry import fit_planes, moved, reflect, world_plane
 from featurenerf.models.warp import Canonical
 from featurenerf.pca import principal_components
 from featurenerf.pictures import on_black
-from featurenerf.rendering import Channels, PerRay, Vectors, box_bounds, sphere_bounds
+from featurenerf.rendering import Channels, PerRay, Shading, Vectors, box_bounds, sphere_bounds
 from featurenerf.shown import Shown
 
-PLACE_DIM = 27
-"""Numbers that say what place of its object a point is, see ``place_loss``."""
-PLACE_UNIT = 0.25
-"""Errors of places are counted in this share of the object's box, about their spread."""
 COMPARED_SEMANTICS = 64
 """Rays of an object whose whole descriptors are compared with another's."""
 RADIUS = 0.52
 """Of the sphere around the origin that holds every object, with a margin."""
-
-
-@dataclass(frozen=True)
-class SourceFeatures:
-    """What the source pictures know of points, at the pixels that they project to."""
-
-    latent: Float[Tensor, "b v n c"]
-    color: Float[Tensor, "b v n 3"]
-    semantics: Float[Tensor, "b v n cs"]
-
-    def split(self, n: int) -> list[SourceFeatures]:
-        """Of n points each."""
-        parts = (whole.split(n, 2) for whole in (self.latent, self.color, self.semantics))
-        return [SourceFeatures(*part) for part in zip(*parts, strict=True)]
-
-
-class Head(nn.Module):
-    """From the latents of a point to its colour, descriptor, feature and coordinate."""
-
-    def __init__(self, config: FastConfig) -> None:
-        super().__init__()
-        self.feature_dim = config.feature_dim
-        self.semantic_weight, self.feature_weight = config.semantic_weight, config.feature_weight
-        latents = config.volume_channels + config.pixel_channels + 3
-        self.from_view = nn.Linear(latents, config.hidden)
-        if config.symmetric:
-            self.from_image = nn.Linear(latents, config.hidden)
-            self.to_share = nn.Linear(config.hidden, 1)
-            nn.init.constant_(self.to_share.bias, -1.0)
-        self.hidden = nn.Linear(config.hidden, config.hidden)
-        self.to_descriptor = nn.Linear(config.hidden, config.own_dim)
-        self.output = nn.Linear(config.own_dim + config.semantic_dim, config.feature_dim + 3)
-        if config.labels:
-            self.to_label = nn.Linear(config.own_dim + config.semantic_dim, len(config.labels))
-        self.to_place = nn.Linear(config.own_dim, PLACE_DIM)  # trains to_descriptor; nothing else reads it
-        self.to_colour = nn.Linear(config.hidden, 3)  # the name in checkpoints
-        self.to_trust = nn.Linear(config.hidden, 1)
-
-    def forward(
-        self,
-        here: SourceFeatures,
-        there: SourceFeatures | None,
-        mirrored: Float[Tensor, " b"],
-        channels: tuple[str, ...],
-        training: bool,
-    ) -> dict[str, Tensor]:
-        """Channels of points.
-
-        Args:
-            here, there: of the points and of their mirror images, where objects are ``mirrored`` (1, else 0).
-            training: what makes a descriptor's parts as long as they are learns nothing from it.
-        """
-        per_view = F.silu(self.from_view(here.latent))  # (b, v, n, hidden)
-        trust, colors, semantics = self.to_trust(per_view).float(), here.color, here.semantics
-        if there is not None:
-            image = F.silu(self.from_image(there.latent))
-            known = mirrored[:, None, None, None]
-            trust = torch.cat([trust, self.to_trust(image).float() + known.log()], 1)  # (b, 2v, n, 1)
-            colors = torch.cat([colors, there.color], 1)
-            share = self.to_share(per_view).float().sigmoid() * known  # (b, v, n, 1)
-            per_view = per_view.lerp(image, share.to(image.dtype))
-            count = share.detach() if training else share
-            semantics = semantics.lerp(there.semantics, count.to(semantics.dtype))
-        hidden = F.silu(self.hidden(per_view.mean(1)))  # (b, n, hidden)
-        values: dict[str, Tensor] = {}
-        if "rgb" in channels:
-            # a mixture of an own colour and of the colours seen in the sources, each as far as it is to be trusted
-            own = self.to_colour(hidden).float().sigmoid()
-            share = torch.cat([torch.zeros_like(trust[:, :1]), trust], 1).softmax(1)
-            values["rgb"] = (share * torch.cat([own.unsqueeze(1), colors.float()], 1)).sum(1)
-        if not {"descriptor", "feature", "coordinate", "label"}.isdisjoint(channels):
-            own = self.to_descriptor(hidden)  # (b, n, own_dim)
-            length = (own.detach() if training else own).norm(dim=-1, keepdim=True)
-            semantic_part = _of_length(semantics.mean(1), length * self.semantic_weight**0.5)  # (b, n, semantic_dim)
-            known = torch.cat([own, semantic_part.to(own.dtype)], -1)
-            feature, coordinate = self.output(known).float().split([self.feature_dim, 3], -1)
-            values.update(feature=feature, coordinate=coordinate)
-            if "label" in channels:
-                values["label"] = self.to_label(known).float()
-            if "descriptor" in channels:
-                feature_part = feature.detach() if training else feature
-                feature_part = _of_length(feature_part, length * self.feature_weight**0.5)
-                values["descriptor"] = torch.cat([known, feature_part.to(known.dtype)], -1)  # (b, n, descriptor_dim)
-        return {name: values[name] for name in channels}
 
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
@@ -145,6 +58,8 @@ class FastField(VolumeField):
     """Its channels."""
     training: bool
     """Whether the model was being trained when it made the field."""
+    decode_once: bool
+    """Whether the head reads a ray's latents added up, or those of each sample."""
     frustums: Camera  # (b, v), of the warped pictures
     further: Float[Tensor, "b v"]
     """How much further from the origin they stand than the canonical camera: so much less is depth in the volumes."""
@@ -168,20 +83,12 @@ class FastField(VolumeField):
         return self.sizes
 
     def sample(self, points: Vectors, directions: Vectors, channels: tuple[str, ...]) -> Channels:
-        here = self._grid(points)
-        there = None if self.mirror is None else self._grid(reflect(points, self.mirror))
+        places = self._places(points)
         values: dict[str, Tensor] = {}
         if "density" in channels:
-            raw = self._raw_density(here)
-            if there is not None and not self.training:
-                raw = raw.lerp(self._raw_density(there), self._has_mirror[:, None, None] / 2)
-            raw = raw.mean(1)  # (b, n)
-            values["density"] = density_activation(raw).unsqueeze(-1)
+            values["density"] = density_activation(self._raw_density(places)).unsqueeze(-1)
         if rest := tuple(c for c in channels if c != "density"):
-            if there is None:
-                own, image = self._source_features(here), None
-            else:  # at once: a volume's gradient is then made once
-                own, image = self._source_features(torch.cat([here, there], 1)).split(points.shape[1])
+            own, image = self._source_features(places, rest)
             values.update(self.head(own, image, self._has_mirror, rest, self.training))
         return values
 
@@ -189,6 +96,26 @@ class FastField(VolumeField):
         if self.training or self.further.shape != (1, 1) or self.backbone.shape[1] == 0:
             return None
         return Shown(self.frustums.reshape(), self.outlines[0], self.backbone[0])
+
+    @property
+    def shading(self) -> Shading | None:
+        return self._shading if self.decode_once else None
+
+    def _shading(
+        self, points: Float[Tensor, "b r s 3"], channels: tuple[str, ...]
+    ) -> Callable[[Float[Tensor, "b r s"]], Channels]:
+        places = self._places(points.flatten(1, 2))
+        # what is learnt from is looked up once; otherwise it is added up while it is looked up
+        each = self._source_features(places, channels) if torch.is_grad_enabled() else None
+
+        def decoded(shares: Float[Tensor, "b r s"]) -> Channels:
+            if each is None:
+                own, image = self._source_features(places, channels, shares)
+            else:
+                own, image = each[0].added_up(shares), None if each[1] is None else each[1].added_up(shares)
+            return self.head(own, image, self._has_mirror, channels, self.training)
+
+        return decoded
 
     def mirrored(self, points: Points) -> Points | None:
         """By the symmetry plane of a single field."""
@@ -201,26 +128,47 @@ class FastField(VolumeField):
         """1 for objects that have a symmetry plane."""
         return self.further.new_zeros(len(self.further)) if self.mirror is None else self.mirror[:, :3].square().sum(-1)
 
-    def _grid(self, points: Float[Tensor, "b n 3"]) -> Float[Tensor, "bv n 3"]:
-        """Where points lie in each frustum, from -1 to 1."""
-        near, far = self.depths
-        each = points.unsqueeze(1).expand(-1, self.further.shape[1], -1, -1)  # (b, v, n, 3)
-        xy, depth = self.frustums.project(each)
-        depth = depth - self.further.unsqueeze(-1).to(points.dtype)
-        size = points.new_tensor([self.frustums.width, self.frustums.height])
-        grid = torch.cat([2 * xy / size - 1, 2 * (depth.unsqueeze(-1) - near) / (far - near) - 1], -1)  # (b, v, n, 3)
-        return grid.flatten(0, 1)
+    def _places(self, points: Float[Tensor, "b n 3"]) -> Float[Tensor, "b m n 3"]:
+        """Where points lie in each frustum, and, where objects are mirrored, where their images do: (depth, x, y)."""
+        return frustum_places(points, self.frustums, self.further, self.depths, self.mirror)
 
-    def _raw_density(self, grid: Float[Tensor, "bv n 3"]) -> Float[Tensor, "b v n"]:
-        return sampled(self.density.unsqueeze(1), grid.roll(1, -1))[..., 0].unflatten(0, self.further.shape)
+    def _raw_density(self, places: Float[Tensor, "b m n 3"]) -> Float[Tensor, "b n"]:
+        """The mean of all views, and, once trained, of the mirror images."""
+        own, *image = places.split(self.further.shape[1], 1)
+        raw = self._density_at(own)
+        if image and not self.training:
+            raw = raw.lerp(self._density_at(image[0]), self._has_mirror[:, None, None] / 2)
+        return mean_of_views(raw)
 
-    def _source_features(self, grid: Float[Tensor, "bv n 3"]) -> SourceFeatures:
-        flat, dtype = grid[..., :2], self.head.output.weight.dtype
-        deep = multilinear(self.volume, grid.roll(1, -1))
-        latent = torch.cat([deep, multilinear(self.pixels, flat), grid.to(self.volume.dtype)], -1)
-        semantics = multilinear(self.semantics, flat) if self.semantics.shape[-1] else latent[..., :0]
-        found = (latent.to(dtype), sampled(self.pictures, flat), semantics.to(dtype))
-        return SourceFeatures(*(x.unflatten(0, self.further.shape) for x in found))
+    def _density_at(self, places: Float[Tensor, "b v n 3"]) -> Float[Tensor, "b v n"]:
+        return sampled(self.density.unsqueeze(1), places.flatten(0, 1))[..., 0].unflatten(0, self.further.shape)
+
+    def _source_features(
+        self,
+        places: Float[Tensor, "b m n 3"],
+        channels: tuple[str, ...],
+        shares: Float[Tensor, "b r s"] | None = None,
+    ) -> tuple[SourceFeatures, SourceFeatures | None]:
+        """Of points and of their mirror images; or of rays, by the shares of their points."""
+        shape, dtype = self.further.shape, self.head.output.weight.dtype
+        images = places.shape[1] // shape[1]
+        # a map is looked up once for both: its gradient is then made once
+        places = places.unflatten(1, (images, -1)).transpose(1, 2).flatten(2, 3).flatten(0, 1)  # (bv, images * n, 3)
+        flat, colors, of_map = places[..., 1:], sampled(self.pictures, places[..., 1:]), self.volume.dtype
+        where = torch.cat([flat, places[..., :1]], -1)
+        if shares is not None:
+            shares = shares.repeat(1, images, 1).repeat_interleave(shape[1], 0)  # (bv, images * r, s)
+            colors, where = (
+                torch.einsum("brs,brsc->brc", shares.to(x.dtype), x.unflatten(1, shares.shape[1:]))
+                for x in (colors, where)
+            )
+        maps = (multilinear(self.volume, places, shares), multilinear(self.pixels, flat, shares))
+        latent = torch.cat([*maps, where.to(of_map)], -1)
+        meant = self.semantics.shape[-1] > 0 and channels != ("rgb",)
+        semantics = multilinear(self.semantics, flat, shares) if meant else latent[..., :0]
+        found = (x.unflatten(0, shape) for x in (latent.to(dtype), colors, semantics.to(dtype)))
+        own, *image = SourceFeatures(*found).split(latent.shape[1] // images)
+        return own, image[0] if image else None
 
     def bounds(self, origins: Vectors, directions: Vectors, near: float, far: float) -> tuple[PerRay, PerRay]:
         first, last = super().bounds(origins, directions, near, far)
@@ -307,6 +255,8 @@ class FastModel(Model):
             head=self.head,
             sizes=self.channels,
             training=self.training,
+            decode_once=self.config.decode_once,
+            rays_per_chunk=4096 if flat.device.type == "cpu" else 16384,
             frustums=cameras,
             further=further,
             depths=depths,
@@ -371,20 +321,3 @@ class FastModel(Model):
         with torch.autocast(points.device.type, enabled=False):
             planes = fit_planes(points, seen["coordinate"] / alpha, weights, in_world=in_world)
         return planes if planes[:, :3].any() else None
-
-
-def place_loss(
-    predicted: Float[Tensor, "o v r p"], places: Float[Tensor, "o r p"], present: Float[Tensor, "o r 1"]
-) -> Float[Tensor, ""]:
-    """Squared error of the places that a linear layer predicts from the head's part of descriptors.
-
-    Args:
-        predicted: of the rays as they are in each of an object's fields.
-        places, present: as in ``Model.descriptor_losses``.
-    """
-    off = ((predicted.float() - places.unsqueeze(1)) / PLACE_UNIT).square().sum(-1, keepdim=True)
-    return (off * present.unsqueeze(1)).sum() / (present.sum() * predicted.shape[1]).clamp(min=1)
-
-
-def _of_length(x: Float[Tensor, "*n c"], length: Float[Tensor, "*n 1"]) -> Float[Tensor, "*n c"]:
-    return x * (length / x.norm(dim=-1, keepdim=True).clamp(min=1e-6))

@@ -63,7 +63,9 @@ class FastConfig(ModelConfig):
     coarse_samples: int = 48
     """Density samples along a ray."""
     shaded_samples: int = 6
-    """Samples of a ray that are decoded: its heaviest."""
+    """Samples of a ray that are looked up: its heaviest."""
+    decode_once: bool = True
+    """A ray's latents are added up and decoded at once; or those of each sample are, for six times the work."""
     symmetric: bool = True
     """Objects are mirror images of themselves, about: look what is hidden up on their other side. Where a camera is
     given, the plane is y = 0 of its world, unless predicted coordinates put it more than 30 degrees off."""

@@ -32,6 +32,14 @@ def reflect(points: Float[Tensor, "b n 3"], planes: Float[Tensor, "b 4"]) -> Flo
     return points - 2 * ((points * normal).sum(-1, keepdim=True) + offset) * normal
 
 
+def mirrored_pose(poses: Float[Tensor, "b v 4 4"], planes: Float[Tensor, "b 4"]) -> Float[Tensor, "b v 4 4"]:
+    """Poses of the mirror images of cameras: axes and place are reflected, so the axes become left-handed."""
+    normal, offset = planes.to(poses.dtype)[:, None, :, None].split([3, 1], -2)  # (b, 1, 3, 1), (b, 1, 1, 1)
+    upper = poses[..., :3, :]
+    along = (upper * normal).sum(-2, keepdim=True) + offset * poses.new_tensor([0.0, 0.0, 0.0, 1.0])
+    return torch.cat([upper - 2 * along * normal, poses[..., 3:, :]], -2)
+
+
 def moved(
     planes: Float[Tensor, "b 4"] | None, before: Float[Tensor, "b 4 4"], after: Float[Tensor, "b 4 4"]
 ) -> Float[Tensor, "b 4"] | None:
