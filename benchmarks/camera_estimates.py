@@ -23,6 +23,7 @@ import torch
 import featurenerf
 from featurenerf import Camera
 from featurenerf.data.open import open_dataset
+from featurenerf.pictures import from_bytes
 
 BINS = (0, 4, 6, 8, 12, 16, 25, 181)
 
@@ -74,7 +75,7 @@ def main() -> None:
         for views in open_dataset(args.data, category, "test", None):
             cameras = views.cameras()
             for number in range(0, len(views), args.every):
-                picture = torch.tensor(views.picture(number)).permute(2, 0, 1).float() / 255
+                picture = from_bytes(views.picture(number))
                 estimate = model.estimate_camera(featurenerf.prepare(picture) if args.prepare else picture)
                 rows[category].append(compared(estimate, cameras[number]))
     if args.photos is not None:

@@ -30,6 +30,7 @@ from featurenerf.data.objects import ObjectViews
 from featurenerf.data.open import open_dataset
 from featurenerf.fields.edits import marked
 from featurenerf.models.base import Model
+from featurenerf.pictures import from_bytes
 from featurenerf.studio.edit import find_part, like_part, textured
 from featurenerf.studio.parts import PartLabels, Subject
 
@@ -146,7 +147,7 @@ def encoded(model: Model, views: ObjectViews, view: int, label: int | None, name
 
 
 def picture(views: ObjectViews, view: int) -> Tensor:
-    return torch.from_numpy(views.picture(view)).permute(2, 0, 1).float() / 255
+    return from_bytes(views.picture(view))
 
 
 def psnr(squared: Tensor) -> float:

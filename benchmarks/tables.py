@@ -19,16 +19,11 @@ from results import ROOT, TASKS, Record, Select, one, read_records, select, task
 
 from featurenerf.evaluation.report import markdown_table
 from featurenerf.synthesis.objects import CATEGORIES
+from featurenerf.text_tables import markdown
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "benchmarks").glob("*.md"))]
 
 # ---------------------------------------------------------------------- from records to cells
-
-
-def markdown(head: Sequence[str], rows: Iterable[Sequence[str]], names: int = 1) -> str:
-    """A table; all but the first columns, the names of its rows, are set to the right."""
-    lines = [head, ["---"] * names + ["---:"] * (len(head) - names), *rows]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
 
 
 def cell(record: Record | None, digits: int = 2) -> str:

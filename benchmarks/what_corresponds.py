@@ -31,6 +31,7 @@ from featurenerf.data.objects import Dataset
 from featurenerf.data.open import open_dataset
 from featurenerf.data.pairs import unlike_objects
 from featurenerf.evaluation import metrics
+from featurenerf.pictures import from_bytes
 from featurenerf.teachers import load_teacher
 from featurenerf.training.correspondence import LIKENESS, squared_distances
 from featurenerf.training.hull import SHAPE_DIM, visual_hull
@@ -121,7 +122,7 @@ def look(dataset: Dataset, name: str, teacher: torch.nn.Module) -> tuple[Points,
     hull = visual_hull(views, len(views))
     total, seen = torch.zeros(len(points), teacher.dim), torch.zeros(len(points), 1)
     for view in range(0, len(views), 2):
-        camera, picture = views.camera(view), torch.from_numpy(views.picture(view)).permute(2, 0, 1)[None].float() / 255
+        camera, picture = views.camera(view), from_bytes(views.picture(view))[None]
         xy, depth = camera.project(points)
         size = torch.tensor([camera.width, camera.height])
         cell = (xy / size * NEAR_CELLS).long().clamp(0, NEAR_CELLS - 1)

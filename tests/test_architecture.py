@@ -33,7 +33,7 @@ FLOORS = (
             "settings",
             "pca",
         ),
-        *("picture_files", "pictures", "rendering", "networks", "outlines", "masks", "alignment"),
+        *("picture_files", "pictures", "text_tables", "rendering", "networks", "outlines", "masks", "alignment"),
     ),
     ("matching",),
     ("fields",),
@@ -50,7 +50,7 @@ WING = "synthesis"
 """What makes data. It rests on the ground floor and on ``data``, and nothing else imports it but its own verbs."""
 WING_VERBS = {"cli.data_make", "cli.data_render"}
 WING_NEEDS = {*FLOORS[0], *FLOORS[1], *FLOORS[2], "data", WING}
-LINES = 24_700
+LINES = 24_600
 """Of the package without the wing and its verbs. The goal is 11,500."""
 
 

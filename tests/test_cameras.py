@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -468,3 +469,35 @@ def test_what_is_computed_has_the_points_precision(dtype: torch.dtype, tolerance
     again = camera.unproject(xy, depth)
     assert xy.dtype == depth.dtype == again.dtype == camera.rotate_to_camera(points).dtype == dtype
     torch.testing.assert_close(again, points, atol=tolerance, rtol=0)
+
+
+def test_intrinsics_that_are_none_are_said() -> None:
+    """Transposed, with a skew, of four rows, without focal lengths, in other units: not silently a wrong camera."""
+    K = np.array([[100.0, 0, 8], [0, 100, 8], [0, 0, 1]])
+    pose = np.diag([1.0, -1, -1, 1])
+    assert Camera.from_opencv(K, pose, 16, 16).principal.tolist() == [8.5, 8.5]
+    for wrong, sentence in (
+        (K.T, "as where the matrix was transposed"),
+        (K + np.diag([20.0, 0], 1), "have a skew"),
+        (K * 2, r"\[0, 0, 1\]\]: these are not"),
+        (K * [[1], [-1], [1]], "focal length of intrinsics must be a positive number"),
+        (K + np.nan, "all of them finite"),
+        (np.eye(4), r"\(3, 3\) matrix"),
+    ):
+        with pytest.raises(InputError, match=sentence):
+            Camera.from_opencv(wrong, pose, 16, 16)
+
+
+def test_a_batch_is_gone_through_and_what_is_not_in_it_is_said() -> None:
+    cameras = Camera.look_at([0, 90], 20)
+    assert [float(camera.centre[1]) > 0.5 for camera in cameras] == [False, True]
+    for index in (2, -3, "first", 0.5):
+        with types_unchecked(), pytest.raises(InputError, match=r"of \(2,\) cameras none is at"):
+            cameras[index]
+    for shape in ((3,), (-1, 3), (-1, -1)):
+        with pytest.raises(InputError, match="cannot be reshaped"):
+            cameras.reshape(*shape)
+    with pytest.raises(InputError, match="cannot be stacked along axis 2"):
+        Camera.stack([cameras, cameras], dim=2)
+    with pytest.raises(InputError, match="beyond 200 megapixels"):
+        Camera.look_at(0, 0, 100_000, 100_000)

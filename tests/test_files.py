@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from featurenerf.errors import InputError
-from featurenerf.files import fresh_directory, remove_leftovers, write_atomically
+from featurenerf.files import fresh_directory, remove_leftovers, write_atomically, writing
 
 
 def finished(out: Path, text: str = "", made_by: str = "lift") -> None:
@@ -311,3 +311,20 @@ def test_the_disk_has_the_content_before_the_name(tmp_path: Path, monkeypatch: p
     finished(tmp_path / "out", "text")
     assert {"result.txt", "report.json"} <= {Path(entry).name for entry in order}
     assert order[-1] == str(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), r"\(No space left on device\): free some space, or give"),
+        (OSError(errno.EACCES, "Permission denied"), r"\(Permission denied\): give another folder$"),
+    ],
+)
+def test_an_error_of_the_disk_is_a_sentence(error: OSError, sentence: str) -> None:
+    with pytest.raises(InputError, match=f"^here/file cannot be written {sentence}"), writing(Path("here/file")):
+        raise error
+
+
+def test_another_error_stays_what_it_is() -> None:
+    with pytest.raises(ZeroDivisionError), writing("here"):
+        raise ZeroDivisionError

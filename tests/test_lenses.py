@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -98,6 +99,17 @@ def test_the_two_focal_lengths_keep_their_places() -> None:
     assert pinhole("PINHOLE", (70, 60, 3, 1)) == (70, 60, 3, 1)
     assert pinhole("SIMPLE_RADIAL", (70, 3, 1, 0)) == (70, 70, 3, 1)
     assert pinhole(None, (70, 3, 1)) == (70, 70, 3, 1)
+
+
+def test_pictures_and_numbers_that_are_none_are_said() -> None:
+    for picture in (np.zeros((40, 60, 3), np.uint8), torch.zeros(40, 60), torch.zeros(3, 0, 5)):
+        with pytest.raises(InputError, match=r"\(channels, height, width\), not .*to_tensor makes it of"):
+            undistort(picture, "OPENCV", (100, 100, 64, 48, 0.1, 0, 0, 0))
+    for focal in (0.0, -100.0):
+        with pytest.raises(InputError, match="focal length of a OPENCV camera must be a positive number"):
+            undistort(ramp(), "OPENCV", (100, focal, 64, 48, 0.1, 0, 0, 0))
+        with pytest.raises(InputError, match="must be a positive number"):
+            pinhole("SIMPLE_PINHOLE", (focal, 64, 48))
 
 
 def test_the_middle_of_a_fisheye_stays_and_what_it_does_not_show_is_empty() -> None:

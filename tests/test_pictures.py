@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,18 @@ from torch import Tensor
 
 from featurenerf import picture_files
 from featurenerf.errors import InputError
-from featurenerf.pictures import Square, canonical_square, cut_out, on_black, open_picture, resample, to_tensor
+from featurenerf.pictures import (
+    Square,
+    canonical_square,
+    cut_out,
+    from_bytes,
+    on_black,
+    open_picture,
+    resample,
+    to_bytes,
+    to_png,
+    to_tensor,
+)
 from turned_pictures import UPRIGHT, blocks
 from unchecked import types_unchecked
 
@@ -185,6 +197,22 @@ def test_sixteen_bits_become_eight(tmp_path: Path, kind: type, name: str) -> Non
         torch.testing.assert_close(made[0], torch.tensor([[0.0, 1 / 255, 0.2, 254 / 255, 1.0]]))
     if kind is np.int32:
         assert to_tensor(Image.fromarray(np.array([[-70000, 70000]], kind)))[0].tolist() == [[0, 1]]
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_unsigned_numbers_of_32_bits_beyond_half_of_their_range_are_not_black(tmp_path: Path, order: str) -> None:
+    """Pillow reads them as negative ones; the tags: 4 x 1 pixels of 32 bits, unsigned."""
+    tags = [(256, 4), (257, 1), (258, 32), (259, 1), (262, 1), (273, 8), (277, 1), (278, 1), (279, 16), (339, 1)]
+    entries = b"".join(struct.pack(f"{order}HHII", tag, 4, 1, value) for tag, value in tags)
+    numbers = struct.pack(f"{order}4I", 0, 13107, 65535, 2**32 - 1)
+    start = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(f"{order}I", 24)
+    (tmp_path / "a.tif").write_bytes(start + numbers + struct.pack(f"{order}H", len(tags)) + entries + bytes(4))
+    try:
+        made = to_tensor(tmp_path / "a.tif")
+    except InputError as error:  # Pillow has no reader for the other byte order
+        assert order == ">" and "cannot be read as a picture" in str(error)  # noqa: PT017, PT018
+        return
+    torch.testing.assert_close(made[0, 0], torch.tensor([0.0, 0.2, 1.0, 1.0]))
 
 
 @pytest.mark.parametrize("channels", [3, 4])
@@ -464,3 +492,20 @@ def test_a_cut_out_is_clamped_where_resampling_overshoots() -> None:
     assert out[:3].max() == 1
     assert out[:3].min() == 0
     torch.testing.assert_close(out[3], torch.full((8, 8), 0.5))
+
+
+def test_bytes_become_tensors_and_bytes_again() -> None:
+    tensor = from_bytes(PIXELS)
+    assert tensor.shape == (3, 2, 3)
+    assert tensor[:, 1, 0].tolist() == pytest.approx([0.2, 0.4, 0.6])
+    assert np.array_equal(to_bytes(tensor), PIXELS)
+    assert from_bytes(np.zeros((5, 2, 3, 4), np.uint8)).shape == (5, 4, 2, 3)
+    assert from_bytes(torch.full((1, 1, 3), 255, dtype=torch.uint8)).tolist() == [[[1.0]], [[1.0]], [[1.0]]]
+    assert to_bytes(torch.tensor([[[-1.0, 0.25, 2.0]]])).tolist() == [[[0], [64], [255]]]
+
+
+def test_a_picture_as_the_content_of_a_png_file() -> None:
+    content = to_png(Image.fromarray(PIXELS), compress_level=0)
+    assert content.startswith(b"\x89PNG")
+    assert np.array_equal(np.asarray(Image.open(BytesIO(content))), PIXELS)
+    assert len(to_png(Image.new("L", (64, 64)))) < len(to_png(Image.new("L", (64, 64)), compress_level=0))

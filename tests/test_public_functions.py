@@ -170,3 +170,20 @@ def test_names_of_no_checkpoint_are_said(name: str, tmp_path: Path, monkeypatch:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match="checkpoint"):
         featurenerf.load(name)
+
+
+def test_pictures_and_cameras_that_are_none_are_said() -> None:
+    model = small_fast_model()
+    with types_unchecked():
+        for picture in (torch.rand(3, 5, 5).to_sparse(), torch.zeros(3, 5, 5, device="meta")):
+            with pytest.raises(InputError, match="a picture tensor must be"):
+                model.encode(picture)
+        for camera in (np.eye(4), [np.eye(4)], "canonical", [None]):
+            with pytest.raises(InputError, match=r"a camera is a featurenerf.Camera, not .*: a pose becomes one by"):
+                model.encode(np.zeros((8, 8, 3)), camera)
+        for size in (0, -1, 10**6, 64.0):
+            with pytest.raises(InputError, match="prepared picture"):
+                featurenerf.prepare(np.zeros((40, 40, 4), np.uint8), size=size)
+        for outline in (0.0, -1.0, math.nan, math.inf):
+            with pytest.raises(InputError, match="outline is a length in sides"):
+                featurenerf.prepare(np.zeros((40, 40, 4), np.uint8), outline=outline)

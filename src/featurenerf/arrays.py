@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from io import BytesIO
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ from featurenerf.errors import InputError, first_line
 
 ArrayLike = Tensor | np.ndarray | Sequence[Any]
 Numbers = ArrayLike | int | float
+GOLDEN = (5**0.5 - 1) / 2
+"""The golden ratio's fraction: its multiples, modulo 1, are spread evenly from the first on."""
 
 
 def as_tensor(given: Numbers, what: str) -> Tensor:
@@ -63,6 +66,18 @@ def floats(given: Numbers, what: str, device: torch.device | None = None, dtype:
     if not tensor.is_floating_point() or not isinstance(given, (Tensor, np.ndarray, np.floating)):
         tensor = tensor.to(dtype)
     return tensor if device is None or tensor.device == device else tensor.to(device)
+
+
+def spread(count: int, most: int) -> list[int]:
+    """Numbers of ``most`` of so many things, evenly, the first and the last among them; all where there are fewer."""
+    return np.linspace(0, count - 1, min(count, most)).round().astype(int).tolist()
+
+
+def to_npz(arrays: Mapping[str, np.ndarray]) -> bytes:
+    """Arrays by name as the content of an .npz file."""
+    content = BytesIO()
+    np.savez_compressed(content, **dict(arrays))  # type: ignore[arg-type]
+    return content.getvalue()
 
 
 def whole(given: Any, what: str) -> int:

@@ -9,7 +9,7 @@ principal point is (width / 2, height / 2) unless given. Depth is the distance a
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,7 +20,8 @@ from torch import Tensor
 
 from featurenerf.arrays import Numbers, floats, whole
 from featurenerf.errors import InputError, first_line
-from featurenerf.lenses import pinhole
+from featurenerf.lenses import intrinsic_matrix, pinhole
+from featurenerf.limits import PIXELS
 
 Number = int | float
 Matrix = Tensor | Sequence[Sequence[Number]]
@@ -36,8 +37,6 @@ NEAR, FAR = 0.8, 1.8
 PICTURE_SIZE = 128
 OPENCV_TO_OPENGL = torch.tensor([1.0, -1.0, -1.0, 1.0])
 """A pose times this has the other's axes."""
-
-
 TENSORS = ("pose", "focal", "principal")
 """What of a camera has batch dimensions."""
 
@@ -68,8 +67,9 @@ class Camera:
             object.__setattr__(self, name, floats(getattr(self, name), f"a camera's {name}"))
         for name in ("width", "height"):
             object.__setattr__(self, name, whole(getattr(self, name), f"the {name} of a picture"))
-        if self.width < 1 or self.height < 1:
-            raise InputError(f"a picture of {self.width} x {self.height} pixels has no pixels")
+        problem = "has no pixels" if min(self.width, self.height) < 1 else f"is beyond {PIXELS // 10**6} megapixels"
+        if min(self.width, self.height) < 1 or self.width * self.height > PIXELS:
+            raise InputError(f"a picture of {self.width} x {self.height} pixels {problem}")
         if self.pose.shape[-2:] != (4, 4):
             raise InputError(f"a camera pose is a (4, 4) camera-to-world matrix, not {tuple(self.pose.shape)}")
         for name in ("focal", "principal"):
@@ -91,8 +91,7 @@ class Camera:
         if self.pose.numel() == 0:
             return
         rotation = self.pose[..., :3, :3]
-        gram = rotation @ rotation.transpose(-1, -2)
-        if (gram - torch.eye(3, dtype=gram.dtype, device=gram.device)).abs().max() > 1e-2:
+        if (rotation @ rotation.mT - torch.eye(3).to(rotation)).abs().max() > 1e-2:
             raise InputError("the camera pose must be a rotation and a translation; its 3 x 3 part is not a rotation")
         right, up, back = rotation.unbind(-1)
         if (torch.linalg.cross(right, up) * back).sum(-1).min() < 0:
@@ -208,9 +207,7 @@ class Camera:
             intrinsics: (3, 3) matrix K; its principal point counts pixel centres as integers, as OpenCV does.
             pose: (4, 4) camera-to-world. For OpenCV's own ``rvec, tvec`` (world-to-camera) invert the matrix first.
         """
-        K = floats(intrinsics, "intrinsics").float()
-        if K.shape[-2:] != (3, 3):
-            raise InputError(f"intrinsics are a (3, 3) matrix, not {tuple(K.shape)}")
+        K = intrinsic_matrix(intrinsics).float()
         pose = floats(pose, "a camera's pose", K.device).float()
         if pose.shape[-2:] != (4, 4):
             raise InputError(f"a camera pose is a (4, 4) camera-to-world matrix, not {tuple(pose.shape)}")
@@ -252,26 +249,24 @@ class Camera:
             ]
         )
         pose = torch.eye(4)
-        pose[:3, :3] = rotation.T
-        pose[:3, 3] = -rotation.T @ shift
+        pose[:3] = torch.cat([rotation.T, -rotation.T @ shift[:, None]], 1)
         return cls.from_pose(pose * OPENCV_TO_OPENGL, (fx, fy), width, height, near, far, principal=(cx, cy))
 
     @classmethod
     def stack(cls, cameras: Sequence[Camera], dim: int = 0) -> Camera:
-        """Several cameras of one picture size as a batch, with the least near and the greatest far among them (none
-        where one of them has none)."""
+        """Cameras of one picture size as a batch, with the least near and greatest far (none where one has none)."""
         if not cameras:
             raise InputError("no cameras were given to stack: give at least one")
         first = cameras[0]
-        if any(c.batch_shape != first.batch_shape for c in cameras):
-            raise InputError("cameras of different batch shapes cannot be stacked: reshape them first")
-        cameras = [c.to(first.pose.device) for c in cameras]
-        if any((c.width, c.height) != (first.width, first.height) for c in cameras):
-            raise InputError("cameras of different picture sizes cannot be stacked: resize them first")
-        tensors: dict[str, Any] = {name: torch.stack([getattr(c, name) for c in cameras], dim) for name in TENSORS}
-        nears, fars = [c.near for c in cameras], [c.far for c in cameras]
-        near = None if None in nears else min(near for near in nears if near is not None)
-        far = None if None in fars else max(far for far in fars if far is not None)
+        if not -1 - len(first.batch_shape) <= dim <= len(first.batch_shape):
+            raise InputError(f"cameras of batch shape {tuple(first.batch_shape)} cannot be stacked along axis {dim}")
+        if len({(c.batch_shape, c.width, c.height) for c in cameras}) > 1:
+            raise InputError("cameras of different picture sizes or batch shapes cannot be stacked: resize them first")
+        here = [c.to(first.pose.device) for c in cameras]
+        tensors: dict[str, Any] = {name: torch.stack([getattr(c, name) for c in here], dim) for name in TENSORS}
+        nears, fars = [c.near for c in here], [c.far for c in here]
+        near = None if None in nears else min(near or 0 for near in nears)
+        far = None if None in fars else max(far or 0 for far in fars)
         return replace(first, **tensors, near=near, far=far)
 
     # ------------------------------------------------------------------ what it is
@@ -294,7 +289,15 @@ class Camera:
         """Index the batch."""
         if not self.batch_shape:
             raise InputError("this is one camera, not a batch of them: there is nothing to index")
-        return self._each(lambda tensor: tensor[index])
+        try:
+            return self._each(lambda tensor: tensor[index])
+        except (IndexError, TypeError) as error:
+            raise InputError(
+                f"of {tuple(self.batch_shape)} cameras none is at {index!r}: {first_line(error)}"
+            ) from error
+
+    def __iter__(self) -> Iterator[Camera]:
+        return (self[number] for number in range(self.batch_shape[0] if self.batch_shape else 1))
 
     def to(self, device: torch.device | str) -> Camera:
         try:
@@ -304,8 +307,10 @@ class Camera:
 
     def reshape(self, *batch: int) -> Camera:
         """The same cameras with another batch shape."""
-        if math.prod(batch) != math.prod(self.batch_shape) and -1 not in batch:
-            raise InputError(f"cameras of batch shape {tuple(self.batch_shape)} cannot be reshaped to {batch}")
+        try:
+            self.pose[..., 0, 0].reshape(*batch)
+        except RuntimeError as error:
+            raise InputError(f"{tuple(self.batch_shape)} cameras cannot be reshaped to {batch}") from error
         return self._each(lambda tensor: tensor.reshape(*batch, *tensor.shape[len(self.batch_shape) :]))
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> Camera:
@@ -315,8 +320,6 @@ class Camera:
     def resize(self, width: int, height: int) -> Camera:
         """The camera of the same picture resampled to another size."""
         width, height = whole(width, "the width of a picture"), whole(height, "the height of a picture")
-        if min(width, height) < 1:
-            raise InputError(f"a picture of {width} x {height} pixels has no pixels")
         scale = torch.tensor([width / self.width, height / self.height], device=self.pose.device)
         return replace(self, focal=self.focal * scale, principal=self.principal * scale, width=width, height=height)
 

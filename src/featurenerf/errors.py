@@ -11,6 +11,10 @@ class InputError(ValueError):
     """
 
 
+class UnknownObjectError(InputError):
+    """A picture shows nothing that the model knows. The command line adds how to go on all the same."""
+
+
 def first_line(error: BaseException) -> str:
     """What another library's error says, short enough to be quoted in a sentence."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

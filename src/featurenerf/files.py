@@ -77,6 +77,15 @@ def cannot_write(where: str | os.PathLike[str], error: OSError) -> InputError:
     return InputError(f"{os.fspath(where)} cannot be written ({error.strerror or error}): {advice}")
 
 
+@contextmanager
+def writing(where: str | os.PathLike[str]) -> Iterator[None]:
+    """An error of the disk within the block becomes a sentence that names ``where``."""
+    try:
+        yield
+    except OSError as error:
+        raise cannot_write(where, error) from error
+
+
 def remove_leftovers(folder: Path) -> None:
     """Delete temporary files that killed processes left in a folder; those of a process that still runs stay."""
     if not folder.is_dir():
@@ -93,15 +102,7 @@ def replace_folder(new: Path, now: Path) -> None:
 
     A kill between the two renames leaves the other at ``NOW.old``: see ``recover_folder``.
     """
-    for path in (*new.rglob("*"), new):
-        _sync(path)
-    old = now.with_name(f"{now.name}.old")
-    if now.is_dir():
-        shutil.rmtree(old, ignore_errors=True)
-        os.replace(now, old)
-    os.replace(new, now)
-    _sync(now.parent)
-    shutil.rmtree(old, ignore_errors=True)
+    _swap(new, now, now.with_name(f"{now.name}.old"))
 
 
 def recover_folder(now: Path) -> None:
@@ -144,32 +145,35 @@ def fresh_directory(out: str | os.PathLike[str], made_by: str) -> Iterator[Path]
         try:
             temporary.chmod(0o777 & ~_umask())
             yield temporary
-            for path in (*temporary.rglob("*"), temporary):
-                _sync(path)
-            (_move_into if stays else _swap)(temporary, out)
+            if stays:
+                _move_into(temporary, out)
+            else:
+                _swap(temporary, out, temporary.with_suffix(".before"))
         except OSError as error:
             if error.errno not in FULL:
                 raise
             raise cannot_write(given, error) from error
 
 
-def _swap(temporary: Path, out: Path) -> None:
-    """Rename a folder to another, which goes; it comes back where that fails."""
-    before = temporary.with_suffix(".before")
-    if out.exists():
-        os.replace(out, before)
+def _swap(new: Path, now: Path, aside: Path) -> None:
+    """Rename a folder to another, which is moved aside and goes; it comes back where that fails."""
+    _sync_all(new)
+    if now.exists():
+        shutil.rmtree(aside, ignore_errors=True)
+        os.replace(now, aside)
     try:
-        os.replace(temporary, out)
+        os.replace(new, now)
     except OSError:
-        if before.exists():
-            os.replace(before, out)
+        if aside.exists():
+            os.replace(aside, now)
         raise
-    _sync(out.parent)
-    shutil.rmtree(before, ignore_errors=True)
+    _sync(now.parent)
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 def _move_into(temporary: Path, out: Path) -> None:
     """Fill a folder with what another one inside it holds, after what it held before is gone but its report."""
+    _sync_all(temporary)
     for path in out.iterdir():
         if path.is_dir() and not path.is_symlink() and path != temporary:
             shutil.rmtree(path)
@@ -213,6 +217,11 @@ def _may_be_in_use(path: Path, host: str | None, process: int) -> bool:
     except (OSError, OverflowError):
         pass
     return True
+
+
+def _sync_all(folder: Path) -> None:
+    for path in (*folder.rglob("*"), folder):
+        _sync(path)
 
 
 def _sync(path: Path) -> None:

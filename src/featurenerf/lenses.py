@@ -159,8 +159,11 @@ def undistort(
     """
     lens, numbers = _checked(model, params)
     picture = floats(picture, "a picture")
-    if picture.ndim != 3 or 0 in picture.shape:
-        raise InputError(f"a picture to undistort is (channels, height, width), not {tuple(picture.shape)}")
+    if picture.ndim != 3 or 0 in picture.shape or (picture.shape[0] > 4 and picture.shape[2] <= 4):
+        raise InputError(
+            f"a picture to undistort is (channels, height, width), not {tuple(picture.shape)}: "
+            "featurenerf.pictures.to_tensor makes it of files, PIL images and (H, W, 3|4) arrays"
+        )
     fx, fy, cx, cy = straight = _straight(lens, numbers)
     bends = numbers[lens.focals + 2 :]
     if lens.bend is None or (lens.straight and not any(bends)):
@@ -189,8 +192,33 @@ def _checked(model: str, params: Numbers) -> tuple[LensModel, list[float]]:
         raise InputError(f"a {model} camera has {lens.count} numbers, not {len(numbers)}")
     if not all(math.isfinite(number) for number in numbers):
         raise InputError(f"the numbers of a {model} camera hold NaN or infinite ones: {numbers}")
+    if min(numbers[: lens.focals]) <= 0:
+        raise InputError(f"the focal length of a {model} camera must be a positive number of pixels: {numbers}")
     return lens, numbers
 
 
 def _straight(lens: LensModel, numbers: Sequence[float]) -> tuple[float, float, float, float]:
     return numbers[0], numbers[lens.focals - 1], numbers[lens.focals], numbers[lens.focals + 1]
+
+
+def intrinsic_matrix(given: Numbers) -> Float[Tensor, "*batch 3 3"]:
+    """Intrinsics as they can be: focal lengths and a principal point in pixels, and nothing else.
+
+    Raises:
+        InputError: they are none, as where they were transposed, or pixels are no rectangles.
+    """
+    K = floats(given, "intrinsics")
+    if K.shape[-2:] != (3, 3):
+        raise InputError(f"intrinsics are a (3, 3) matrix, not {tuple(K.shape)}")
+    if not (K.isfinite().all() and (K[..., 0, 0] > 0).all() and (K[..., 1, 1] > 0).all()):
+        raise InputError("the focal length of intrinsics must be a positive number of pixels, and all of them finite")
+    last = torch.tensor([0.0, 0, 1]).to(K)
+    if not ((K[..., 2, :] - last).abs() < 1e-3).all() or not (K[..., 1, 0].abs() < 1e-3).all():
+        raise InputError(
+            "intrinsics are [[fx, 0, cx], [0, fy, cy], [0, 0, 1]]: these are not, as where the matrix was transposed"
+        )
+    if not (K[..., 0, 1].abs() <= 0.01 * K[..., 0, 0].abs()).all():
+        raise InputError(
+            "the intrinsics have a skew, and pixels are taken to be rectangles: undistort the picture first"
+        )
+    return K

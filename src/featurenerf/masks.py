@@ -120,9 +120,9 @@ def _levels(values: np.ndarray) -> Float[Tensor, "h w"]:
         raise InputError(f"a mask's numbers go from 0 to 1 or from 0 to 255; these go from {low:.3g} to {high:.3g}")
     is_whole = values.dtype.kind in "ui"
     labels = np.unique(values) if is_whole and high == 255 else values[:0]
-    if (is_whole and 1 < high < 128) or np.array_equal(labels, [0, 1, 255]):
+    if 1 + 1e-3 < high < 128 or np.array_equal(labels, [0, 1, 255]):
         raise InputError(
-            f"a mask of whole numbers holds 0 and 1, or 0 to 255; this one's largest is {high:.0f}"
+            f"a mask's numbers are 0 and 1, or 0 to 255; this one's largest is {high:.4g}"
             f"{', and it holds 1' if high == 255 else ''}: to take one of several labels, give mask == label"
         )
     unit = 1.0 if high <= 1 + 1e-3 else 255.0 if high <= 255 else 65535.0

@@ -1,23 +1,26 @@
 """Matching by descriptor: which candidate means the same as a query, and what follows from it.
 
 Arrays in, arrays out. A descriptor is compared by cosine similarity, its norm floored at 1e-6, and the best candidate
-wins outright: no training, no threshold, no cycle check (the protocol of FeatureNeRF, ICCV 2023).
+wins outright: no training, no threshold, no cycle check (the protocol of FeatureNeRF, ICCV 2023). Of two pictures that
+fields were made from, what the pictures themselves show counts beside descriptors (``featurenerf.shown``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int64, Shaped
+from jaxtyping import Bool, Float, Int64, Shaped
 from torch import Tensor
 
 from featurenerf.arrays import ArrayLike, as_tensor, floats
 from featurenerf.cameras import Camera
 from featurenerf.errors import InputError
+from featurenerf.shown import Seen, seen_by, share
 
 NORM_FLOOR = 1e-6
 """A descriptor shorter than this is divided by this: empty space matches nothing well."""
@@ -108,6 +111,60 @@ def _best(
     return index, score
 
 
+# ---------------------------------------------------------------------- two pictures
+
+
+def comparable(
+    ours: Float[Tensor, "n d"],
+    theirs: Float[Tensor, "m d"],
+    one: Seen | None,
+    other: Seen | None,
+    pixels: Int64[Tensor, "n 2"],
+    candidates: Int64[Tensor, "m 2"],
+) -> tuple[Float[Tensor, "n e"], Float[Tensor, "m e"]]:
+    """Vectors of pixels (column, row) of two pictures whose cosine is what they are matched by: that of their descriptors
+    or, where both pictures show something by themselves, a weighted mean with that of what they show."""
+    if one is None or other is None:
+        return ours, theirs
+    part = share(one, other)
+    return _mixed(ours, one.vectors(pixels), part), _mixed(theirs, other.vectors(candidates), part)
+
+
+def _mixed(descriptors: Float[Tensor, "n d"], seen: Float[Tensor, "n c"], part: float) -> Float[Tensor, "n e"]:
+    """Vectors whose scalar products are the weighted means of two cosines."""
+    return torch.cat([(1 - part) ** 0.5 * normalise(descriptors), part**0.5 * seen.to(descriptors)], -1)
+
+
+@dataclass(frozen=True, eq=False)
+class _Picture:
+    """What matching reads of a picture of a field.
+
+    Attributes:
+        descriptors: of its pixels, not normalised.
+        on_object: the pixels of the object: those that the picture that was taken covers, or where alpha exceeds 0.5.
+        seen: what that picture shows by itself, where the field was made from it and keeps that.
+    """
+
+    descriptors: Float[Tensor, "h w d"]
+    on_object: Bool[Tensor, "h w"]
+    seen: Seen | None
+
+    def at(self, pixels: Int64[Tensor, "n 2"]) -> Float[Tensor, "n d"]:
+        """Descriptors of pixels (column, row)."""
+        column, row = pixels.to(self.descriptors.device).unbind(-1)
+        return self.descriptors[row, column]
+
+
+@torch.no_grad()
+def _picture(field: DescribedField, camera: Camera, use_pictures: bool) -> _Picture:
+    rendered = field.render(camera, channels=("descriptor", "alpha"))
+    seen = seen_by(first_source_camera(field), camera) if use_pictures else None
+    on_object = rendered["alpha"][..., 0] > FOREGROUND_ALPHA
+    if seen is not None and not (covered := seen.covered()).all():  # an opaque picture does not say
+        on_object = covered.to(on_object.device)
+    return _Picture(rendered["descriptor"], on_object, seen)
+
+
 # ---------------------------------------------------------------------- fields to annotations
 
 
@@ -119,11 +176,17 @@ def transfer_keypoints(
     target_camera: Camera | None = None,
     *,
     candidates: ArrayLike | None = None,
+    use_pictures: bool = True,
 ) -> tuple[Float[Tensor, "k c"], Float[Tensor, " k"]]:
     """Where the keypoints of one object lie on another.
 
     In pictures (``candidates=None``): descriptors are rendered at both cameras, and each keypoint goes to the pixel of
-    the target (alpha above 0.5) with the most similar one. In space: descriptors are queried at the points themselves.
+    the target's object with the most similar one. In space: descriptors are queried at the points themselves.
+
+    Where both pictures are those that the fields were made from, the network's features of the pictures themselves
+    count, too: the more, the less their best matches move from one picture to the other. No camera is read for that,
+    so the two worlds need not agree. The object is then what the target's picture covers; elsewhere, and of fields
+    that keep no picture (edited ones, several pictures, the paper's model), it is where alpha exceeds 0.5.
 
     Args:
         source, target: fields; they may be the same one.
@@ -131,9 +194,10 @@ def transfer_keypoints(
             that holds the keypoint counts. In space: (K, 3) world points of the source.
         source_camera, target_camera: the pictures that are meant; None is the (first) view the field was made from.
         candidates: (M, 3) world points of the target to choose from.
+        use_pictures: False compares what fields say alone: rendered descriptors, on rendered alpha.
     Returns:
         positions: (K, 2) pixel centres of the target picture, or (K, 3) of the candidates.
-        score: (K,) cosine similarities.
+        score: (K,) cosine similarities; with pictures, the weighted mean of two.
     Raises:
         InputError: for arrays of another shape, a keypoint outside the picture, or a target with nothing to match.
     """
@@ -144,18 +208,13 @@ def transfer_keypoints(
         return points.to(index.device)[index], score
     source_camera = _one(source_camera or first_source_camera(source))
     target_camera = _one(target_camera or first_source_camera(target))
-    column, row = keypoint_pixels(keypoints, source_camera.width, source_camera.height).unbind(-1)
-    with torch.no_grad():
-        source_map = source.render(source_camera, channels=("descriptor",))["descriptor"]
-        rendered = target.render(target_camera, channels=("descriptor", "alpha"))
-    pixels = (rendered["alpha"][..., 0] > FOREGROUND_ALPHA).nonzero()  # (M, 2) row, column
+    asked = keypoint_pixels(keypoints, source_camera.width, source_camera.height)
+    one, other = _picture(source, source_camera, use_pictures), _picture(target, target_camera, use_pictures)
+    pixels = other.on_object.nonzero().flip(-1)  # (M, 2) column, row
     if len(pixels) == 0:
         raise InputError("the target's picture shows no object (no pixel with alpha above 0.5): use another camera")
-    index, score = match(
-        source_map[row.to(source_map.device), column.to(source_map.device)],
-        rendered["descriptor"][pixels[:, 0], pixels[:, 1]],
-    )
-    return pixels.flip(-1).to(index.device)[index].float() + 0.5, score
+    index, score = match(*comparable(one.at(asked), other.at(pixels), one.seen, other.seen, asked, pixels))
+    return pixels.to(index.device)[index].float() + 0.5, score
 
 
 def transfer_parts(
@@ -168,6 +227,7 @@ def transfer_parts(
     *,
     source_points: ArrayLike | None = None,
     target_points: ArrayLike | None = None,
+    use_pictures: bool = True,
 ) -> Int64[Tensor, "*target_places"]:
     """The part labels of one object carried over to another: every place takes the label of its best match.
 
@@ -176,8 +236,9 @@ def transfer_parts(
         labels: (H, W) integers of the source picture, 0 where there is none (such pixels are not matched with). In
             space: (N,), one a source point, all of them matched with.
         source_camera, target_camera: the pictures that are meant; None is the (first) view the field was made from.
-        target_mask: (H, W), true where a label is wanted; None is where the target's alpha exceeds 0.5.
+        target_mask: (H, W), true where a label is wanted; None is where the target's object is.
         source_points, target_points: (N, 3) and (M, 3) world points; given together, parts are transferred in space.
+        use_pictures: as in ``transfer_keypoints``, where it says what the pictures count.
     Returns:
         (H, W) labels of the target picture, 0 outside the mask; or (M,) labels of the target points.
     Raises:
@@ -201,21 +262,20 @@ def transfer_parts(
     _same_size(labels, source_camera, "labels")
     if not (labels > 0).any():
         raise InputError("no pixel of the labels is labelled (above 0): there is nothing to transfer")
-    with torch.no_grad():
-        source_map = source.render(source_camera, channels=("descriptor",))["descriptor"]
-        rendered = target.render(target_camera, channels=("descriptor", "alpha"))
+    one, other = _picture(source, source_camera, use_pictures), _picture(target, target_camera, use_pictures)
     if target_mask is None:
-        mask = rendered["alpha"][..., 0] > FOREGROUND_ALPHA
+        mask = other.on_object
     else:
         given = as_tensor(target_mask, "target_mask")
         if given.is_complex():
             raise InputError(f"target_mask is true or false, or a number, in each pixel, not {given.dtype}")
-        mask = given.to(rendered["descriptor"].device) > 0
+        mask = given.to(other.descriptors.device) > 0
         _same_size(mask, target_camera, "target_mask")
-    labels = labels.to(source_map.device)
-    index, _ = match(rendered["descriptor"][mask], source_map[labels > 0])
+    labels = labels.to(one.descriptors.device)
+    wanted, known = (where.nonzero().flip(-1) for where in (mask, labels > 0))
+    index, _ = match(*comparable(other.at(wanted), one.at(known), other.seen, one.seen, wanted, known))
     transferred = torch.zeros(mask.shape, dtype=torch.int64, device=mask.device)
-    transferred[mask] = labels[labels > 0][index].to(mask.device)
+    transferred[mask] = labels[labels > 0][index.to(labels.device)].to(mask.device)
     return transferred
 
 

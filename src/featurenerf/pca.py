@@ -27,6 +27,10 @@ class Components:
     scale: Float[Tensor, ""]
     explained: float
 
+    def project(self, vectors: Float[Tensor, "*n c"]) -> Float[Tensor, "*n k"]:
+        """Where vectors lie along the directions, from the mean."""
+        return (vectors - self.mean) @ self.basis
+
 
 def principal_components(vectors: Float[Tensor, "n c"], count: int) -> Components:
     mean = vectors.mean(0)

@@ -32,6 +32,9 @@ _FOREIGN = {
 _HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 _SMALL_GREY = {"1": 255, "L;2": 85, "L;4": 17}
 """White over the largest number in a pixel of a PNG with fewer than 8 bits, by Pillow's name of their layout."""
+_SAMPLE_FORMAT, _UNSIGNED = 339, "unsigned"
+"""The tag of a TIFF that says what its numbers are, and what is noted of one of unsigned numbers of 32 bits, which
+Pillow reads as signed ones."""
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -108,6 +111,8 @@ def _by_pillow(file: BytesIO | BufferedReader, start: bytes) -> Image.Image:
             problem = f"as {known}: {first_line(error)}" if accept is not None else problem
             continue
         _scale_transparency(image)
+        if image.format == "TIFF" and image.mode == "I":
+            image.info[_UNSIGNED] = image.tag_v2.get(_SAMPLE_FORMAT, (1,)) == (1,)  # type: ignore[attr-defined]
         return image
     raise UnidentifiedImageError(problem)
 
@@ -177,6 +182,7 @@ def _eight_bits(image: Image.Image) -> Image.Image:
             raise ValueError(f"its floating-point numbers go from {low:.3g} to {high:.3g}, and 1 must be white")
         grey = np.rint(values.clip(0, 1) * 255).astype(np.uint8)
     else:
+        values = values.view(np.uint32) if image.info.get(_UNSIGNED) else values
         grey = (values.clip(0, 65535) // 257).astype(np.uint8)
     made = Image.fromarray(grey)
     if isinstance(transparent, int):

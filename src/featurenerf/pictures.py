@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +15,7 @@ from jaxtyping import Float, UInt8
 from PIL import Image, ImageFile
 from torch import Tensor
 
+from featurenerf.arrays import as_tensor
 from featurenerf.cameras import Number
 from featurenerf.errors import InputError
 from featurenerf.picture_files import as_rgb, open_file, reading, upright
@@ -108,8 +110,7 @@ def _from_array(picture: np.ndarray) -> Float[Tensor, "c h w"]:
 def _check_range(picture: Tensor, kind: str) -> None:
     if picture.numel() == 0:
         raise InputError(f"a picture {kind} of shape {tuple(picture.shape)} has no pixels: give another")
-    if picture.is_meta:
-        raise InputError(f"a picture {kind} on the device meta has no values: give it on another")
+    as_tensor(picture, f"a picture {kind}")  # has values, and all of them
     low, high = picture.detach().aminmax()
     if not (low >= -1e-3 and high <= 1 + 1e-3):
         raise InputError(f"a picture {kind} holds values in [0, 1]; this one goes from {low:.3g} to {high:.3g}")
@@ -117,8 +118,25 @@ def _check_range(picture: Tensor, kind: str) -> None:
 
 def to_image(picture: Float[Tensor, "c h w"]) -> Image.Image:
     """A picture tensor in [0, 1] as 8 bits, rounded: undoes ``to_tensor``."""
+    return Image.fromarray(to_bytes(picture))
+
+
+def to_bytes(picture: Float[Tensor, "c h w"]) -> UInt8[np.ndarray, "h w c"]:
+    """A picture tensor in [0, 1] as an array of 8 bits, rounded."""
     values = (picture.detach().float().cpu().clamp(0, 1) * 255).round().to(torch.uint8)
-    return Image.fromarray(values.permute(1, 2, 0).numpy())
+    return values.permute(1, 2, 0).numpy()
+
+
+def from_bytes(pictures: UInt8[np.ndarray, "*b h w c"] | UInt8[Tensor, "*b h w c"]) -> Float[Tensor, "*b c h w"]:
+    """Pictures of 8 bits as tensors in [0, 1]."""
+    return torch.as_tensor(pictures).movedim(-1, -3).float() / 255
+
+
+def to_png(picture: Image.Image, **options: int) -> bytes:
+    """A picture as the content of a PNG file; ``options`` are those of Pillow."""
+    content = BytesIO()
+    picture.save(content, "PNG", **options)
+    return content.getvalue()
 
 
 def on_black(picture: Float[Tensor, "*b c h w"]) -> Float[Tensor, "*b 3 h w"]:

@@ -52,10 +52,10 @@ def _misplaced(camera: Camera) -> str | None:
         return f"the camera looks away from the object, which lies within 0.5 of the origin: {cause}"
     across = 2 * RADIUS * float(camera.focal.mean()) / distance
     if across < min(LEAST_PIXELS, LEAST_SHARE * camera.width):
-        return (
-            f"from {distance:.3g} units away an object is {across:.2g} pixels across: {UNITS}; poses in "
-            "millimetres, say, must be divided by that diagonal"
-        )
+        cause = "poses in millimetres, say, must be divided by that diagonal"
+        if float(camera.focal.min()) < LEAST_PIXELS:
+            cause = f"or the focal length ({float(camera.focal.min()):.3g}) is not in pixels"
+        return f"from {distance:.3g} units away an object is {across:.2g} pixels across: {UNITS}; {cause}"
     return None
 
 

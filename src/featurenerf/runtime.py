@@ -40,6 +40,8 @@ def _usable(kind: str) -> torch.device | None:
 def _tried(name: str | torch.device) -> torch.device:
     """A device on which the operations were run that fields need, and that not every device has."""
     device = torch.device(name)
+    if device.type == "meta":
+        raise TypeError("tensors on it have no values")
     torch.empty(0, device=device)
     if device.type != "cpu":
         volume = torch.zeros(1, 1, 2, 2, 2, device=device)

@@ -134,6 +134,30 @@ def nearest_to_rays(
     return np.linalg.solve(across.sum(0), np.einsum("nij,nj->i", across, centres))
 
 
+def middle_and_size(
+    boxes: Float[np.ndarray, "n 4"],
+    focal: Float[np.ndarray, "n 2"],
+    principal: Float[np.ndarray, "n 2"],
+    poses: Float[np.ndarray, "n 4 4"],
+) -> tuple[Float[np.ndarray, " 3"], float] | None:
+    """The place that the middles of an object's boxes look at, and how large the boxes are there: the median diagonal.
+
+    Args:
+        boxes: ``mask_box`` of each picture, in its pixels.
+        focal, principal, poses: of its camera; camera-to-world, OpenGL axes.
+    Returns:
+        None where all look along one line.
+    """
+    flat = ((boxes[:, :2] + boxes[:, 2:]) / 2 - principal) / focal
+    local = np.stack([flat[:, 0], -flat[:, 1], -np.ones(len(flat))], -1)
+    rays = np.einsum("nij,nj->ni", poses[:, :3, :3], local / np.linalg.norm(local, axis=1, keepdims=True))
+    middle = nearest_to_rays(poses[:, :3, 3], rays)
+    if middle is None:
+        return None
+    ahead = np.einsum("ni,ni->n", middle - poses[:, :3, 3], -poses[:, :3, 2])
+    return middle, float(np.median(np.linalg.norm((boxes[:, 2:] - boxes[:, :2]) / focal, axis=1) * ahead))
+
+
 # ---------------------------------------------------------------------- the frame
 
 
@@ -160,15 +184,11 @@ def found_frame(
     boxes = {view: box for view, mask in enumerate(masks) if (box := mask_box(mask.numpy())) is not None}
     used, box = np.array([*boxes], int), np.array([*boxes.values()]).reshape(-1, 4)
     focal, principal = (np.array([getattr(c, name).tolist() for c in lenses])[used] for name in ("focal", "principal"))
-    flat = ((box[:, :2] + box[:, 2:]) / 2 - principal) / focal
-    local = np.stack([flat[:, 0], -flat[:, 1], -np.ones(len(flat))], -1)
     seen = poses[used]
-    rays = np.einsum("nij,nj->ni", seen[:, :3, :3], local / np.linalg.norm(local, axis=1, keepdims=True))
-    middle = nearest_to_rays(seen[:, :3, 3], rays)
-    if middle is None:
+    found = middle_and_size(box, focal, principal, seen)
+    if found is None:
         raise InputError("fewer than two pictures show an object in their masks, or they show it from one side")
-    ahead = np.einsum("ni,ni->n", middle - seen[:, :3, 3], -seen[:, :3, 2])
-    size = float(np.median(np.linalg.norm((box[:, 2:] - box[:, :2]) / focal, axis=1) * ahead))
+    middle, size = found
     if not size > 0:
         raise InputError(
             "the object lies behind the cameras: their axes are another convention's (OpenGL's look along -z), or "

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
+from threading import Timer
 
 import pytest
 
 from featurenerf.benchmark.cells import Cell, Made
-from featurenerf.benchmark.run import _Clock, _hold, expected_seconds, read_record, run_cells, spoken
+from featurenerf.benchmark.run import _Clock, duration_text, expected_seconds, read_record, run_cells
 from featurenerf.errors import InputError
 
 DATA = Cell("data", ("data", "make"), ("--category", "chair"), "p", {"category": "chair"}, 10.0)
@@ -128,7 +128,8 @@ def test_a_fault_is_said_when_the_rest_is_done(tmp_path: Path) -> None:
 
 def test_two_programs_do_not_work_on_one_cell(tmp_path: Path) -> None:
     pytest.importorskip("fcntl")
-    path = tmp_path / "lock"
+    path = tmp_path / "logs" / f".data-{DATA.key}.log.lock"
+    path.parent.mkdir()
     code = "import fcntl, sys; f = open(sys.argv[1], 'w'); fcntl.flock(f, fcntl.LOCK_EX)"
     code += "; print('held', flush=True); input()"
     with subprocess.Popen(
@@ -136,13 +137,15 @@ def test_two_programs_do_not_work_on_one_cell(tmp_path: Path) -> None:
     ) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
-        import fcntl
+        ended: list[int | None] = []
 
-        with path.open("w") as file:
-            with pytest.raises(BlockingIOError):
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.kill(holder.pid, 9)  # the lock ends with its process
-            _hold(file)
+        def program(verb: str, arguments: list[str]) -> None:
+            ended.append(holder.poll())
+            CommandLine()(verb, arguments)
+
+        Timer(0.3, holder.kill).start()
+        run_cells([DATA], tmp_path, program)
+    assert ended == [-9]  # the lock ends with its process
 
 
 def test_time_left_goes_by_what_cells_of_a_kind_took(tmp_path: Path) -> None:
@@ -154,4 +157,4 @@ def test_time_left_goes_by_what_cells_of_a_kind_took(tmp_path: Path) -> None:
     expected = expected_seconds(every, tmp_path)
     assert [expected[cell.key] for cell in every] == [0.0, 0.0, 0.0, 5.0, 5.0]
     assert _Clock(EVALUATIONS[:1], tmp_path).left(EVALUATIONS[1:], workers=2) == "about 5 s left"
-    assert (spoken(5.0), spoken(600.0), spoken(9000.0)) == ("5 s", "10 min", "2.5 h")
+    assert (duration_text(5.0), duration_text(600.0), duration_text(9000.0)) == ("5 s", "10 min", "2.5 h")

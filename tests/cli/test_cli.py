@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from featurenerf import cli
+from featurenerf.benchmark.plan import Have
 from featurenerf.cli.arguments import postponed, read
 from featurenerf.errors import InputError, MissingExtraError
 from featurenerf.synthesis.make import make_dataset
@@ -125,7 +126,7 @@ def test_train_says_what_is_wrong_and_leaves_nothing(
     out = tmp_path / "run"
     start = ("train", "--out", out, "--category", "chair")
     assert "there is no data set at nowhere" in mistake(monkeypatch, capsys, *start, "--data", "nowhere")
-    assert "--steps is 0: it must be positive" in mistake(
+    assert ": steps is 0: it must be positive" in mistake(
         monkeypatch, capsys, *start, "--data", tmp_path, "--steps", "0"
     )
     assert "holds no split of chair" in mistake(monkeypatch, capsys, *start, "--data", tmp_path)
@@ -164,6 +165,6 @@ def test_auto_is_the_device_of_every_verb_that_has_one(path: Path) -> None:
     """A GPU that is there is used unless told otherwise."""
     defaults = re.findall(r"^    device: [^=]+= (.*?),?$", path.read_text(), re.MULTILINE)
     assert defaults in ([], ['"auto"'])
-    if path.stem in ("demo", "lift", "eval", "teachers_cache", "edit", "export", "page", "benchmark"):
+    if path.stem in ("demo", "lift", "eval", "teachers_cache", "edit", "export", "page"):
         assert defaults
-    assert TrainConfig.device == "auto"
+    assert TrainConfig.device == Have.device == "auto"

@@ -14,7 +14,7 @@ import torch
 from featurenerf.cameras import Camera
 from featurenerf.cli.eval import EvalConfig, main, run
 from featurenerf.data.check import check_dataset
-from featurenerf.data.formats.release import split_file
+from featurenerf.data.formats.release import camera_file, split_file
 from featurenerf.data.labels import LabelNames
 from featurenerf.data.splits import Pair, Split, write_split
 from featurenerf.errors import InputError
@@ -250,3 +250,46 @@ def test_a_flipped_bit_of_an_annotation_is_named_and_its_object_left_out(data: P
     pairs.write_text(json.dumps([{"src": s, "trg": t, "src_view": 0, "trg_view": 1} for s, t in ends]))
     report = run(settings(root, pair_file=pairs, skip_broken=True))
     assert report["pairs"] == 1
+
+
+def turned(root: Path, name: str, change: np.ndarray, views: slice = slice(None)) -> None:
+    """Poses of an object, times a matrix."""
+    path = camera_file(root, SYNSET, name)
+    content = json.loads(path.read_text())
+    for frame in content["frames"][views]:
+        frame["transform_matrix"] = (np.array(frame["transform_matrix"]) @ change).tolist()
+    path.write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (np.diag([1, -1, -1, 1]), r"a/000\.png: the camera looks away.*OpenGL's .*\(2 of its 2 cameras"),
+        (np.diag([1, 1, -1, 1]), r"a\.json: the camera pose mirrors"),
+        (np.array([[1, 0, 0, 0.7], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]), r"a/000\.png: .* outside of the sphere"),
+    ],
+)
+def test_wrong_cameras_are_named_before_a_field_is_evaluated(
+    data: Path, trained: str, tmp_path: Path, change: np.ndarray, sentence: str
+) -> None:
+    """OpenGL's axes, a mirrored one, and a camera moved by 0.7 units to its right, for the task in space too."""
+    root = tmp_path / "data"
+    shutil.copytree(data, root)
+    for name in "ab":
+        turned(root, name, change)
+    for task in ("2d", "3d"):
+        with pytest.raises(InputError, match=sentence):
+            run(EvalConfig(root, "chair", Path("unused.json"), task, checkpoint=trained, progress=False))
+
+
+def test_one_wrong_camera_is_said_and_named_where_it_is_needed(
+    data: Path, trained: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "data"
+    shutil.copytree(data, root)
+    turned(root, "b", np.diag([1, -1, -1, 1]), slice(1, 2))
+    config = EvalConfig(root, "chair", Path("unused.json"), checkpoint=trained, pairs=1, progress=False)
+    assert run(config)["pairs"] == 1  # view 0 of both
+    assert "b/001.png: the camera looks away" in capsys.readouterr().err
+    with pytest.raises(InputError, match=r"b/001\.png: the camera looks away"):
+        run(replace(config, pairs=2))

@@ -112,6 +112,6 @@ def test_an_absurd_width_of_the_authors_checkpoint_takes_no_memory(tmp_path: Pat
         "mlp_coarse.blocks.0.fc_0.weight": torch.zeros(1, 1),
     }
     torch.save(weights, tmp_path / "latest")
-    with pytest.raises(InputError, match="width is 40000: it must be from 1 to 4096"):
+    with pytest.raises(InputError, match="width is 40000: it must lie between 1 and 4096"):
         import_official(tmp_path / "latest")
     assert limits.PARAMETERS == 2**28

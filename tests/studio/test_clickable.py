@@ -63,7 +63,7 @@ def test_eight_bits_find_the_same_matches() -> None:
     basis = torch.linalg.qr(torch.randn(96, 96)).Q * (0.8 ** torch.arange(96)).sqrt()
     one, other = (normalise(torch.randn(n, 96) @ basis.T) for n in (300, 400))
     codes = [torch.from_numpy(code).float() for code in quantised([one, other])]
-    assert codes[0].shape == (300, 32)
+    assert codes[0].shape == (300, 64)
     assert max(code.abs().max() for code in codes) == 127
     similarity = normalise(one) @ normalise(other).T
     assert (normalise(codes[0]) @ normalise(codes[1]).T - similarity).abs().mean() < 0.02

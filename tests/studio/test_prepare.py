@@ -187,6 +187,7 @@ def test_the_mask_of_a_photograph_is_as_large_as_the_photograph(tmp_path: Path) 
     [
         (DRAWN * 2, "this one's largest is 2: to take one of several labels"),
         (DRAWN * 100, "this one's largest is 100"),
+        (DRAWN * 99.5, "this one's largest is 99.5"),
         (np.where(np.arange(16) < 9, 1, 255) * DRAWN, "largest is 255, and it holds 1"),
         (DRAWN.astype(np.int64) * -1, "from -1 to 0"),
         (np.where(DRAWN, np.nan, 0), "from nan to nan"),

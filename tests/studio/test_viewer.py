@@ -19,7 +19,7 @@ from featurenerf.pictures import to_image
 from featurenerf.studio.viewer import actions, guard, state
 from featurenerf.studio.viewer.colors import normals
 from featurenerf.studio.viewer.session_file import read_session, session_bytes
-from featurenerf.studio.viewer.volume import FAR, scene_view
+from featurenerf.studio.viewer.volume import FAR, PlacedField, scene_view
 from featurenerf.studio.viewer.workbench import Workbench, camera_of
 from featurenerf.studio.viewer.worker import WorkQueue
 
@@ -313,7 +313,7 @@ def test_the_volume_render_puts_each_field_where_it_stands() -> None:
     left, right = torch.tensor([0.0, -0.6, 0.0]), torch.tensor([0.0, 0.6, 0.0])
     shape = ellipsoid()
     camera = Camera.look_at(0, 0, 96, 48, distance=4.0)
-    view = scene_view(camera, [(shape, left), (shape, right)])
+    view = scene_view(camera, [PlacedField(shape, left), PlacedField(shape, right)])
     assert view is not None
     xy, _ = camera.project(torch.stack([left, right]))
     for x, y in xy.tolist():
@@ -321,13 +321,13 @@ def test_the_volume_render_puts_each_field_where_it_stands() -> None:
         assert view.depth[int(y), int(x)].item() == pytest.approx(4 - 0.42, abs=0.03)
     assert view.depth[24, 48] == FAR
     assert view.rgb[24, 48].tolist() == pytest.approx([252 / 255, 252 / 255, 250 / 255], abs=0.01)
-    assert scene_view(camera, [(shape, left)], stop=lambda: True) is None
+    assert scene_view(camera, [PlacedField(shape, left)], stop=lambda: True) is None
 
 
 def test_the_volume_render_of_one_object_is_its_field_s_own() -> None:
     shape, offset = ellipsoid(), torch.tensor([0.3, -0.2, 0.1])
     camera = Camera.look_at(40, 25, 40, 40, distance=1.6)
-    view = scene_view(camera, [(shape, offset)])
+    view = scene_view(camera, [PlacedField(shape, offset)])
     pose = camera.pose.clone()
     pose[:3, 3] -= offset
     exact = shape.render(replace(camera, pose=pose), channels=("rgb", "alpha"))
@@ -340,11 +340,30 @@ def test_nearer_objects_cover_further_ones() -> None:
     shape = ellipsoid()
     near, far = torch.tensor([1.1, 0.0, 0.0]), torch.zeros(3)
     camera = Camera.look_at(0, 0, 32, 32, distance=4.0)
-    both = [scene_view(camera, order) for order in ([(shape, near), (shape, far)], [(shape, far), (shape, near)])]
+    placed = [PlacedField(shape, near), PlacedField(shape, far)]
+    both = [scene_view(camera, order) for order in (placed, placed[::-1])]
     assert both[0] is not None
     assert both[1] is not None
     assert torch.equal(both[0].rgb, both[1].rgb)
     assert both[0].depth[16, 16].item() == pytest.approx(4 - 1.1 - 0.42, abs=0.03)
+
+
+def test_a_volume_render_shows_the_colours_of_the_surface(fresh: Workbench) -> None:
+    """Parts that are painted are seen on the volume, too; what is not painted is grey."""
+    point = at(fresh, "other", 0.4)
+    fresh.becomes(actions.painted(fresh.session, "tip", "other", point, 0.2))
+    camera = Camera.look_at(0, 0, 64, 32, distance=3.0)
+    middle = camera.project(fresh.session.object("other").points[point][None] + fresh.offset("other"))[0][0]
+    x, y = (int(value) for value in middle)
+    plain = scene_view(camera, fresh.placed())
+    assert plain is not None
+    assert torch.allclose(plain.rgb[y, x], COLOURS[2], atol=0.05)
+    fresh.shown = "parts"
+    painted = scene_view(camera, fresh.placed())
+    assert painted is not None
+    assert torch.allclose(painted.rgb[y, x] * 255, torch.tensor([230.0, 159.0, 0.0]), atol=8)  # the first part's colour
+    assert torch.allclose(painted.rgb[y, 63 - x], torch.full((3,), 0.75), atol=0.05)  # nothing on the other object
+    assert torch.equal(painted.depth, plain.depth)
 
 
 def test_a_page_s_camera_looks_where_the_page_does() -> None:
@@ -367,7 +386,7 @@ def test_a_newer_request_replaces_one_that_waits() -> None:
         queue.ask(lambda number=number: done.append(number), "view")
     queue.ask(lambda: done.append(100))
     queue.ask(lambda: done.append(-1), urgent=True)
-    assert queue.waits("view")
+    assert queue.hurries()
     gate.set()
     assert queue.rest(5)
     assert done == [-1, 4, 100]

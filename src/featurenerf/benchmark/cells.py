@@ -69,8 +69,8 @@ class Cell:
 
     def command(self, out: Path) -> list[str]:
         """Its command line, all of it, after ``featurenerf``."""
-        told = [str(a.path(out)) if isinstance(a, Made) else a for a in self.arguments]
-        return [*self.verb, *told, "--out", str(self.made(out))]
+        arguments = [str(a.path(out)) if isinstance(a, Made) else a for a in self.arguments]
+        return [*self.verb, *arguments, "--out", str(self.made(out))]
 
 
 def in_order(cells: Sequence[Cell]) -> list[Cell]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,7 @@ from featurenerf.benchmark.cells import Cell, Made
 from featurenerf.data.open import open_dataset
 from featurenerf.files import write_bytes
 from featurenerf.models.checkpoint import load
-from featurenerf.pictures import composite_bytes
+from featurenerf.pictures import composite_bytes, from_bytes, to_png
 from featurenerf.studio.figures import (
     DescriptorColors,
     color_picture,
@@ -40,16 +39,12 @@ def strip(cell: Cell, out: Path) -> Path:
     shown = min(1, len(views) - 1)
     source, target = (np.asarray(views.picture(view)) for view in (0, shown))
     with torch.no_grad():
-        picture = torch.from_numpy(composite_bytes(source)).permute(2, 0, 1).float() / 255
-        field = model.encode(picture, views.camera(0))
+        field = model.encode(from_bytes(composite_bytes(source)), views.camera(0))
         (seen,) = render_views(field, [views.camera(shown).resize(SIDE, SIDE)])
-    real = [picture_on_paper(torch.from_numpy(p).permute(2, 0, 1).float() / 255) for p in (source, target)]
+    real = [picture_on_paper(from_bytes(p)) for p in (source, target)]
     try:
         colors = descriptor_picture(seen, DescriptorColors.fit([seen]))
     except ValueError:  # it shows nothing yet
         colors = None
-    page = sheet({"": [*real, color_picture(seen), colors]}, COLUMNS, cell=128)
-    content = BytesIO()
-    page.save(content, "PNG")
-    write_bytes(path, content.getvalue())
+    write_bytes(path, to_png(sheet({"": [*real, color_picture(seen), colors]}, COLUMNS, cell=128)))
     return path

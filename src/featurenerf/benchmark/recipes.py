@@ -30,7 +30,7 @@ def _fast(**changes: Any) -> Training:
     return Training({**_FAST, **changes})
 
 
-_FEATURENERF, _FAST_ROW = "FeatureNeRF (paper's field, vit)", "fast field"
+_FEATURENERF, _FAST_ROW, _LITE = "FeatureNeRF (paper's field, vit)", "fast field", "efficientnet-lite0"
 _TRAININGS = {
     "vit": _paper(),
     "diffusion": _paper(teacher="diffusion"),
@@ -41,7 +41,7 @@ _TRAININGS = {
 _BASELINES = {
     "raw teacher (vit)": Row("teacher", teacher="vit"),
     "raw teacher (diffusion)": Row("teacher", teacher="diffusion"),
-    "raw teacher (efficientnet-lite0)": Row("teacher", teacher="efficientnet-lite0"),
+    f"raw teacher ({_LITE})": Row("teacher", teacher=_LITE),
     "same pixel": Row("same-pixel"),
     "chance": Row("chance"),
 }
@@ -132,12 +132,7 @@ NOVEL_VIEW = Experiment(
     "novel-view",
     "One view of an object encoded, all others rendered: whether distilling costs novel views anything.",
     {name: _TRAININGS[name] for name in ("pixelnerf", "vit", "diffusion", "fast")},
-    {
-        "PixelNeRF": Row(trained="pixelnerf"),
-        _FEATURENERF: Row(trained="vit"),
-        "FeatureNeRF (paper's field, diffusion)": Row(trained="diffusion"),
-        _FAST_ROW: Row(trained="fast"),
-    },
+    {name: _ROWS[name] for name in ("PixelNeRF", _FEATURENERF, "FeatureNeRF (paper's field, diffusion)", _FAST_ROW)},
     {
         "novel views": Trial(_NOVEL, 300, "10"),
         "novel views, SRN": Trial({"task": "view", "perceptual": True}, 300, None, "srn"),
@@ -183,14 +178,7 @@ QUICK = Experiment(
     "quick",
     "The fast field after a short training, three times, beside everything that needs none.",
     {"fast": _fast()},
-    {
-        _FAST_ROW: Row(trained="fast"),
-        "distilled feature (fast)": Row("feature", trained="fast"),
-        "predicted coordinate (fast)": Row("coordinate", trained="fast"),
-        "raw teacher (efficientnet-lite0)": Row("teacher", teacher="efficientnet-lite0"),
-        "same pixel": Row("same-pixel"),
-        "chance": Row("chance"),
-    },
+    {name: row for name, row in _ROWS.items() if row.trained in ("fast", None) and row.teacher in (_LITE, None)},
     {"2d": _2D, "2d two sides": _TWO_SIDES, "view": _VIEW, "3d": _3D},
     _FAST_ROW,
     ("chair",),

@@ -12,12 +12,13 @@ from pathlib import Path
 from featurenerf.benchmark.cells import Cell, in_order
 from featurenerf.benchmark.pictures import strip
 from featurenerf.benchmark.plan import Plan
-from featurenerf.benchmark.run import read_record, spoken
+from featurenerf.benchmark.run import Record, duration_text, read_record
 from featurenerf.benchmark.statistics import Mean
 from featurenerf.benchmark.tables import METRICS, Entry, entries
 from featurenerf.evaluation.perceptual import BACKBONE
 from featurenerf.files import REPORT, write_bytes, write_json
 from featurenerf.studio.demo_page import STYLE
+from featurenerf.text_tables import markdown
 
 RECORDS, MARKDOWN, HTML = "records.jsonl", "report.md", "report.html"
 
@@ -35,25 +36,26 @@ def write_reports(plan: Plan, out: Path, refused: Mapping[str, str]) -> Path:
     Args:
         refused: why cells could not be run, by key (``run.run_cells``).
     """
-    found_of = {cell.key: read_record(cell, out) for cell in plan.cells}
+    every = in_order(plan.cells)
+    known = {cell.key: record for cell in every if (record := read_record(cell, out)) is not None}
+    done = [cell for cell in every if cell.key in known]
     # a cell may stand in two rows, which then say the same
-    records = [{**known, **cell.about} for cell in plan.cells if (known := found_of[cell.key]) is not None]
+    records = [{**known[cell.key], **cell.about} for cell in plan.cells if cell.key in known]
     left_out = {**plan.left_out, **_refused_rows(plan, refused)}
     found = entries(plan, records)
-    trained = [c for c in in_order(plan.cells) if c.kind == "train" and read_record(c, out) is not None]
+    trained = [(cell, known[cell.key]) for cell in done if cell.kind == "train"]
     write_bytes(out / RECORDS, "".join(json.dumps(record) + "\n" for record in records).encode())
-    shown = {_title(cell): strip(cell, out) for cell in _pictured(plan) if found_of[cell.key] is not None}
-    notes, tables = _notes(plan, out, trained, left_out), _tables(plan, found)
+    shown = {_title(cell): strip(cell, out) for cell in _pictured(plan) if cell.key in known}
+    notes, tables = _notes(plan, trained, left_out), _tables(plan, found)
     commands = Table(
         "Commands",
         ("cell", "seconds", "command"),
         tuple(
-            (cell.name, f"{record['seconds']:.0f}", shlex.join(record["command"]).replace(f"{out}/", "OUT/"))
-            for cell in in_order(plan.cells)
-            if (record := read_record(cell, out)) is not None
+            (c.name, f"{known[c.key]['seconds']:.0f}", shlex.join(known[c.key]["command"]).replace(f"{out}/", "OUT/"))
+            for c in done
         ),
     )
-    trainings = _trainings(out, trained)
+    trainings = _trainings(trained)
     about = {
         "made_by": "benchmark",
         "recipe": plan.recipe.name,
@@ -81,7 +83,7 @@ def _refused_rows(plan: Plan, refused: Mapping[str, str]) -> dict[str, str]:
     return rows
 
 
-def _notes(plan: Plan, out: Path, trained: Sequence[Cell], left_out: Mapping[str, str]) -> list[str]:
+def _notes(plan: Plan, trained: Sequence[tuple[Cell, Record]], left_out: Mapping[str, str]) -> list[str]:
     recipe = plan.recipe
     notes = []
     if plan.have.toy:
@@ -96,9 +98,8 @@ def _notes(plan: Plan, out: Path, trained: Sequence[Cell], left_out: Mapping[str
         + ".",
     ]
     starts = {}
-    for cell in trained:
-        record = read_record(cell, out)
-        known = record["training"] if record else {}
+    for cell, record in trained:
+        known = record["training"]
         if known.get("field") == "paper":
             start = known["train"].get("start_from")
             weights = "ImageNet weights" if known["train"]["imagenet"] else "random weights"
@@ -157,19 +158,13 @@ def _interval(mean: Mean, digits: int) -> str:
     return "" if known is None else f" [{known[0]:.{digits}f}, {known[1]:.{digits}f}]"
 
 
-def _trainings(out: Path, trained: Sequence[Cell]) -> Table:
+def _trainings(trained: Sequence[tuple[Cell, Record]]) -> Table:
     rows = []
-    for cell in trained:
-        record = read_record(cell, out)
-        known = record["training"] if record else {}
-        about, took = cell.about, (record or {}).get("training_seconds") or 0.0
+    for cell, record in trained:
+        known, took = record["training"], record.get("training_seconds") or 0.0
         psnr = (known.get("validation") or {}).get("psnr")
-        rows.append(
-            (
-                str(about["field"]), str(about["category"]), str(about["seed"]), str(known.get("step")),
-                spoken(took), "-" if psnr is None else f"{psnr:.1f}",
-            )
-        )  # fmt: skip
+        which = (str(cell.about[name]) for name in ("field", "category", "seed"))
+        rows.append((*which, str(known.get("step")), duration_text(took), "-" if psnr is None else f"{psnr:.1f}"))
     return Table("Trainings", ("field", "category", "seed", "steps", "time", "validation PSNR"), tuple(rows))
 
 
@@ -196,9 +191,8 @@ def _bullets(lines: Sequence[str]) -> str:
 
 
 def _markdown(table: Table) -> str:
-    lines = [table.heads, ["---"] * len(table.heads), *table.rows]
-    cells = ("| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in line) + " |" for line in lines)
-    return f"## {table.title}\n\n" + "\n".join(cells)
+    heads, *rows = ([c.replace("|", "\\|").replace("\n", " ") for c in line] for line in (table.heads, *table.rows))
+    return f"## {table.title}\n\n" + markdown(heads, rows, names=len(heads))
 
 
 def _page(

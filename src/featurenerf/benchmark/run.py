@@ -20,7 +20,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import torch
 
@@ -28,6 +28,7 @@ from featurenerf.benchmark import toy_data
 from featurenerf.benchmark.cells import Cell, in_order
 from featurenerf.errors import InputError, MissingExtraError
 from featurenerf.files import write_json
+from featurenerf.locks import locked
 from featurenerf.progress import Progress
 
 Call = Callable[[str, list[str]], None]
@@ -109,7 +110,7 @@ def _execute(cell: Cell, out: Path, call: Call) -> tuple[str, str]:
     """Run one cell in this process: ("done" | "refused" | "broken", message)."""
     log = out / "logs" / f"{cell.kind}-{cell.key}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("a") as lines, _lock(log.with_suffix(".lock")):
+    with log.open("a") as lines, locked(log, wait=True):
         if read_record(cell, out) is not None:  # another program did it
             return "done", ""
         verb, *arguments = cell.command(out)
@@ -161,22 +162,6 @@ def _seconds_before(cell: Cell, out: Path) -> float:
         return float(json.loads((cell.made(out) / "resume" / "progress.json").read_text())["seconds"])
     except (OSError, ValueError, LookupError, TypeError):
         return 0.0
-
-
-@contextmanager
-def _lock(path: Path) -> Iterator[None]:
-    """Wait until no other process has this file locked; where there are no such locks (Windows), go on at once."""
-    with path.open("w") as file:
-        _hold(file)
-        yield
-
-
-def _hold(file: TextIO) -> None:
-    try:
-        import fcntl
-    except ImportError:
-        return
-    fcntl.flock(file, fcntl.LOCK_EX)
 
 
 # ---------------------------------------------------------------------- processes
@@ -249,7 +234,7 @@ class _Clock:
 
     def left(self, cells: Any, workers: int) -> str:
         seconds = sum(self.seconds(cell) for cell in cells) / workers
-        return f"about {spoken(seconds)} left"
+        return f"about {duration_text(seconds)} left"
 
 
 def expected_seconds(cells: Sequence[Cell], out: Path) -> Mapping[str, float]:
@@ -259,7 +244,7 @@ def expected_seconds(cells: Sequence[Cell], out: Path) -> Mapping[str, float]:
     return {cell.key: 0.0 if cell.key in known else clock.seconds(cell) for cell in cells}
 
 
-def spoken(seconds: float) -> str:
+def duration_text(seconds: float) -> str:
     """A time as people say it."""
     if seconds < 90:
         return f"{seconds:.0f} s"

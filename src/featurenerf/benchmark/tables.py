@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from featurenerf.benchmark.plan import Plan
+from featurenerf.benchmark.run import Record
 from featurenerf.benchmark.statistics import Key, Mean, Values, differences, mean_of, over_seeds
 from featurenerf.data.splits import Pair
-
-Record = dict[str, Any]
 
 
 @dataclass(frozen=True)

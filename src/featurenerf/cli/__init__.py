@@ -9,7 +9,7 @@ from importlib import import_module
 from types import FrameType
 
 import featurenerf
-from featurenerf.errors import InputError, MissingExtraError
+from featurenerf.errors import InputError, MissingExtraError, UnknownObjectError
 from featurenerf.files import FULL
 from featurenerf.runtime import keep_freed_memory
 
@@ -54,7 +54,8 @@ def main() -> None:
         keep_freed_memory()
         import_module(f"featurenerf.cli.{verb.replace('-', '_')}").main(rest)
     except (InputError, MissingExtraError) as error:
-        print(f"featurenerf {verb}: {error}", file=sys.stderr)
+        force = "; --force goes on all the same" if isinstance(error, UnknownObjectError) else ""
+        print(f"featurenerf {verb}: {error}{force}", file=sys.stderr)
         sys.exit(2)
     except OSError as error:
         if error.errno not in FULL:

@@ -5,11 +5,27 @@ from __future__ import annotations
 import functools
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import redirect_stderr
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import tyro
 
 from featurenerf.errors import InputError
+
+if TYPE_CHECKING:
+    from featurenerf.models.base import Model
+
+Checkpoint = Annotated[
+    str | None, tyro.conf.arg(help="directory, or name of one that ships; by default the shipped one.")
+]
+Device = Annotated[str, tyro.conf.arg(help="cpu, cuda or mps; auto is the best that is usable.")]
+Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
+"""An option that needs no counterpart with ``no-``."""
+Force = Annotated[
+    Flag,
+    tyro.conf.arg(help="go on with a picture that shows nothing the model knows, as far as its recogniser can tell."),
+]
 
 
 def read(parse: Callable[..., Any], *args: Any, **options: Any) -> Any:
@@ -28,9 +44,34 @@ def read(parse: Callable[..., Any], *args: Any, **options: Any) -> Any:
         raise InputError(f"{_sentence(box.getvalue())} (--help says more)") from None
 
 
+def command(function: Callable[..., None]) -> Callable[[list[str]], None]:
+    """The ``main`` of a verb that is one function: its parameters are the options, its docstring is the help."""
+    prog = f"featurenerf {function.__name__.replace('_', '-')}"
+    return lambda argv: read(tyro.cli, postponed(function), prog=prog, args=argv)()
+
+
+def commands(
+    verb: str, description: str | None, functions: Mapping[str, Callable[..., None]]
+) -> Callable[[list[str]], None]:
+    """The ``main`` of a verb whose first argument names one of several functions."""
+    given = {name: postponed(function) for name, function in functions.items()}
+    options: dict[str, Any] = {"prog": f"featurenerf {verb}", "description": description}
+    return lambda argv: read(tyro.extras.subcommand_cli_from_dict, given, args=argv, **options)()
+
+
 def postponed(command: Callable[..., None]) -> Callable[..., Callable[[], None]]:
     """A function with the same parameters that returns the call instead of making it: first all is parsed."""
     return functools.wraps(command)(lambda *args, **options: functools.partial(command, *args, **options))
+
+
+def loaded(checkpoint: str | None, device: str, force: bool) -> Model:
+    """A checkpoint's model, the default's where none is named; with ``force`` it refuses no picture."""
+    from featurenerf.models.checkpoint import DEFAULT, load
+
+    model = load(checkpoint or DEFAULT, device=device)
+    if force:
+        model.recogniser = None
+    return model
 
 
 def _sentence(box: str) -> str:

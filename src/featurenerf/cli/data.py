@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from io import BytesIO
 from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
 
-from featurenerf.cli.arguments import postponed, read
+from featurenerf.cli.arguments import commands
 from featurenerf.cli.data_make import make
 from featurenerf.cli.data_render import render
 from featurenerf.errors import InputError
 
 Root = Annotated[
-    str,
-    tyro.conf.Positional,
-    tyro.conf.arg(help="folder of the data set, a pack, or the address of a pack."),
+    str, tyro.conf.Positional, tyro.conf.arg(help="folder of the data set, a pack, or the address of a pack.")
 ]
 Category = Annotated[str | None, tyro.conf.arg(help="name or synset; by default all that are there.")]
 Splits = Annotated[Path | None, tyro.conf.arg(help="folder of the split files; by default ``splits`` of the data set.")]
@@ -72,17 +69,15 @@ def view(
         split: where the objects are drawn from; by default all splits.
         seed: another seed draws others.
     """
-    from featurenerf.files import write_bytes
+    from featurenerf.files import write_bytes, writing
+    from featurenerf.pictures import to_png
     from featurenerf.studio.contact_sheet import contact_sheet
 
     if out.is_dir():
         raise InputError(f"--out {out} is a folder: name the picture that is to be written")
-    page = BytesIO()
-    contact_sheet(root, category, objects, views, split, seed, splits).save(page, "PNG")
-    try:
-        write_bytes(out, page.getvalue())
-    except OSError as error:
-        raise InputError(f"{out} cannot be written ({error}): give another --out") from error
+    page = contact_sheet(root, category, objects, views, split, seed, splits)
+    with writing(out):
+        write_bytes(out, to_png(page))
     print(out)
 
 
@@ -98,8 +93,4 @@ def check(root: Root, category: Category = None, splits: Splits = None) -> None:
     print(f"{root}: no problems")
 
 
-def main(argv: list[str]) -> None:
-    """Runs ``featurenerf data ARGV``."""
-    verbs = {verb.__name__: postponed(verb) for verb in (make, render, pack, info, view, check)}
-    parse = tyro.extras.subcommand_cli_from_dict
-    read(parse, verbs, prog="featurenerf data", description=__doc__, args=argv)()
+main = commands("data", __doc__, {verb.__name__: verb for verb in (make, render, pack, info, view, check)})

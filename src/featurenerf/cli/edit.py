@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from featurenerf.cli.arguments import postponed, read
+from featurenerf.cli.arguments import Checkpoint, Device, Flag, Force, command, loaded
 from featurenerf.errors import InputError
 from featurenerf.studio.edit import EditSettings, Kind
 from featurenerf.studio.formats import ExportSettings
@@ -40,9 +40,10 @@ def edit(
     like_elevation: float | None = None,
     mask: Path | None = None,
     like_mask: Path | None = None,
-    no_mask: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
-    checkpoint: str | None = None,
-    device: str = "auto",
+    no_mask: Flag = False,
+    checkpoint: Checkpoint = None,
+    device: Device = "auto",
+    force: Force = False,
 ) -> None:
     """Edit a part of the object that a picture shows: in 3D, so that it is the same from all sides.
 
@@ -75,10 +76,8 @@ def edit(
         mask: picture file of the same size, white where the object is.
         like_mask: the same of --like.
         no_mask: take both pictures as they are, neither masked nor cropped.
-        checkpoint: directory, or name of one that ships; by default the shipped one.
-        device: cpu, cuda or mps; auto is the best that is usable.
     """
-    from featurenerf.models.checkpoint import DEFAULT, load
+    from featurenerf.models.checkpoint import DEFAULT
     from featurenerf.studio.edit import edit as make
     from featurenerf.studio.parts import read_labels, subject
 
@@ -100,7 +99,7 @@ def edit(
         raise InputError("--like-labels needs --like, the picture that they belong to")
     known = None if labels is None else read_labels(labels, part_names)
     theirs = None if like_labels is None else read_labels(like_labels, part_names)
-    model = load(checkpoint or DEFAULT, device=device)
+    model = loaded(checkpoint, device, force)
     of = subject(model, picture, labels=known, mask="none" if no_mask else mask, azimuth=azimuth, elevation=elevation)
     other = None
     if like is not None:
@@ -137,6 +136,4 @@ def _region(
     return None
 
 
-def main(argv: list[str]) -> None:
-    """Runs ``featurenerf edit ARGV``."""
-    read(tyro.cli, postponed(edit), prog="featurenerf edit", args=argv)()
+main = command(edit)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import torch
 import tyro
 
 from featurenerf.cli.arguments import read
+from featurenerf.data.check import check_cameras
 from featurenerf.data.formats.spair import SpairImage, read_pairs
 from featurenerf.data.objects import Dataset
 from featurenerf.data.open import open_dataset
@@ -145,6 +147,10 @@ def run(config: EvalConfig) -> dict[str, Any]:
         listed = read_pairs(Path(config.data), config.category, config.split)[: config.pairs]
         evaluation = evaluate_spair(listed, dataset, method, model, teacher, progress=config.progress)
         return make_report(evaluation, **about, **spair_summary(evaluation, dataset))
+    if method.channels:
+        used = dict.fromkeys(name for pair in pairs for name in (pair.source_id, pair.target_id))
+        for problem in check_cameras([dataset[name] for name in used]):
+            print(f"{problem}; the evaluation ends where it is needed", file=sys.stderr)
     background = config.background or dataset.background
     if config.extra_views:
         pairs = [with_further_views(pair, config.extra_views, len(dataset[pair.source_id])) for pair in pairs]

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import tyro
 
-from featurenerf.cli.arguments import postponed, read
+from featurenerf.cli.arguments import Checkpoint, Device, Flag, Force, command, loaded
 from featurenerf.errors import InputError
 from featurenerf.studio.formats import ExportSettings
 
@@ -16,12 +16,13 @@ def export(
     picture: Annotated[Path, tyro.conf.Positional],
     out: Path,
     settings: Annotated[ExportSettings, tyro.conf.arg(name="")],
-    checkpoint: str | None = None,
+    checkpoint: Checkpoint = None,
     azimuth: float | None = None,
     elevation: float | None = None,
     mask: Path | None = None,
-    no_mask: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
-    device: str = "auto",
+    no_mask: Flag = False,
+    device: Device = "auto",
+    force: Force = False,
 ) -> None:
     """Turn one picture of an object into files that other programs open.
 
@@ -29,19 +30,16 @@ def export(
         picture: the picture file. An alpha channel tells where the object is; a plain background is recognised.
         out: folder to make; one that an earlier export made is replaced.
         settings: what to write.
-        checkpoint: directory, or name of one that ships; by default the shipped one.
         azimuth: where the picture was taken from, in degrees: 0 is the object's front, 90 its left side.
         elevation: degrees above the ground plane.
         mask: picture file of the same size, white where the object is.
         no_mask: take the picture as it is, neither masked nor cropped.
-        device: cpu, cuda or mps; auto is the best that is usable.
     """
-    from featurenerf.models.checkpoint import DEFAULT, load
     from featurenerf.studio.formats import export_picture
 
     if mask is not None and no_mask:
         raise InputError("--mask and --no-mask contradict each other: give one of them")
-    model = load(checkpoint or DEFAULT, device=device)
+    model = loaded(checkpoint, device, force)
     report = export_picture(
         picture, out, model, mask="none" if no_mask else mask, azimuth=azimuth, elevation=elevation, settings=settings
     )
@@ -49,6 +47,4 @@ def export(
         print(f"{out / name}: {what}")
 
 
-def main(argv: list[str]) -> None:
-    """Runs ``featurenerf export ARGV``."""
-    read(tyro.cli, postponed(export), prog="featurenerf export", args=argv)()
+main = command(export)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import tyro
 
-from featurenerf.cli.arguments import postponed, read
+from featurenerf.cli.arguments import command
 
 
 def import_official(file: Annotated[Path, tyro.conf.Positional], out: Path, coordinate: bool = True) -> None:
@@ -31,6 +31,4 @@ def import_official(file: Annotated[Path, tyro.conf.Positional], out: Path, coor
     )
 
 
-def main(argv: list[str]) -> None:
-    """Runs ``featurenerf import-official ARGV``."""
-    read(tyro.cli, postponed(import_official), prog="featurenerf import-official", args=argv)()
+main = command(import_official)

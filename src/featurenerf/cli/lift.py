@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from featurenerf.cli.arguments import postponed, read
+from featurenerf.cli.arguments import command, loaded
 from featurenerf.data.formats import captures
 from featurenerf.errors import InputError, MissingExtraError
 from featurenerf.models.base import Model
@@ -35,6 +35,7 @@ def lift(
     up: str | None = None,
     front: str | None = None,
     path: Path | None = None,
+    force: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
 ) -> None:
     """Turn a picture of an object, each of a folder, or several with cameras into novel views, a turntable, a point
     cloud and a mesh that carry descriptors.
@@ -58,9 +59,8 @@ def lift(
         up: direction in the world of a capture, such as z or "0,-1,0" (--up=-y); by default found from the cameras.
         front: where the object's front points, likewise; by default estimated from the first picture.
         path: a transforms.json whose cameras a film is taken with, in the world of the capture, or of the object.
+        force: go on with a picture that shows nothing the model knows, as far as its recogniser can tell.
     """
-    from featurenerf.models.checkpoint import DEFAULT, load
-
     if mask is not None and no_mask:
         raise InputError("--mask and --no-mask contradict each other: give one of them")
     if picture.is_dir() and mask is not None and not captures.recognises(picture):
@@ -78,7 +78,7 @@ def lift(
     if given := [name for name, value in wrong.items() if value is not None]:
         kind = "a capture" if is_capture else "a picture without cameras"
         raise InputError(f"{given[0]} does not go with {kind}: leave it out")
-    model = load(checkpoint or DEFAULT, device=device)
+    model = loaded(checkpoint, device, force)
     try:
         if is_capture:
             _lift_capture(picture, out, model, source_views, up, front, settings, path)
@@ -159,6 +159,4 @@ def _camera(camera: dict[str, Any]) -> str:
     return f"camera found: {where}{roll}, {sure}{perhaps}"
 
 
-def main(argv: list[str]) -> None:
-    """Runs ``featurenerf lift ARGV``."""
-    read(tyro.cli, postponed(lift), prog="featurenerf lift", args=argv)()
+main = command(lift)

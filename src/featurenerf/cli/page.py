@@ -7,16 +7,17 @@ from typing import Annotated
 
 import tyro
 
-from featurenerf.cli.arguments import postponed, read
+from featurenerf.cli.arguments import Checkpoint, Device, Flag, Force, command, loaded
 
 
 def page(
     pictures: Annotated[tuple[Path, ...], tyro.conf.Positional],
     out: Path,
-    checkpoint: str | None = None,
-    no_mask: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
+    checkpoint: Checkpoint = None,
+    no_mask: Flag = False,
     turns: int = 12,
-    device: str = "auto",
+    device: Device = "auto",
+    force: Force = False,
 ) -> None:
     """Turn pictures of objects into one HTML file: a click on an object shows the best matches on all others.
 
@@ -25,19 +26,12 @@ def page(
     Args:
         pictures: one or several picture files, an object each.
         out: the HTML file to write.
-        checkpoint: directory, or name of one that ships; by default the shipped one.
         no_mask: take the pictures as they are, neither masked nor cropped.
         turns: turned views of each object.
-        device: cpu, cuda or mps; auto is the best that is usable.
     """
-    from featurenerf.models.checkpoint import DEFAULT, load
     from featurenerf.studio.clickable import make_page
 
-    print(
-        make_page(out, pictures, load(checkpoint or DEFAULT, device=device), masked=not no_mask, turns=turns).resolve()
-    )
+    print(make_page(out, pictures, loaded(checkpoint, device, force), masked=not no_mask, turns=turns).resolve())
 
 
-def main(argv: list[str]) -> None:
-    """Runs ``featurenerf page ARGV``."""
-    read(tyro.cli, postponed(page), prog="featurenerf page", args=argv)()
+main = command(page)

@@ -7,10 +7,11 @@ from typing import Annotated
 
 import tyro
 
-from featurenerf.cli.arguments import postponed, read
+from featurenerf.cli.arguments import commands
 from featurenerf.cli.teachers_cache import cache
 from featurenerf.errors import InputError
 from featurenerf.teachers import TEACHERS, Card
+from featurenerf.text_tables import columns
 
 COLUMNS = ("name", "source", "licence", "size", "patch", "layers", "facet", "dim", "mean/std", "sha256", "here")
 _NORMS = {(0.485, 0.456, 0.406): "ImageNet", (0.48145466, 0.4578275, 0.40821073): "CLIP"}
@@ -18,10 +19,7 @@ _NORMS = {(0.485, 0.456, 0.406): "ImageNet", (0.48145466, 0.4578275, 0.40821073)
 
 def list_() -> None:
     """Every teacher with its default settings."""
-    rows = [COLUMNS, *(_row(name) for name in TEACHERS.names())]
-    widths = [max(len(row[n]) for row in rows) for n in range(len(COLUMNS))]
-    for row in rows:
-        print("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
+    print(columns([COLUMNS, *map(_row, TEACHERS.names())]))
     print("\nfeaturenerf train --teacher NAME[@SETTING=VALUE,...][:PATH]   (featurenerf teachers show NAME says more)")
 
 
@@ -48,11 +46,7 @@ def show(name: Annotated[str, tyro.conf.Positional]) -> None:
         print(f"{key:20} {value}")
 
 
-def main(argv: list[str]) -> None:
-    """Runs ``featurenerf teachers ARGV``."""
-    verbs = {"list": postponed(list_), "show": postponed(show), "cache": postponed(cache)}
-    parse = tyro.extras.subcommand_cli_from_dict
-    read(parse, verbs, prog="featurenerf teachers", description=__doc__, args=argv)()
+main = commands("teachers", __doc__, {"list": list_, "show": show, "cache": cache})
 
 
 def _row(name: str) -> tuple[str, ...]:

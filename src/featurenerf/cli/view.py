@@ -9,7 +9,7 @@ from typing import Annotated
 
 import tyro
 
-from featurenerf.cli.arguments import postponed, read
+from featurenerf.cli.arguments import Checkpoint, Device, Flag, Force, command, loaded
 from featurenerf.errors import InputError
 
 
@@ -18,9 +18,10 @@ def view(
     session: Path | None = None,
     port: int | None = None,
     host: str = "127.0.0.1",
-    no_browser: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
-    checkpoint: str | None = None,
-    device: str = "auto",
+    no_browser: Flag = False,
+    checkpoint: Checkpoint = None,
+    device: Device = "auto",
+    force: Force = False,
 ) -> None:
     """Look at objects in the browser: click, carry over, paint, edit, export.
 
@@ -32,17 +33,17 @@ def view(
         port: where the page is; by default the first that is free from 8080 on.
         host: address to listen on. Only this machine reaches the default; any other address opens the page to others.
         no_browser: only print the page's address.
-        checkpoint: directory, or name of one that ships; by default the shipped one.
-        device: cpu, cuda or mps; auto is the best that is usable.
     """
-    from featurenerf.models.checkpoint import DEFAULT, load
     from featurenerf.studio.viewer import guard
     from featurenerf.studio.viewer.app import ViewerApp
 
     for path in (*pictures, *((session,) if session else ())):
         if not path.is_file():
             raise InputError(f"there is no file {path}")
-    app = ViewerApp(load(checkpoint or DEFAULT, device=device), host, port)
+    model = loaded(checkpoint, device, force)
+    for path in pictures:
+        model.refuse_unknown(path, str(path))  # here, since the page could only say it
+    app = ViewerApp(model, host, port)
     try:
         print(app.address, flush=True)
         if warning := guard.reach(host):
@@ -60,6 +61,4 @@ def view(
         app.close()
 
 
-def main(argv: list[str]) -> None:
-    """Runs ``featurenerf view ARGV``."""
-    read(tyro.cli, postponed(view), prog="featurenerf view", args=argv)()
+main = command(view)

@@ -14,6 +14,7 @@ from featurenerf.data.open import format_of, open_splits
 from featurenerf.data.splits import SPLITS
 from featurenerf.data.storage import DataPath, data_root
 from featurenerf.progress import Progress
+from featurenerf.text_tables import markdown
 
 _EXAMINED = 20
 _UNKNOWN = "\N{EN DASH}"
@@ -106,16 +107,14 @@ def info_table(categories: Sequence[CategoryInfo]) -> str:
         "category", "synset", "families", "parts", "keypoints", "train", "val", "test", "views in all", "pictures",
         "MB", "kB an object", "views an object",
     )  # fmt: skip
-    lines = ["| " + " | ".join(head) + " |", "|---|---|" + "---:|" * (len(head) - 2)]
+    rows = []
     for c in categories:
         count = max(sum(c.objects.values()), 1)
         sizes = [_UNKNOWN] * 2 if c.bytes is None else [f"{c.bytes / 1e6:.1f}", f"{c.bytes / 1e3 / count:.0f}"]
         each = str(c.views_each[0]) if len({*c.views_each}) == 1 else f"{c.views_each[0]} to {c.views_each[1]}"
-        cells = (
-            c.name, c.synset, len(c.families) or _UNKNOWN, len(c.parts), len(c.keypoints),
-            *(c.objects[split] for split in SPLITS), c.views, f"{c.size[0]} x {c.size[1]}", *sizes, each,
-        )  # fmt: skip
-        lines.append("| " + " | ".join(map(str, cells)) + " |")
+        held = [len(c.families) or _UNKNOWN, len(c.parts), len(c.keypoints), *(c.objects[s] for s in SPLITS), c.views]
+        rows.append([c.name, c.synset, *map(str, held), f"{c.size[0]} x {c.size[1]}", *sizes, each])
+    lines = [markdown(head, rows, names=2)]
     for c in categories:
         families = [f"{name} {count}" for name, count in c.families.items()]
         for title, names in (("families", families), ("parts", c.parts), ("keypoints", c.keypoints)):

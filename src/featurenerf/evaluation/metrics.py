@@ -72,9 +72,7 @@ def left_right_confusion(
 
 
 def psnr(
-    rendered: UInt8[np.ndarray, "h w 3"],
-    truth: UInt8[np.ndarray, "h w 3"],
-    mask: Bool[np.ndarray, "h w"] | None = None,
+    rendered: UInt8[np.ndarray, "h w 3"], truth: UInt8[np.ndarray, "h w 3"], mask: Bool[np.ndarray, "h w"] | None = None
 ) -> float | None:
     """Peak signal-to-noise ratio in dB of 8-bit pictures, over the whole picture or the pixels of ``mask``."""
     error = (rendered.astype(np.float64) - truth.astype(np.float64)) / 255

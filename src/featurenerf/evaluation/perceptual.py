@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, UInt8
-from torch import Tensor
+from jaxtyping import UInt8
 
 from featurenerf.models.encoders import ENCODERS
+from featurenerf.pictures import from_bytes
 
 PictureDistance = Callable[[UInt8[np.ndarray, "h w 3"], UInt8[np.ndarray, "h w 3"]], float]
 """How unlike two pictures look; 0 for equal ones."""
@@ -32,7 +32,7 @@ def feature_distance() -> PictureDistance:
 
     @torch.no_grad()
     def distance(one: np.ndarray, other: np.ndarray) -> float:
-        maps = network(torch.cat([_in_floats(one), _in_floats(other)]), BLOCKS)
+        maps = network(torch.cat([from_bytes(one)[None], from_bytes(other)[None]]), BLOCKS)
         units = (F.normalize(each, dim=1, eps=1e-6) for each in maps)
         return float(torch.stack([(a - b).square().sum(0).mean() for a, b in units]).mean())
 
@@ -52,7 +52,7 @@ def lpips_distance() -> PictureDistance | None:
 
     @torch.no_grad()
     def distance(one: np.ndarray, other: np.ndarray) -> float:
-        return float(network(2 * _in_floats(one) - 1, 2 * _in_floats(other) - 1))
+        return float(network(2 * from_bytes(one)[None] - 1, 2 * from_bytes(other)[None] - 1))
 
     return distance
 
@@ -61,7 +61,3 @@ def picture_distances() -> dict[str, PictureDistance]:
     """Those that can be had here, by the name of the backbone or of the metric."""
     lpips = lpips_distance()
     return {BACKBONE: feature_distance(), **({} if lpips is None else {"lpips-alex": lpips})}
-
-
-def _in_floats(picture: UInt8[np.ndarray, "h w 3"]) -> Float[Tensor, "1 3 h w"]:
-    return torch.from_numpy(picture).permute(2, 0, 1)[None].float() / 255

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from featurenerf.errors import InputError
 from featurenerf.evaluation.tasks import Evaluation
-from featurenerf.files import write_bytes
+from featurenerf.files import write_bytes, writing
 from featurenerf.runtime import peak_memory_mib
+from featurenerf.text_tables import markdown
 
 Report = dict[str, Any]
 _THRESHOLDS = 4
@@ -82,10 +82,8 @@ def write_report(report: Mapping[str, Any], path: Path | str) -> None:
         InputError: if the file cannot be written.
     """
     lines = (json.dumps({key: value}, allow_nan=False, default=str)[1:-1] for key, value in report.items())
-    try:
+    with writing(path):
         write_bytes(Path(path), ("{\n  " + ",\n  ".join(lines) + "\n}\n").encode())
-    except OSError as error:
-        raise InputError(f"the report cannot be written to {path} ({error.strerror}): give another file") from error
 
 
 def markdown_table(reports: Sequence[Mapping[str, Any]], names: Sequence[str] | None = None) -> str:
@@ -114,8 +112,7 @@ def markdown_table(reports: Sequence[Mapping[str, Any]], names: Sequence[str] | 
             _number(report.get("peak_memory_mib"), 0),
         ]
         rows.append(cells)
-    lines = [heads, ["---"] * 3 + ["---:"] * (len(heads) - 3), *rows]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines) + "\n"
+    return markdown(heads, rows, names=3) + "\n"
 
 
 def _threshold_heads(reports: Sequence[Mapping[str, Any]]) -> list[str]:

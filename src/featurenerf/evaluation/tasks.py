@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Int, Shaped
 from torch import Tensor
 
+from featurenerf.arrays import GOLDEN
 from featurenerf.data.labels import AnnotationKind
 from featurenerf.data.objects import ObjectViews
 from featurenerf.data.splits import Pair
@@ -196,8 +197,7 @@ def novel_view_pairs(views: Mapping[str, int], sources: Sequence[int]) -> list[P
     for name, count in views.items():
         if not all(0 <= source < count for source in sources):
             raise InputError(f"object {name} has {count} views, not view {max(sources)}: give other source views")
-    golden = (5**0.5 - 1) / 2
-    spread = sorted(range(max(views.values(), default=0)), key=lambda view: view * golden % 1)
+    spread = sorted(range(max(views.values(), default=0)), key=lambda view: view * GOLDEN % 1)
     return [
         Pair(name, first, name, view, also)
         for view in spread

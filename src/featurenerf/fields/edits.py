@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -26,6 +27,7 @@ from featurenerf.fields.regions import Plain as Plain
 from featurenerf.fields.regions import Texture as Texture
 from featurenerf.fields.volume import VolumeField
 from featurenerf.rendering import Channels, PerRay, Vectors
+from featurenerf.shown import remembering
 
 
 def recolored(field: VolumeField, region: Region, paint: Paint) -> VolumeField:
@@ -91,7 +93,7 @@ def composed(fields: Sequence[VolumeField]) -> VolumeField:
         raise InputError(f"fields of different models cannot be composed: they differ in the length of {odd[0]}")
     coarse = max(field.sampling.coarse for field in fields)
     return Scene(
-        source=fields[0].source,
+        source=remembering(fields[0].source, None),
         pixel_offset=fields[0].pixel_offset,
         sampling=replace(fields[0].sampling, coarse=coarse, skip_below=0.0),
         rays_per_chunk=min(field.rays_per_chunk for field in fields),
@@ -132,7 +134,9 @@ def edited(kind: type[EditedField], field: VolumeField, **settings: object) -> E
         if isinstance(value, (Region, Paint)):
             chosen(value.channels, (), field.channels)
     common = {name: getattr(field, name) for name in ("source", "pixel_offset", "sampling", "rays_per_chunk")}
-    return kind(base=field, **{**common, **settings})
+    chosen_settings: dict[str, Any] = {**common, **settings}
+    # it is no longer what its picture shows
+    return kind(base=field, **{**chosen_settings, "source": remembering(chosen_settings["source"], None)})
 
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -11,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from featurenerf.pca import principal_components
-from featurenerf.pictures import to_image
+from featurenerf.pictures import to_image, to_png
 
 HEIGHT, ROWS = 160, 4
 """Of each picture, in pixels; and how many views of a batch are shown."""
@@ -26,9 +25,7 @@ def png(views: Sequence[Mapping[str, Tensor]]) -> bytes | None:
         return None
     image = to_image(torch.cat(rows).permute(2, 0, 1))
     scale = max(1, round(HEIGHT / rows[0].shape[0]))
-    buffer = io.BytesIO()
-    image.resize((scale * image.width, scale * image.height), Image.Resampling.NEAREST).save(buffer, "PNG")
-    return buffer.getvalue()
+    return to_png(image.resize((scale * image.width, scale * image.height), Image.Resampling.NEAREST))
 
 
 def _singles(view: Mapping[str, Tensor]) -> list[dict[str, Tensor]]:
@@ -51,8 +48,7 @@ def _panels(view: Mapping[str, Tensor]) -> list[Float[Tensor, "h w 3"]]:
     described = view.get("descriptor", view.get("feature"))
     if described is not None and described.shape[-1] >= 3 and int(met.sum()) >= 4:
         units = described / described.norm(dim=-1, keepdim=True).clamp(min=1e-6)
-        found = principal_components(units[met], 3)
-        main = (units - found.mean) @ found.basis
+        main = principal_components(units[met], 3).project(units)
         shown.append(alpha * _spread(main[met], main) + (1 - alpha))
     return shown
 

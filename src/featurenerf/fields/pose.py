@@ -18,6 +18,7 @@ from torch import Tensor
 from featurenerf.alignment import robust_similarity
 from featurenerf.cameras import DISTANCE, Camera
 from featurenerf.errors import InputError
+from featurenerf.shown import PictureCamera
 
 GRID = 40
 """Rays a side of the source picture whose coordinates are compared."""
@@ -60,7 +61,7 @@ class Coordinated(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class FoundCamera(Camera):
+class FoundCamera(PictureCamera):
     """A camera that was found and not given. Its world is the object's frame, but for the error of the estimate: where
     the object's mirror plane is, the field then knows better than the world."""
 

@@ -11,8 +11,10 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from featurenerf.alignment import robust_similarity
+from featurenerf.arrays import as_tensor, floats
 from featurenerf.errors import InputError
 from featurenerf.fields.pose import SPREAD, Coordinated, visible
+from featurenerf.lenses import intrinsic_matrix
 
 REGISTRATION_GRID = 64
 """Rays a side of the source picture that are compared with the depth map."""
@@ -81,9 +83,8 @@ def register(
     field: Coordinated, depth: Map, intrinsics: Matrix, mask: Map | None = None, crop: ToPhotograph | None = None
 ) -> Registration:
     """See ``fields.base.Field.register``."""
-    z = torch.as_tensor(depth).cpu().double()
-    K = torch.as_tensor(intrinsics).cpu().double()
-    if z.ndim != 2 or tuple(K.shape) != (3, 3):
+    z, K = floats(depth, "a depth map").cpu().double(), intrinsic_matrix(intrinsics).cpu().double()
+    if z.ndim != 2 or K.ndim != 2:
         raise InputError(
             f"a depth map is (H, W) and intrinsics are (3, 3), not {tuple(z.shape)} and {tuple(K.shape)}: "
             "give the depth of the whole photograph, in metres"
@@ -104,7 +105,7 @@ def register(
         )
     known = torch.isfinite(z) & (z > 0)
     if mask is not None:
-        inside = torch.as_tensor(mask).cpu()
+        inside = as_tensor(mask, "the mask").cpu()
         if tuple(inside.shape) != (height, width):
             raise InputError(f"the mask must be ({height}, {width}) like the depth map, not {tuple(inside.shape)}")
         known &= inside > (0.5 if inside.is_floating_point() else 0)

@@ -14,6 +14,7 @@ from featurenerf.cameras import Camera
 from featurenerf.errors import InputError
 from featurenerf.fields.base import CHANNELS, Field, Points, Rendered, Samples, as_points, chosen
 from featurenerf.rendering import Channels, PerRay, RayValues, Sampling, Vectors, render_rays
+from featurenerf.shown import Shown
 
 RADIUS = 0.5
 """Of the sphere around the origin in which an object lies, in world units."""
@@ -51,6 +52,10 @@ class VolumeField(Field):
         start = (away - RADIUS).clamp(min=0.0) if near == 0.0 else torch.full_like(away, near)
         end = away + RADIUS if far == math.inf else torch.full_like(away, far)
         return start, torch.maximum(start, end)
+
+    def shown(self) -> Shown | None:
+        """What its picture shows by itself; None for several pictures, or where it does not keep that."""
+        return None
 
     def mirrored(self, points: Points) -> Points | None:
         """Where the mirror images of world points of the object lie; None where it is not known to have any."""

@@ -15,15 +15,17 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from featurenerf.cameras import DISTANCE, FAR, FOV, NEAR, PICTURE_SIZE, Camera
-from featurenerf.errors import InputError
+from featurenerf.errors import InputError, UnknownObjectError
 from featurenerf.fields.pose import CameraEstimate, FoundCamera, assumed_camera, estimated_camera
 from featurenerf.fields.volume import VolumeField
+from featurenerf.models.recogniser import NONE, Recogniser, network_of
 from featurenerf.models.settings import check_sizes, check_types
 from featurenerf.models.warp import Canonical, canonicalise
 from featurenerf.pictures import Picture, to_tensor, with_silhouette
 from featurenerf.placement import misframed, misplaced
 from featurenerf.rendering import Sampling
 from featurenerf.settings import text_of, value_of
+from featurenerf.shown import remembering
 
 M = TypeVar("M", bound="Model")
 Compare = Callable[[Float[Tensor, "o v r d"], int | None], Float[Tensor, ""]]
@@ -117,6 +119,8 @@ class Model(nn.Module, ABC):
     """How the weights of a new model lie in memory."""
     checkpoint: Path | None = None
     """The directory that it was loaded from."""
+    recogniser: Recogniser | None = None
+    """What tells its categories from other things; None knows no others, and refuses nothing."""
 
     @property
     @abstractmethod
@@ -270,18 +274,46 @@ class Model(nn.Module, ABC):
             cameras = [camera] if isinstance(camera, Camera) else list(camera)
             ready, source = self._ready(tensors, cameras, [_mask(p) for p in given])
             found = any(isinstance(c, FoundCamera) for c in cameras)
-            return replace(self._encode(*ready, assumed=found), source=source)
+            return _taken(self._encode(*ready, assumed=found), source)
         if len(tensors) > 1:
             raise InputError("several pictures need a list of cameras: one view's camera can be found, two cannot")
         first, estimate = self._estimate(tensors[0], None)
         if not estimate.found:
-            return replace(first, estimate=estimate)
+            return replace(_taken(first, first.source), estimate=estimate)
         ready, source = self._ready(tensors, [estimate.camera])
-        return replace(self._encode_again(first, *ready), source=source, estimate=estimate)
+        return replace(_taken(self._encode_again(first, *ready), source), estimate=estimate)
 
     def estimate_camera(self, picture: Picture, lens: Camera | None = None) -> CameraEstimate:
         """As ``featurenerf.estimate_camera``, by this model."""
         return self._estimate(with_silhouette(to_tensor(picture)).to(self.device, self.dtype), lens)[1]
+
+    def recognise(self, picture: Picture | Sequence[Picture]) -> dict[str, float]:
+        """How likely a picture shows each of the model's categories, or "none of these"; the numbers sum to 1.
+
+        Args:
+            picture: as of ``encode``, or several of one object; ``masks.foreground`` says where that is.
+        Raises:
+            InputError: for an unreadable picture, or when the model has no recogniser.
+        """
+        network = network_of(self.frozen)
+        if self.recogniser is None or network is None:
+            raise InputError("this model has no recogniser: featurenerf models recogniser makes one for a checkpoint")
+        pictures = list(picture) if isinstance(picture, (list, tuple)) else [picture]
+        return self.recogniser.recognise(network, pictures)
+
+    def refuse_unknown(self, picture: Picture | Sequence[Picture], name: str = "the picture") -> None:
+        """Stops what would make nonsense of a picture; ``encode`` never does. Without a recogniser all pass.
+
+        Raises:
+            UnknownObjectError: when "none of these" is the likeliest of what ``recognise`` says.
+        """
+        known = {} if self.recogniser is None else self.recognise(picture)
+        if known and max(known, key=known.__getitem__) == NONE:
+            names = ", ".join(list(known)[:-1])
+            raise UnknownObjectError(
+                f"{name} seems to show none of what this model knows ({names}): give a picture of such, or take "
+                "another model"
+            )
 
     def _estimate(self, picture: Float[Tensor, "4 h w"], lens: Camera | None) -> tuple[VolumeField, CameraEstimate]:
         """The field of a picture in the world of an assumed camera, and what it says of the true one."""
@@ -301,6 +333,12 @@ class Model(nn.Module, ABC):
         Args:
             masks: where the object is in each picture, as far as that was given.
         """
+        for camera in cameras:
+            if not isinstance(camera, Camera):
+                raise InputError(
+                    f"a camera is a featurenerf.Camera, not {type(camera).__name__}: a pose becomes one by "
+                    "Camera.from_pose (OpenGL's axes) or Camera.from_opencv"
+                )
         cameras = [one.to(self.device) for camera in cameras for one in _each(camera)]
         if len(cameras) != len(pictures):
             raise InputError(f"{len(pictures)} pictures came with {len(cameras)} cameras")
@@ -353,6 +391,11 @@ class Model(nn.Module, ABC):
         exact = pictures.float() if pictures.dtype in (torch.float16, torch.bfloat16) else pictures
         warped, target = canonicalise(exact, cameras, self.canonical, framing)
         return warped.to(pictures.dtype), target
+
+
+def _taken(field: VolumeField, source: Camera) -> VolumeField:
+    """A field with its source cameras, which remember what their picture shows."""
+    return replace(field, source=remembering(source, field.shown()))
 
 
 def _mask(picture: Float[Tensor, "c h w"]) -> Bool[Tensor, "h w"] | None:

@@ -12,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 
 from featurenerf.errors import InputError
 from featurenerf.models.checkpoint import SHIPPED, WEIGHTS, directory_of, read_config
+from featurenerf.models.recogniser import FILE
 
 CARD = "README.md"
 _LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
@@ -39,6 +40,7 @@ def facts(name: str | os.PathLike[str]) -> dict[str, Any]:
         "path": str(directory.resolve()),
         "field": config["field"],
         "categories": config["model"].get("categories") or {},
+        "recogniser": (config.get("recogniser") or {}) if (directory / FILE).is_file() else None,
         "teacher": teacher.get("name") if isinstance(teacher, dict) else trained.get("teacher"),
         "data": sections.get("data") or trained.get("data"),
         "parameters": parameters,

@@ -21,12 +21,14 @@ from featurenerf.categories import category_name
 from featurenerf.errors import InputError
 from featurenerf.files import ASSETS, cannot_write, write_atomically, write_json
 from featurenerf.limits import json_file, parsing
-from featurenerf.models import MODELS, Model, hub
+from featurenerf.models import MODELS, Model, hub, recogniser
 from featurenerf.models.weights import check_finite, planned
 from featurenerf.runtime import usable_device
 
 SHIPPED = ASSETS / "checkpoints"
 DEFAULT = "chair-car"
+RETIRED: dict[str, tuple[str, str]] = {}
+"""Checkpoints that shipped once: what took their place, and the last version that had them."""
 FORMAT = 3
 """Of the configuration. Before format 3 the fast field knew no silhouettes, and cells of its density were two pixels
 wide. In format 1 it had ``backbone`` for ``encoder``, and named no categories."""
@@ -84,6 +86,7 @@ def load(
         model.load_state_dict(weights)
     check_finite(weights, path)
     model.checkpoint = directory
+    model.recogniser = recogniser.read_recogniser(directory, model.frozen, settings.categories)
     return model.to(device=device, dtype=dtype).eval().requires_grad_(False)
 
 
@@ -128,6 +131,10 @@ def write(
     directory.mkdir(parents=True, exist_ok=True)
     write_atomically(directory / WEIGHTS, lambda path: save_file(weights, path, {SAVED: saved}))
     write_json(directory / CONFIG, {**config, SAVED: saved}, indent=2)
+    if model.recogniser is None:
+        (directory / recogniser.FILE).unlink(missing_ok=True)
+    else:
+        model.recogniser.write(directory)
     return directory
 
 
@@ -226,6 +233,12 @@ def directory_of(name: str | os.PathLike[str], revision: str | None = None) -> P
         return Path(name)
     if str(name) in ships:
         return ships[str(name)]
+    if str(name) in RETIRED:
+        successor, version = RETIRED[str(name)]
+        raise InputError(
+            f"the checkpoint {name} ships no more: {successor} took its place, and featurenerf {version} was the last "
+            f"version that had it; give {successor}, or a directory with a copy of the old one"
+        )
     before = Path(f"{os.fspath(name).rstrip('/')}.old")
     if os.path.isfile(before / CONFIG):  # see ``files.replace_folder``
         raise InputError(

@@ -163,6 +163,25 @@ def imagenet_weights(
     return weights
 
 
+def imagenet_classifier(path: Path | None = None) -> dict[str, Tensor]:
+    """The last two layers in a file of ``imagenet_weights``: ``embedding_weight`` (1280, 320) and ``embedding_bias`` of
+    a 1 x 1 convolution before a ReLU6 and the mean over the picture, ``class_weight`` (1000, 1280) and ``class_bias``.
+
+    Errors are those of ``imagenet_weights``.
+    """
+    path = path or imagenet_file()
+    given = read_weights(path)
+    try:
+        weight, bias = _fold(given, "_conv_head", "_bn1", torch.float64)
+        classes = (given["_fc.weight"].float(), given["_fc.bias"].float())
+    except KeyError as error:
+        raise InputError(f"{path} does not hold an EfficientNet-Lite0: it has no {error.args[0]}") from error
+    return dict(zip(
+        ("embedding_weight", "embedding_bias", "class_weight", "class_bias"), (weight[:, :, 0, 0], bias, *classes),
+        strict=True,
+    ))  # fmt: skip
+
+
 def _fold(given: Mapping[str, Tensor], convolution: str, norm: str, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     """Weight and bias of a convolution followed by batch normalisation."""
     names = ("weight", "bias", "running_mean", "running_var")

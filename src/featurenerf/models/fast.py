@@ -40,6 +40,7 @@ from featurenerf.models.warp import Canonical
 from featurenerf.pca import principal_components
 from featurenerf.pictures import on_black
 from featurenerf.rendering import Channels, PerRay, Vectors, box_bounds, sphere_bounds
+from featurenerf.shown import Shown
 
 PLACE_DIM = 27
 """Numbers that say what place of its object a point is, see ``place_loss``."""
@@ -154,6 +155,9 @@ class FastField(VolumeField):
     volume: Float[Tensor, "bv hv wv dv c"]
     pixels: Float[Tensor, "bv hp wp cp"]
     semantics: Float[Tensor, "bv hs ws cs"]
+    outlines: Float[Tensor, "bv s s"]
+    backbone: Float[Tensor, "bv cb hs ws"]
+    """The frozen network's features that semantics are made of."""
     mirror: Float[Tensor, "b 4"] | None
     """Symmetry planes in the world (``symmetry.reflect``); None where nothing is mirrored."""
     box: Float[Tensor, "b 2 3"] | None
@@ -180,6 +184,11 @@ class FastField(VolumeField):
                 own, image = self._source_features(torch.cat([here, there], 1)).split(points.shape[1])
             values.update(self.head(own, image, self._has_mirror, rest, self.training))
         return values
+
+    def shown(self) -> Shown | None:
+        if self.training or self.further.shape != (1, 1) or self.backbone.shape[1] == 0:
+            return None
+        return Shown(self.frustums.reshape(), self.outlines[0], self.backbone[0])
 
     def mirrored(self, points: Points) -> Points | None:
         """By the symmetry plane of a single field."""
@@ -287,7 +296,7 @@ class FastModel(Model):
 
     def _encode(self, pictures: Float[Tensor, "b v 4 s s"], cameras: Camera, assumed: bool = False) -> FastField:
         flat = pictures.flatten(0, 1)
-        density, volume, pixels, semantics = self.net(flat.contiguous(memory_format=torch.channels_last))
+        density, volume, pixels, semantics, backbone = self.net(flat.contiguous(memory_format=torch.channels_last))
         dtype = torch.promote_types(flat.dtype, torch.float32)
         volume, pixels, semantics = (maps.to(dtype).contiguous() for maps in (volume, pixels, semantics))
         density = density.to(dtype)
@@ -306,6 +315,8 @@ class FastModel(Model):
             volume=volume,
             pixels=pixels,
             semantics=semantics,
+            outlines=flat[:, 3],
+            backbone=backbone,
             mirror=None,
             box=None,
         )

@@ -192,15 +192,16 @@ class PictureNet(nn.Module):
         Float[Tensor, "b hv wv dv c"],
         Float[Tensor, "b hp wp cp"],
         Float[Tensor, "b hs ws cs"],
+        Float[Tensor, "b cb hs ws"],
     ]:
-        """Raw density, latent volume, pixel latent, semantics; of a picture on black, alpha beside it."""
+        """Raw density, latent volume, pixel latent, semantics, and what those are components of; of a picture on black, alpha beside it."""
         size, bins = rgba.shape[-1], self.config.volume_bins
         picture, alpha = rgba.split([3, 1], 1)
         seen = (rgba if self.config.silhouette else picture) * 2 - 1
         steps = (torch.arange(size, device=picture.device, dtype=picture.dtype) + 0.5) / size * 2 - 1
         where = torch.stack(torch.meshgrid(steps, steps, indexing="ij")).expand(len(picture), 2, size, size)
         x2 = self.stem(torch.cat([seen, where], 1))  # (b, w2, s/2, s/2)
-        (added4, added8, added16), semantics = self._from_backbone(picture)
+        (added4, added8, added16), semantics, joined = self._from_backbone(picture)
         x4 = self.down4(x2) + added4  # (b, w4, s/4, s/4)
         x8 = self.down8(x4) + added8  # (b, w8, s/8, s/8)
         x16 = self.down16(x8) + added16  # (b, w16, s/16, s/16)
@@ -219,7 +220,7 @@ class PictureNet(nn.Module):
         if self.config.silhouette:
             covered = F.max_pool2d(alpha, stride).permute(0, 2, 3, 1)
             density = density - EMPTIED * (1 - (covered / PARTLY).clamp(max=1))
-        return density, volume, pixels, semantics.permute(0, 2, 3, 1)
+        return density, volume, pixels, semantics.permute(0, 2, 3, 1), joined
 
     def _coarse_density(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d h w"]:
         """``to_shape``, interpolated between its depth bins: its weights are, which comes to the same."""
@@ -228,17 +229,21 @@ class PictureNet(nn.Module):
         finer = F.interpolate(weights.T[None], self.config.density_bins, mode="linear", align_corners=False)[0].T
         return F.conv2d(x, finer[:, :-1, None, None], finer[:, -1])
 
-    def _from_backbone(self, picture: Float[Tensor, "b 3 s s"]) -> tuple[list[Tensor], Float[Tensor, "b cs hs ws"]]:
-        """What is added to the U-Net at 1/4, 1/8 and 1/16 of the picture, and the semantics of descriptors."""
+    def _from_backbone(
+        self, picture: Float[Tensor, "b 3 s s"]
+    ) -> tuple[list[Tensor], Float[Tensor, "b cs hs ws"], Float[Tensor, "b cb hs ws"]]:
+        """What is added to the U-Net at 1/4, 1/8 and 1/16 of the picture, the semantics of descriptors, and what those
+        are components of."""
         config = self.config
         if config.encoder is None:
-            return [picture.new_zeros(())] * 3, picture.new_zeros(len(picture), 0, 1, 1)
+            none = picture.new_zeros(len(picture), 0, 1, 1)
+            return [picture.new_zeros(())] * 3, none, none
         maps = self._backbone_maps(picture)
         sides = (picture.shape[-1] // stride for stride in (4, 8, 16))
         blocks = zip(self.adapt, config.encoder_blocks, sides, strict=True)
         added = [_resize(adapt(maps[block] * 0.25), side) for adapt, block, side in blocks]
-        semantics = self._joined(maps)
-        return added, self.to_semantics(semantics) if config.semantic_dim else semantics[:, :0]
+        joined = self._joined(maps)
+        return added, self.to_semantics(joined) if config.semantic_dim else joined[:, :0], joined
 
     def semantic_features(self, picture: Float[Tensor, "b 3 s s"]) -> Float[Tensor, "b c hs ws"]:
         """What the semantics are components of."""

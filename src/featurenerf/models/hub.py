@@ -9,7 +9,7 @@ from typing import Any
 
 from featurenerf.errors import InputError, MissingExtraError, first_line
 
-FILES = ("config.json", "model.safetensors", "teacher.safetensors", "README.md")
+FILES = ("config.json", "model.safetensors", "teacher.safetensors", "recogniser.safetensors", "README.md")
 """What a checkpoint's repository holds; nothing else is fetched."""
 
 

@@ -89,7 +89,7 @@ def _config(weights: Mapping[str, Tensor], ours: Mapping[str, Tensor], fuse: int
         raise InputError("its encoder or its positional code is not that of the published model: it cannot be imported")
     feature = outputs - 4 - 3 * coordinate
     if feature < 0:
-        raise InputError(f"its {outputs} outputs leave no room for a coordinate head: import it with --no-coordinate")
+        raise InputError(f"its {outputs} outputs leave no room for a coordinate head: import it without coordinate")
     octaves = (inputs - 6) // 6
     frequency = 1.5
     if (factors := weights.get("code._freqs")) is not None:

@@ -35,7 +35,7 @@ def check_sizes(settings: Any, bounds: Mapping[str, tuple[int, int]]) -> None:
         value = getattr(settings, name)
         for number in value if isinstance(value, tuple) else (value,):
             if number is not None and not least <= number <= most:
-                raise InputError(f"{name} is {value}: it must be from {least} to {most}")
+                raise InputError(f"{name} is {value}: it must lie between {least} and {most}")
 
 
 def _fits(value: Any, hint: Any) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from featurenerf.arrays import spread
 from featurenerf.cameras import Camera
 from featurenerf.data.formats.transforms import read_transforms
 from featurenerf.errors import InputError
@@ -63,7 +64,7 @@ def write(
         InputError: the cameras see nothing of the object.
     """
     if colors is None and "descriptor" in field.channels:
-        some = [cameras[k] for k in np.unique(np.linspace(0, len(cameras) - 1, 8).round().astype(int))]
+        some = [cameras[k] for k in spread(len(cameras), 8)]
         colors = figures.DescriptorColors.fit(figures.render_views(field, some))
     away = [float(camera.centre.norm()) for camera in cameras]
     near, far = max(0.0, min(away) - RADIUS), max(away) + RADIUS  # one scale for all frames

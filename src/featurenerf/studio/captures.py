@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from featurenerf.arrays import spread
 from featurenerf.cameras import Camera
 from featurenerf.data.formats.captures import Capture, Direction, open_capture
 from featurenerf.errors import InputError
@@ -21,7 +22,7 @@ from featurenerf.fields.pose import CameraEstimate
 from featurenerf.files import REPORT, fresh_directory, write_json
 from featurenerf.models.base import Model
 from featurenerf.models.checkpoint import load
-from featurenerf.pictures import composite_bytes, to_image
+from featurenerf.pictures import composite_bytes, from_bytes, to_bytes, to_image
 from featurenerf.progress import Progress
 from featurenerf.studio import camera_path, figures
 from featurenerf.studio.lift import Lifted, LiftSettings, made, named_step
@@ -60,7 +61,7 @@ def lift_capture(
         path: a ``transforms.json`` in the capture's world; ``path.mp4`` shows what its cameras see in turn.
         settings, colors, progress: as in ``lift``; the settings' azimuth, elevation and fov are not read.
     Raises:
-        InputError: the capture cannot be read or placed, or has no such pictures.
+        InputError: the capture cannot be read or placed, has no such pictures, or shows none of what the model knows.
     """
     settings = settings or LiftSettings()
     if settings.azimuth is not None or settings.fov is not None:
@@ -77,6 +78,7 @@ def lift_capture(
         with step("load"):
             model = model or load()
         with step("world"):
+            model.refuse_unknown([_picture(views, view) for view in chosen], str(views.source))
             views = _headed(views, chosen[0], model)
         with step("encode"):
             held = _held_back(views, chosen)
@@ -133,8 +135,8 @@ def _headed(views: Capture, first: int, model: Model) -> Capture:
 
 
 def _held_back(views: Capture, chosen: Sequence[int]) -> list[int]:
-    others = np.array([view for view in range(len(views)) if view not in chosen], int)
-    return others[np.unique(np.linspace(0, len(others) - 1, min(HELD, len(others))).round().astype(int))].tolist()
+    others = [view for view in range(len(views)) if view not in chosen]
+    return [others[number] for number in spread(len(others), HELD)]
 
 
 def _encoded(
@@ -151,8 +153,8 @@ def _encoded(
             continue
         errors: list[float] = []
         for view, right in truth.items():
-            shown = field.render(views.camera(view), channels=["rgb"])["rgb"].float().cpu()
-            errors.append(psnr((shown.clamp(0, 1) * 255).round().to(torch.uint8).numpy(), right) or 0.0)
+            shown = field.render(views.camera(view), channels=["rgb"])["rgb"]
+            errors.append(psnr(to_bytes(shown.permute(2, 0, 1)), right) or 0.0)
         mean = float(np.mean(errors))
         added = round(mean - helped[-1]["psnr"], 2) if helped else None
         helped.append({"pictures": list(chosen[:count]), "psnr": round(mean, 2), "added_db": added})
@@ -161,7 +163,7 @@ def _encoded(
 
 
 def _picture(views: Capture, view: int) -> Tensor:
-    return torch.from_numpy(views.picture(view)).permute(2, 0, 1).float() / 255
+    return from_bytes(views.picture(view))
 
 
 def _stands(camera: Camera) -> dict[str, Any]:

@@ -35,10 +35,10 @@ from featurenerf.studio.prepare import prepare
 
 CELL = 1 / 64
 """Side of the cells of space of which each is one surface point, in world units."""
-COMPONENTS = 32
+COMPONENTS = 64
 """Directions of the descriptors that the file holds, of 8 bits each: those that vary most over all objects."""
 LEAST_SCORE = 0.6
-"""Cosine similarity below which the page says that there is no match."""
+"""Cosine similarity below which there is no match. It tells objects of other kinds (docs/viewer.md, "Measured")."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,7 +160,8 @@ def make_page(
         masked: objects are cut out of the pictures (``prepare``), which are taken as they are otherwise.
         turns: turned views of each object, 1 to 72.
     Raises:
-        InputError: for a picture that cannot be read or shows no object; before anything is written.
+        InputError: for a picture that cannot be read, or shows no object or none that the model knows
+            (``Model.refuse_unknown``); before anything is written.
     """
     if not pictures:
         raise InputError("a page needs at least one picture")
@@ -169,6 +170,7 @@ def make_page(
     objects = []
     for path in Progress(pictures, desc="page", unit="picture", disable=not progress):
         ready = prepare(path) if masked else to_tensor(path)
+        model.refuse_unknown(ready, str(path))
         objects.append(clickable(model.encode(ready), ready, path.stem.replace("_", " "), turns))
     write_page(Path(out), objects)
     return Path(out)
@@ -177,12 +179,15 @@ def make_page(
 def quantised(
     descriptors: Sequence[Float[Tensor, "_ d"]], components: int = COMPONENTS
 ) -> list[Int8[np.ndarray, "_ k"]]:
-    """Descriptors of several objects in 8 bits: their cosine similarities are about those of the descriptors."""
+    """Descriptors of several objects in 8 bits: their cosine similarities are about those of the descriptors.
+
+    Each is scaled by itself, which its cosines do not see.
+    """
     together = torch.cat(list(descriptors)).double()
     _, axes = torch.linalg.eigh(together.T @ together)
     basis = axes[:, -components:].flip(-1)
-    scale = 127 / (together @ basis).abs().max()
-    return [(part.double() @ basis * scale).round().to(torch.int8).numpy() for part in descriptors]
+    kept = [part.double() @ basis for part in descriptors]
+    return [(x * 127 / x.abs().amax(1, keepdim=True).clamp(min=1e-12)).round().to(torch.int8).numpy() for x in kept]
 
 
 def write_page(path: Path, objects: Sequence[ClickableObject], heading: str = "Click on an object") -> None:

@@ -13,8 +13,9 @@ from featurenerf.data.open import format_of, open_splits
 from featurenerf.data.overview import label_names
 from featurenerf.data.storage import DataPath, data_root
 from featurenerf.errors import InputError
+from featurenerf.pictures import from_bytes
 from featurenerf.progress import Progress
-from featurenerf.studio.figures import PAPER, draw_keypoints, draw_parts, sheet, with_legends
+from featurenerf.studio.figures import draw_keypoints, draw_parts, picture_on_paper, sheet, with_legends
 
 
 def contact_sheet(
@@ -54,7 +55,7 @@ def contact_sheet(
     present: set[int] = set()
     for each in Progress(chosen, "objects"):
         which = sorted(generator.permutation(len(each))[:views].tolist())
-        pictures = [_on_paper(each.picture(view)) for view in which]
+        pictures = [picture_on_paper(from_bytes(each.picture(view))) for view in which]
         rows[each.id] = pictures
         if each.has("part_2d"):
             labels = [each.parts(view) for view in which]
@@ -75,10 +76,3 @@ def _by_id(keypoints: np.ndarray, count: int) -> np.ndarray:
     places = np.full((max(count, int(keypoints[:, 2].max(initial=-1)) + 1), 2), np.nan)
     places[keypoints[:, 2]] = keypoints[:, :2] + 0.5
     return places
-
-
-def _on_paper(picture: np.ndarray) -> Image.Image:
-    image = Image.fromarray(picture)
-    page = Image.new("RGB", image.size, PAPER)
-    page.paste(image, mask=image.getchannel("A"))
-    return page

@@ -65,7 +65,7 @@ class Crop:
             InputError: for intrinsics that are not (3, 3).
         """
         known = Camera.from_opencv(
-            torch.as_tensor(intrinsics, dtype=torch.float32),
+            intrinsics,
             torch.eye(4) if pose is None else pose,
             self.width,
             self.height,

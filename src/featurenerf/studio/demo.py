@@ -15,10 +15,11 @@ from torch import Tensor
 from featurenerf.cameras import Camera
 from featurenerf.fields.base import Field, Rendered, Samples
 from featurenerf.files import REPORT, fresh_directory, write_json
-from featurenerf.matching import transfer_keypoints, transfer_parts
+from featurenerf.matching import first_source_camera, transfer_keypoints, transfer_parts
 from featurenerf.models.base import Model
 from featurenerf.pictures import open_picture
 from featurenerf.progress import Progress
+from featurenerf.shown import remembering, seen_by
 from featurenerf.studio import demo_page, figures
 from featurenerf.studio.clickable import ClickableObject, clickable_views, write_page
 from featurenerf.studio.edit import EditSettings, find_part, like_part, textured
@@ -180,7 +181,9 @@ class _RenderedField:
 
 
 def _rendered(field: Field, camera: Camera) -> _RenderedField:
-    return _RenderedField(camera, figures.render_views(field, [camera])[0])
+    seen = seen_by(first_source_camera(field), camera)
+    shown = None if seen is None else seen.shown
+    return _RenderedField(remembering(camera, shown), figures.render_views(field, [camera])[0])
 
 
 def _transfers(pictures: Sequence[DemoPicture], fields: Sequence[Field], size: int) -> list[Image.Image]:

@@ -8,20 +8,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from PIL import Image, ImageColor
 from torch import Tensor
 
+from featurenerf import alignment
 from featurenerf.cameras import PICTURE_SIZE, Camera
 from featurenerf.errors import InputError
 from featurenerf.fields.edits import Plain, Texture, composed, isolated, marked, recolored, removed, transformed
+from featurenerf.fields.pose import CameraEstimate
 from featurenerf.fields.regions import Part, Region, baked
 from featurenerf.fields.volume import VolumeField
 from featurenerf.files import REPORT, fresh_directory, write_json
 from featurenerf.matching import match
+from featurenerf.models.settings import check_sizes
 from featurenerf.progress import Progress
 from featurenerf.studio import figures
 from featurenerf.studio.formats import ExportSettings, export_field
@@ -49,9 +51,7 @@ class EditSettings:
     size: int = PICTURE_SIZE
 
     def __post_init__(self) -> None:
-        for name, low, high in (("views", 1, 64), ("frames", 1, 1000), ("size", 16, 1024)):
-            if not low <= getattr(self, name) <= high:
-                raise InputError(f"{name} is {getattr(self, name)}: it must lie between {low} and {high}")
+        check_sizes(self, {"views": (1, 64), "frames": (1, 1000), "size": (16, 1024)})
 
 
 # ---------------------------------------------------------------------- parts of two objects
@@ -199,14 +199,11 @@ def _fitted(
     p: Float[Tensor, "t n 3"], q: Float[Tensor, "t n 3"]
 ) -> tuple[Float[Tensor, "t 3 3"], Float[Tensor, "t 3"], Float[Tensor, " t"]]:
     """Rotations, translations and scales that take points p to q, least squares (Umeyama 1991)."""
+    rotation = alignment.similarity(p, q, torch.ones_like(p[..., 0])).rotation
     p_mean, q_mean = p.mean(1, keepdim=True), q.mean(1, keepdim=True)
-    centred, aim = p - p_mean, q - q_mean
-    u, values, vh = torch.linalg.svd(aim.mT @ centred)
-    sign = torch.ones_like(values)
-    sign[:, 2] = torch.linalg.det(u @ vh).sign()
-    rotation = u * sign[:, None] @ vh
-    scale = (values * sign).sum(1) / centred.square().sum((1, 2)).clamp(min=1e-12)
-    shift = q_mean[:, 0] - scale[:, None] * (rotation @ p_mean.mT)[..., 0]
+    turned = (p - p_mean) @ rotation.mT
+    scale = (turned * (q - q_mean)).sum((1, 2)) / turned.square().sum((1, 2)).clamp(min=1e-12)
+    shift = q_mean[:, 0] - scale[:, None] * (p_mean @ rotation.mT)[:, 0]
     return rotation, shift, scale
 
 
@@ -345,10 +342,8 @@ def sheet(
 
 def _around_from(camera: Camera, count: int) -> list[Camera]:
     """Canonical cameras on a full turn; the first stands where a camera does, as seen from above."""
-    x, y, z = camera.centre.tolist()
-    azimuth = float(np.degrees(np.arctan2(y, x)))
-    elevation = float(np.degrees(np.arctan2(z, np.hypot(x, y))))
-    return figures.around(azimuth, elevation, count, camera.width)
+    stands = CameraEstimate(camera, 0.0)
+    return figures.around(stands.azimuth, stands.elevation, count, camera.width)
 
 
 def _turntable(folder: Path, of: Subject, field: VolumeField, settings: EditSettings, progress: bool) -> str:

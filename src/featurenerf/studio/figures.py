@@ -18,6 +18,7 @@ from featurenerf.cameras import Camera
 from featurenerf.errors import InputError
 from featurenerf.fields.base import Field, Rendered
 from featurenerf.matching import FOREGROUND_ALPHA, normalise
+from featurenerf.pca import principal_components
 from featurenerf.pictures import to_image
 from featurenerf.progress import Progress
 
@@ -87,13 +88,9 @@ class DescriptorColors:
     @classmethod
     def of(cls, vectors: Float[Tensor, "n d"]) -> DescriptorColors:
         """PCA of at least four descriptors of length 1."""
-        mean = vectors.mean(0)
-        centred = vectors - mean
-        _, axes = torch.linalg.eigh(centred.T @ centred / len(centred))
-        directions = axes[:, -3:].flip(-1)
-        directions = directions * directions.gather(0, directions.abs().argmax(0, keepdim=True)).sign()
-        low, high = torch.quantile(centred @ directions, torch.tensor([0.02, 0.98]), dim=0)
-        return cls(mean, directions, low, high)
+        found = principal_components(vectors, 3)
+        low, high = torch.quantile(found.project(vectors), torch.tensor([0.02, 0.98]), dim=0)
+        return cls(found.mean, found.basis, low, high)
 
     def __call__(self, descriptors: Float[Tensor, "*n d"]) -> Float[Tensor, "*n 3"]:
         """Colours in [0, 1]."""

@@ -6,9 +6,7 @@ format and most programs have it; splats are y down, -z front, as viewers of spl
 
 from __future__ import annotations
 
-import io
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -18,6 +16,7 @@ import torch
 from jaxtyping import Float32
 from safetensors.numpy import save
 
+from featurenerf.arrays import to_npz
 from featurenerf.cameras import Camera
 from featurenerf.errors import InputError
 from featurenerf.fields.base import Field
@@ -25,7 +24,8 @@ from featurenerf.files import REPORT, fresh_directory, write_bytes, write_json
 from featurenerf.masks import Mask
 from featurenerf.matching import first_source_camera, normalise
 from featurenerf.models.base import Model
-from featurenerf.pca import principal_components
+from featurenerf.models.settings import check_sizes
+from featurenerf.pca import Components, principal_components
 from featurenerf.pictures import Picture, to_image
 from featurenerf.studio import export
 from featurenerf.studio.export import Geometry
@@ -65,10 +65,7 @@ class ExportSettings:
     metres_per_unit: float | int | None = None
 
     def __post_init__(self) -> None:
-        limits = (("points", 1, 10_000_000), ("texture", 16, 8192), ("pca", 0, 64), ("grid", 8, 512))
-        for name, low, high in limits:
-            if not low <= getattr(self, name) <= high:
-                raise InputError(f"{name} is {getattr(self, name)}: it must lie between {low} and {high}")
+        check_sizes(self, {"points": (1, 10_000_000), "texture": (16, 8192), "pca": (0, 64), "grid": export.GRIDS})
         if self.metres_per_unit is not None and not 0 < self.metres_per_unit < float("inf"):
             raise InputError(f"metres_per_unit is {self.metres_per_unit}: it must be positive")
         unknown = [name for name in self.formats if name not in FORMATS]
@@ -103,8 +100,8 @@ def export_field(
     if wanted & {"ply", "splats"} and level is not None:
         cloud = export.point_cloud(field, most=settings.points, level=level / 2, progress=progress)
     shared = [each.descriptor for each in (mesh, cloud) if each is not None and each.descriptor is not None]
-    reduce = _Reduction.fit(np.concatenate(shared), settings.pca) if shared and settings.pca else None
-    mesh, cloud = (None if each is None else _described(each, settings, reduce) for each in (mesh, cloud))
+    components = _components(np.concatenate(shared), settings.pca) if shared and settings.pca else None
+    mesh, cloud = (None if each is None else _described(each, settings, components) for each in (mesh, cloud))
     if "ply" in wanted and mesh is not None and cloud is not None:
         for name, each in (("mesh", mesh), ("points", cloud)):
             export.write_ply(folder / f"{name}.ply", _scaled(each, settings.scale), settings.metres_per_unit)
@@ -188,27 +185,18 @@ def _scaled(geometry: Geometry, scale: float) -> Geometry:
 # ---------------------------------------------------------------------- descriptors
 
 
-@dataclass(frozen=True, eq=False)
-class _Reduction:
-    """Principal components of L2-normalised descriptors, the same for all files of a folder."""
-
-    mean: Float32[np.ndarray, " d"]
-    basis: Float32[np.ndarray, "d k"]
-
-    @classmethod
-    def fit(cls, descriptors: Float32[np.ndarray, "n d"], count: int) -> _Reduction:
-        count = min(count, descriptors.shape[1], max(1, len(descriptors) - 1))
-        found = principal_components(normalise(torch.from_numpy(descriptors)), count)
-        return cls(found.mean.numpy().astype(np.float32), found.basis.numpy().astype(np.float32))
-
-    def __call__(self, descriptors: Float32[np.ndarray, "n d"]) -> Float32[np.ndarray, "n k"]:
-        return (normalise(torch.from_numpy(descriptors)).numpy() - self.mean) @ self.basis
+def _components(descriptors: Float32[np.ndarray, "n d"], count: int) -> Components:
+    """Of L2-normalised descriptors, the same for all files of a folder."""
+    count = min(count, descriptors.shape[1], max(1, len(descriptors) - 1))
+    return principal_components(normalise(torch.from_numpy(descriptors)), count)
 
 
-def _described(geometry: Geometry, settings: ExportSettings, reduce: _Reduction | None) -> Geometry:
+def _described(geometry: Geometry, settings: ExportSettings, components: Components | None) -> Geometry:
     if geometry.descriptor is None or settings.descriptors == "none":
         return replace(geometry, descriptor=None)
-    return geometry if reduce is None else replace(geometry, descriptor=reduce(geometry.descriptor))
+    if components is None:
+        return geometry
+    return replace(geometry, descriptor=components.project(normalise(torch.from_numpy(geometry.descriptor))).numpy())
 
 
 def _beside(folder: Path, name: str, geometry: Geometry, settings: ExportSettings) -> dict[str, str]:
@@ -218,14 +206,8 @@ def _beside(folder: Path, name: str, geometry: Geometry, settings: ExportSetting
     key = "descriptor_pca" if settings.pca else "descriptor"
     arrays = {key: np.ascontiguousarray(geometry.descriptor)}
     path = folder / f"{name}.{settings.descriptors}"
-    write_bytes(path, save(arrays) if settings.descriptors == "safetensors" else _npz(arrays))
+    write_bytes(path, save(arrays) if settings.descriptors == "safetensors" else to_npz(arrays))
     return {path.name: f"descriptors {tuple(geometry.descriptor.shape)} in the order of {name}"}
-
-
-def _npz(arrays: Mapping[str, np.ndarray]) -> bytes:
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **dict(arrays))  # type: ignore[arg-type]
-    return buffer.getvalue()
 
 
 # ---------------------------------------------------------------------- grids, cameras
@@ -242,7 +224,7 @@ def _write_grid(field: Field, folder: Path, settings: ExportSettings) -> dict[st
         rgb[number] = (export.colors_at(field, slab) * 255).round()
     corner = np.full(3, -export.RADIUS * settings.scale, np.float32)
     step = np.array(2 * export.RADIUS * settings.scale / (side - 1), np.float32)
-    write_bytes(folder / "grid.npz", _npz({"density": density, "rgb": rgb, "corner": corner, "step": step}))
+    write_bytes(folder / "grid.npz", to_npz({"density": density, "rgb": rgb, "corner": corner, "step": step}))
     return {"grid.npz": f"density and colour at {side} x {side} x {side} points"}
 
 

@@ -151,13 +151,14 @@ def lift(
         progress: show progress bars.
         hints: ``box``, ``point``, ``number`` and ``network``: where and which the object is, as in ``prepare``.
     Raises:
-        InputError: when the picture cannot be read or shows no object, the model sees none in it, or ``out`` holds
-            something else.
+        InputError: when the picture cannot be read or shows no object, the model sees none in it or none that it knows
+            (``Model.refuse_unknown``), or ``out`` holds something else.
     """
     settings = settings or LiftSettings()
     if isinstance(picture, (str, os.PathLike)) and os.path.isdir(picture):
         raise InputError(f"{os.fspath(picture)} is a folder: give a picture of it, or take lift_folder for all of them")
     as_given = isinstance(mask, str) and mask == "none"
+    name = os.fspath(picture) if isinstance(picture, (str, os.PathLike)) else None
     if as_given and any(hint is not None for hint in hints.values()):
         raise InputError("a picture that is taken as it is needs no box, point, number or network")
     seconds: dict[str, float] = {}
@@ -180,6 +181,7 @@ def lift(
             with named_step("load", bar, seconds):
                 model = load()
         with named_step("encode", bar, seconds):
+            model.refuse_unknown(ready, name or "the picture")
             field = _encoded(model, ready, crop, settings)
             camera = field.source.reshape(-1)[0]
         products = made(folder, ready, field, settings, colors, partial(named_step, bar=bar, seconds=seconds), progress)
@@ -192,7 +194,7 @@ def lift(
                 )
         report = {
             "made_by": "lift",
-            "picture": os.fspath(picture) if isinstance(picture, (str, os.PathLike)) else type(picture).__name__,
+            "picture": name or type(picture).__name__,
             "prepared": "as given" if as_given else f"{ready.shape[1]} x {ready.shape[2]}, masked and cropped",
             "objects": _objects(photograph),
             "model": {"field": model.name, "parameters": sum(p.numel() for p in model.parameters())},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +12,7 @@ from PIL import Image
 
 from featurenerf.errors import MissingExtraError
 from featurenerf.fields.base import Field
+from featurenerf.pictures import to_png
 from featurenerf.studio import export
 from featurenerf.studio.export import Geometry
 
@@ -161,10 +161,8 @@ def textured_obj(textured: Textured, stem: str) -> dict[str, bytes]:
     lines += [f"vn {x:.4f} {y:.4f} {z:.4f}" for x, y, z in normals @ TO_Y_UP.T]
     lines += [f"f {a}/{a}/{a} {b}/{b}/{b} {c}/{c}/{c}" for a, b, c in mesh.faces + 1]
     material = f"newmtl texture\nKa 1 1 1\nKd 1 1 1\nKs 0 0 0\nmap_Kd {stem}.png\n"
-    picture = io.BytesIO()
-    textured.texture.save(picture, "PNG")
     return {
         f"{stem}.obj": ("\n".join(lines) + "\n").encode(),
         f"{stem}.mtl": material.encode(),
-        f"{stem}.png": picture.getvalue(),
+        f"{stem}.png": to_png(textured.texture),
     }

@@ -164,7 +164,8 @@ def subject(
         mask: as of ``lift``.
         azimuth, elevation: where it was taken from, in degrees; without them it is found (``Model.encode``).
     Raises:
-        InputError: when the picture cannot be read or shows no object, or labels are of another size.
+        InputError: when the picture cannot be read, shows no object or none that the model knows
+            (``Model.refuse_unknown``), or labels are of another size.
     """
     name = os.fspath(picture) if isinstance(picture, (str, os.PathLike)) else "the picture"
     shipped = shipped_picture(Path(picture)) if isinstance(picture, (str, os.PathLike)) else None
@@ -186,6 +187,7 @@ def subject(
     camera = None
     if azimuth is not None and elevation is not None:
         camera = Camera.look_at(azimuth, elevation, ready.shape[2], ready.shape[1])
+    model.refuse_unknown(ready, name)
     field = model.encode(ready, camera)
     made = Subject(name, field, ready, square, size, None)
     return made if labels is None else replace(made, labels=_prepared(made, labels))

@@ -11,11 +11,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from featurenerf import masks
+from featurenerf.arrays import whole
 from featurenerf.cameras import PICTURE_SIZE
 from featurenerf.errors import InputError
 from featurenerf.masks import Box, Found, Mask, Point
 from featurenerf.networks import Network
-from featurenerf.pictures import Picture, Square, canonical_square, cut_out, to_tensor
+from featurenerf.pictures import LARGE_SIDE, Picture, Square, canonical_square, cut_out, to_tensor
 from featurenerf.studio.crop import Crop, crop_of, full_size
 
 SMALLEST_OBJECT = 8
@@ -111,6 +112,11 @@ def prepare(
     Raises:
         InputError: for an unreadable picture, a mask of another size, or a picture in which no object is found.
     """
+    size = whole(size, "the size of a prepared picture")
+    if not 1 <= size <= LARGE_SIDE:
+        raise InputError(f"a prepared picture has 1 to {LARGE_SIDE} pixels a side, not {size}")
+    if outline is not None and not 0.01 <= outline <= 10:
+        raise InputError(f"outline is a length in sides of the prepared picture, from 0.01 to 10, not {outline}")
     photograph = framed(picture, mask, outline, **hints)
     ready = photograph.cut_out(size)
     return (ready, photograph.crop(picture, size)) if return_crop else ready

@@ -26,7 +26,7 @@ from featurenerf.data.pairs import unlike_pairs, with_pairs
 from featurenerf.data.splits import Split, read_split, write_split
 from featurenerf.data.storage import read_json
 from featurenerf.errors import InputError
-from featurenerf.files import remove_leftovers, write_json
+from featurenerf.files import remove_leftovers, write_json, writing
 from featurenerf.locks import locked
 from featurenerf.progress import Progress
 from featurenerf.synthesis.camera_sets import CameraSet, set_cameras
@@ -143,11 +143,8 @@ def writing_category(out: Path, synset: str) -> Iterator[None]:
     Raises:
         InputError: another process makes the category; the disk is full, or cannot be written.
     """
-    try:
-        with locked(out / synset):
-            yield
-    except OSError as error:
-        raise InputError(f"{out} cannot be written ({error}): free some space or give another --out") from error
+    with writing(out), locked(out / synset):
+        yield
 
 
 def are_whole(files: Sequence[Path]) -> bool:
@@ -244,12 +241,12 @@ def record_recipe(out: Path, synset: str, settings: dict[str, Any]) -> None:
                 before, now = (s.get("version", "0") for s in (known, settings))
                 raise InputError(
                     f"{out} holds {name} made by version {before} of the generator, and this is version {now}: give "
-                    "another --out"
+                    "another folder"
                 )
             there = ", ".join(f"{key}={value}" for key, value in known.items() if not isinstance(value, dict))
-            raise InputError(f"{out} holds {name} made with other settings ({there}): give another --out")
+            raise InputError(f"{out} holds {name} made with other settings ({there}): give another folder")
     elif (out / "camera" / synset).exists():
-        raise InputError(f"{out} holds {name} from another source: give another --out")
+        raise InputError(f"{out} holds {name} from another source: give another folder")
     else:
         write_json(path, settings)
 
@@ -298,7 +295,7 @@ def _why_broken(codes: Sequence[int | None], workers: int) -> str:
             "the processes could not begin, because each runs the main script again: put what the script does under "
             'if __name__ == "__main__":, or give 1 worker'
         )
-    return f"one of {workers} processes was killed, perhaps for want of memory: give fewer --workers"
+    return f"one of {workers} processes was killed, perhaps for want of memory: give fewer workers"
 
 
 # ---------------------------------------------------------------------- split

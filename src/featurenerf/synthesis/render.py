@@ -139,7 +139,7 @@ def render_meshes(
         if len(by_id) < 4:
             raise InputError(
                 f"{len(by_id)} objects cannot be split: two are for testing, and training needs two more, one of them "
-                "for validation, so give 4 or more, or a split of your own (--all-test, --splits)"
+                "for validation, so give 4 or more, or a split of your own"
             )
         split = split_objects(sorted(by_id), settings.generator("split"))
     split = split.only(set(by_id))
@@ -202,7 +202,7 @@ def _render(
         mesh, record = _recorded(settings, task)
     except InputError as error:
         if not skip_broken:
-            raise InputError(f"{error}; --skip-broken leaves {object_id} out") from error
+            raise InputError(f"{error}; skip_broken leaves {object_id} out") from error
         return object_id, str(error), ()
     write_object(out, settings.synset, object_id, _known_only(record, mesh.kinds))
     return object_id, None, mesh.missing
@@ -317,6 +317,6 @@ def _missing(split: Split, by_id: dict[str, MeshEntry], skip: bool) -> dict[str,
     if missing and not skip:
         raise InputError(
             f"{len(missing)} objects of the split have no mesh ({', '.join(missing[:3])} ...): get them, or leave them "
-            "out with --skip-broken"
+            "out with skip_broken"
         )
     return dict.fromkeys(missing, "the split names it, and it has no mesh")

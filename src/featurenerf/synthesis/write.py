@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +12,12 @@ import torch
 from jaxtyping import Float, Int, UInt8
 from PIL import Image
 
+from featurenerf.arrays import to_npz
 from featurenerf.cameras import OPENCV_TO_OPENGL, Camera
 from featurenerf.data.formats.release import INTRINSICS, annotation_file, camera_file, picture_folder
 from featurenerf.data.labels import ANNOTATIONS, AnnotationKind, LabelNames
 from featurenerf.files import write_bytes, write_json
+from featurenerf.pictures import to_png
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,13 +51,10 @@ def write_object(root: Path, synset: str, object_id: str, record: ObjectRecord) 
     """
     folder = picture_folder(root, synset, object_id)
     for view, picture in enumerate(record.pictures):
-        buffer = BytesIO()
-        Image.fromarray(picture).save(buffer, "PNG", compress_level=3)
-        write_bytes(folder / picture_name(view), buffer.getvalue(), durable=False)
+        content = to_png(Image.fromarray(picture), compress_level=3)
+        write_bytes(folder / picture_name(view), content, durable=False)
     for kind, arrays in _annotation_arrays(record).items():
-        buffer = BytesIO()
-        np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
-        write_bytes(annotation_file(root, kind, synset, object_id), buffer.getvalue(), durable=False)
+        write_bytes(annotation_file(root, kind, synset, object_id), to_npz(arrays), durable=False)
     camera = record.cameras
     poses = (camera.pose * OPENCV_TO_OPENGL).double().tolist()
     angle = 2 * np.arctan(camera.width / 2 / float(camera.focal[0, 0]))

@@ -15,16 +15,14 @@ import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
+from featurenerf.arrays import GOLDEN
 from featurenerf.cameras import Camera
 from featurenerf.data.objects import ObjectViews
-from featurenerf.pictures import with_silhouette
+from featurenerf.pictures import from_bytes, with_silhouette
 from featurenerf.training.augment import faulty, framings, relit
 from featurenerf.training.config import Budget
 from featurenerf.training.hull import Hull, visual_hull
 from featurenerf.training.losses import Rays
-
-GOLDEN = (5**0.5 - 1) / 2
-"""The golden ratio's fraction: its multiples, modulo 1, are spread evenly from the first on."""
 
 
 @dataclass(frozen=True)
@@ -117,11 +115,10 @@ def _draw(objects: Sequence[ObjectViews], number: int, drawing: Drawing, rng: np
     surface, met = hull.first_hit(origins, directions, *cameras.cut)
     sources = slice(0, budget.source_views)
     given = np.stack([faulty(picture, rng) for picture in seen[sources]]) if drawing.photographic else seen[sources]
-    shown = torch.from_numpy(given).permute(0, 3, 1, 2).float() / 255
     return {
         **({"framing": framings(budget.source_views, rng)} if drawing.photographic else {}),
         **({"label": _labels(views, chosen, index, xy)} if drawing.labelled else {}),
-        "pictures": with_silhouette(shown),
+        "pictures": with_silhouette(from_bytes(given)),
         "cameras": cameras[sources],
         "xy": pixels,
         "origins": origins,

@@ -27,7 +27,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from featurenerf.errors import InputError
-from featurenerf.files import cannot_write, write_atomically, write_json
+from featurenerf.files import write_atomically, write_json, writing
 from featurenerf.limits import json_file, parsing
 from featurenerf.locks import LOCK
 from featurenerf.teachers.projection import Projection
@@ -105,15 +105,13 @@ class FeatureCache:
         Raises:
             InputError: when the folder holds something already, or cannot be written.
         """
-        try:
+        with writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
             if any(path.name not in (_PROJECTION, LOCK) for path in folder.iterdir()):
                 raise InputError(f"{folder} holds something that is no cache of features: give another folder")
             write_atomically(folder / _PROJECTION, projection.write)
             facts = {"components": projection.components, "variance_explained": projection.explained}
             write_json(folder / _ABOUT, {"format": FORMAT, **about, "precision": precision, **facts}, indent=2)
-        except OSError as error:
-            raise cannot_write(folder, error) from error
 
     @staticmethod
     def exists(folder: Path) -> bool:
@@ -186,10 +184,8 @@ class FeatureCache:
             "grid": torch.tensor(next(iter(self._pending.values())).shape[1:]),
         }
         path = self.folder / f"shard-{hashlib.sha256(keys.tobytes()).hexdigest()[:16]}.safetensors"
-        try:
+        with writing(self.folder):
             write_atomically(path, lambda temporary: save_file(tensors, temporary))
-        except OSError as error:
-            raise cannot_write(self.folder, error) from error
         self._pending = {}
         self._open(path)
 

@@ -175,10 +175,10 @@ class TrainConfig:
             raise InputError("name at least one category to train on, such as chair")
         for name in OVERRIDES:
             if (value := getattr(self, name)) is not None and value <= 0:
-                raise InputError(f"--{name.replace('_', '-')} is {value}: it must be positive")
+                raise InputError(f"{name} is {value}: it must be positive")
         for name, least in (("feature_dim", 0), ("workers", 1), ("processes", 1), ("seed", 0), ("train_objects", 1)):
             if (value := getattr(self, name)) is not None and value < least:
-                raise InputError(f"--{name.replace('_', '-')} is {value}: it must be at least {least}")
+                raise InputError(f"{name} is {value}: it must be at least {least}")
 
     @property
     def loss_weights(self) -> dict[str, float]:

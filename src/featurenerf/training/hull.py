@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from featurenerf.arrays import spread
 from featurenerf.data.objects import ObjectViews
 from featurenerf.fields.lookup import multilinear
 from featurenerf.silhouettes import on_mask
@@ -101,7 +102,7 @@ def visual_hull(views: ObjectViews, count: int, pictures: int = 20) -> Hull:
     grid = _grid()
     sphere = grid.norm(dim=-1) < 0.5
     inside, shown = sphere.clone(), False
-    for view in np.linspace(0, count - 1, min(pictures, count)).round().astype(int).tolist():
+    for view in spread(count, pictures):
         camera, alpha = views.camera(view), torch.from_numpy(views.picture(view)[..., 3])
         if not alpha.any():  # a blank picture says nothing of where the object is
             continue

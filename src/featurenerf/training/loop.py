@@ -129,9 +129,9 @@ def _train(
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
             clock.count()
-            told = loss.new_tensor(float(interrupts.received > 0))  # of any process: all of them stop at one step
-            values = processes.mean({**losses, "loss": loss, "told": told})
-            stop = values.pop("told") > 0
+            stopping = loss.new_tensor(float(interrupts.received > 0))  # of any process: all of them stop at one step
+            values = processes.mean({**losses, "loss": loss, "stop": stopping})
+            stop = values.pop("stop") > 0
             values["psnr"] = psnr(model, values["rgb"])
             run.log("train", clock.step, values)
             bar.update()
@@ -184,6 +184,8 @@ def new_model(config: TrainConfig, objects: Sequence[ObjectViews]) -> Model:
     if odd:
         found = ", ".join(f"{name} {getattr(model.config, name)}" for name in odd)
         raise InputError(f"the model of {config.start_from} has {found}: train with the same")
+    if not categories.keys() <= model.config.categories.keys():
+        model.recogniser = None  # it would refuse the new ones
     model.config = replace(model.config, categories={**model.config.categories, **categories})
     return model
 

@@ -73,7 +73,7 @@ class Run:
             if self.processes.first:
                 self._held.enter_context(locked(self.folder))
             try:
-                self._look()
+                self._check_settings()
             except InputError:
                 self._held.close()
                 raise
@@ -90,12 +90,12 @@ class Run:
         self._held.close()
 
     def start(self, progress: Mapping[str, Any]) -> None:
-        """Make the folder, if there is none yet, and open the logs; what they hold beyond ``progress`` is struck."""
+        """Make the folder, if there is none yet, and open the logs; what they hold beyond ``progress`` is taken out."""
         if not self.processes.first:
             return
         with self._writing():
             write_json(self.folder / "config.json", self.settings, indent=2)
-            _strike(self.folder / METRICS, {"train": progress["step"], "val": progress["validated"]})
+            _truncate_log(self.folder / METRICS, {"train": progress["step"], "val": progress["validated"]})
             with suppress(ImportError):  # it is optional; the plain file is always there
                 from torch.utils.tensorboard import SummaryWriter
 
@@ -128,11 +128,7 @@ class Run:
             return progress, Projection.read(path) if self.config.feature_dim else None
 
     def save_state(
-        self,
-        model: Model,
-        optimizer: torch.optim.Optimizer,
-        progress: Mapping[str, Any],
-        projection: Projection | None,
+        self, model: Model, optimizer: torch.optim.Optimizer, progress: Mapping[str, Any], projection: Projection | None
     ) -> None:
         """Write what a resumed run takes back."""
         if not self.processes.first:
@@ -193,7 +189,7 @@ class Run:
                 shutil.rmtree(new, ignore_errors=True)
             raise cannot_write(self.folder, error) from error
 
-    def _look(self) -> None:
+    def _check_settings(self) -> None:
         """Refuse a folder that holds a run, to resume what is none, and to go on with other settings or data."""
         path = self.folder / "config.json"
         if not path.is_file():
@@ -228,12 +224,12 @@ class Run:
         return {"steps"} if now.steps < was.steps else set()
 
 
-def _progress(said: dict[str, Any]) -> dict[str, Any]:
+def _progress(saved: dict[str, Any]) -> dict[str, Any]:
     """What ``progress.json`` says, looked at.
 
     Before there was "validated", a state was saved with a checkpoint only.
     """
-    progress = {"validated": said["step"], **said}
+    progress = {"validated": saved["step"], **saved}
     whole = all(isinstance(progress[name], int) and progress[name] >= 0 for name in ("step", "validated"))
     times = (progress["seconds"], progress.get("reserve", 0.0))
     if not whole or not all(isinstance(time, (int, float)) and 0 <= time < float("inf") for time in times):
@@ -248,7 +244,7 @@ def _completed(settings: Mapping[str, Any], field: str) -> dict[str, Any]:
     return {**defaults, **settings, "weights": {**LOSS_WEIGHTS[field], **settings["weights"]}}
 
 
-def _strike(path: Path, last: Mapping[str, int]) -> None:
+def _truncate_log(path: Path, last: Mapping[str, int]) -> None:
     """Take out of a log what a killed run wrote of later steps than the last of each group."""
     if not path.is_file():
         return

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from featurenerf.arrays import spread
 from featurenerf.data.objects import ObjectViews
 
 SAMPLE_OBJECTS, SAMPLE_PICTURES = 32, 64
@@ -27,13 +28,12 @@ def known_data(
     """
     ids = {split: [f"{o.synset}/{o.id}" for o in objects] for split, objects in (("train", train), ("val", val))}
     every = [*train, *val]
-    count = min(SAMPLE_OBJECTS, len(every))
-    chosen = [every[int(number)] for number in np.linspace(0, len(every) - 1, count).round()]
-    pictures = max(1, SAMPLE_PICTURES // count)
+    chosen = [every[number] for number in spread(len(every), SAMPLE_OBJECTS)]
+    pictures = max(1, SAMPLE_PICTURES // len(chosen))
     sample, opaque = {}, True
     for turn, each in enumerate(chosen):
         used = min(len(each), views)
-        shown = {(turn + int(view)) % used for view in np.linspace(0, used - 1, min(pictures, used)).round()}
+        shown = {(turn + view) % used for view in spread(used, pictures)}
         digest, seen_through = _digest(each, sorted(shown), used, labels)
         sample[f"{each.synset}/{each.id}"] = digest
         opaque &= not seen_through

@@ -25,9 +25,10 @@ from torch import Tensor
 from featurenerf.categories import category_name
 from featurenerf.data.objects import ObjectViews
 from featurenerf.errors import InputError
-from featurenerf.files import cannot_write, remove_leftovers
+from featurenerf.files import remove_leftovers, writing
 from featurenerf.locks import locked
 from featurenerf.models import checkpoint
+from featurenerf.pictures import from_bytes
 from featurenerf.progress import Progress
 from featurenerf.runtime import has_bfloat16
 from featurenerf.teachers import Teacher, canonical, load_teacher, with_prompt
@@ -149,7 +150,7 @@ class TeacherTargets:
         """The maps of the batch's target pictures of these numbers, by key."""
         if numbers:
             pictures = batch.targets.flatten(0, 1)[list(numbers.values())]
-            yield from zip(numbers, self.maps(_in_floats(pictures)), strict=True)
+            yield from zip(numbers, self.maps(from_bytes(pictures)), strict=True)
 
     def _from_memory(self, batch: Batch, views: Sequence[tuple[int, int]]) -> list[Tensor]:
         missing = {view: number for number, view in enumerate(views) if view not in self._maps}
@@ -201,7 +202,7 @@ def fill_cache(
             pictures = {picture_key(p): p for p in pool.map(lambda one: one[0].picture(one[1]), some)}
             new = [key for key in pictures if key not in cache]
             if new:
-                given = _in_floats(torch.from_numpy(np.stack([pictures[key] for key in new])))
+                given = from_bytes(np.stack([pictures[key] for key in new]))
                 for key, (features, projected) in zip(new, targets.both_maps(given), strict=True):
                     cache.add(key, projected)
                     on_object = projected[-1] > 0
@@ -295,14 +296,11 @@ def open_cache(
         "bfloat16": bf16,
         "pictures": pictures.hexdigest(),
     }
-    try:
-        with locked(folder, wait=True):
-            remove_leftovers(folder)
-            if not FeatureCache.exists(folder):
-                projection = fitted or _fitted(teacher, objects, components, progress)
-                FeatureCache.create(folder, recipe, projection, precision or "half")
-    except OSError as error:
-        raise cannot_write(folder, error) from error
+    with writing(folder), locked(folder, wait=True):
+        remove_leftovers(folder)
+        if not FeatureCache.exists(folder):
+            projection = fitted or _fitted(teacher, objects, components, progress)
+            FeatureCache.create(folder, recipe, projection, precision or "half")
     cache = FeatureCache(folder)
     if teacher.has_weights(recorded := str(cache.about.get("weights"))):
         recipe["weights"] = recorded
@@ -327,7 +325,7 @@ def _fitted(teacher: Teacher, objects: Sequence[ObjectViews], components: int, p
 
 def training_pictures(objects: Sequence[ObjectViews], count: int | None = None) -> Iterator[Float[Tensor, "1 4 h w"]]:
     """Random views, the same ones each time: what a model is initialised on and a projection is fitted to."""
-    return (_in_floats(torch.from_numpy(picture[None])) for picture in islice(_drawn(objects), count))
+    return (from_bytes(picture[None]) for picture in islice(_drawn(objects), count))
 
 
 def _drawn(objects: Sequence[ObjectViews]) -> Iterator[UInt8[np.ndarray, "h w 4"]]:
@@ -335,7 +333,3 @@ def _drawn(objects: Sequence[ObjectViews]) -> Iterator[UInt8[np.ndarray, "h w 4"
     for _ in range(FIT_PICTURES):
         views = objects[int(rng.integers(len(objects)))]
         yield views.picture(int(rng.integers(len(views))))
-
-
-def _in_floats(pictures: UInt8[Tensor, "n h w 4"]) -> Float[Tensor, "n 4 h w"]:
-    return pictures.permute(0, 3, 1, 2).float() / 255

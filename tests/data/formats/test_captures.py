@@ -108,7 +108,7 @@ def test_pictures_of_a_lens_that_distorts_are_undistorted(
     write_colmap(tmp_path / "one", elsewhere(poses[:6]), binary=True, lens=(*lens, params), pictures=bent)
     found = open_capture(tmp_path / "one", up=TILT[:, 2].tolist(), front=TILT[:, 0].tolist())
     assert differs(found)[1] < 0.04
-    seen = found._see(2).rgba[3].numpy() > 0.5
+    seen = found._undistorted(2).rgba[3].numpy() > 0.5
     straight, plain = (pictures[2][..., 3] > 127), bent[2][..., 3] > 127
     assert (seen == straight).mean() > 0.97
     assert (seen == straight).mean() > (plain == straight).mean() + 0.005
@@ -145,7 +145,7 @@ def test_masks_as_files_beside_pictures_without_alpha(tmp_path: Path) -> None:
             for k, frame in enumerate(content["frames"]):
                 frame["mask_path"] = f"m/{k:03d}.png"
             (folder / "transforms.json").write_text(json.dumps(content))
-        seen = open_capture(folder)._see(4)
+        seen = open_capture(folder)._undistorted(4)
         assert seen.mask == "file"
         assert ((seen.rgba[3].numpy() > 0.5) == (pictures[4][..., 3] > 127)).all()
 
@@ -156,7 +156,7 @@ def test_a_plain_background_is_recognised(tmp_path: Path) -> None:
     folder = write_transforms(tmp_path / "a", elsewhere(poses), FULL, pictures=white)
     found = open_capture(folder, front=TILT[:, 0].tolist())
     assert differs(found)[1] < 0.03
-    assert found._see(0).mask == "automatic"
+    assert found._undistorted(0).mask == "automatic"
     assert ((found.picture(0)[..., 3] > 127) == (pictures[0][..., 3] > 127)).mean() > 0.96
 
 

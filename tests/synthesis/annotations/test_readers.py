@@ -98,7 +98,7 @@ def test_keypointnet(tmp_path: Path, front: Axis) -> None:
 
 def test_keypointnet_broken_entries_are_named_and_skipped_when_asked(tmp_path: Path) -> None:
     folder = keypointnet(tmp_path, keypoints=[{"semantic_id": 0, "xyz": [0, 1]}])
-    with pytest.raises(InputError, match=r"chair\.json: entry 2 \(m2\) is broken .*--skip-broken"):
+    with pytest.raises(InputError, match=r"chair\.json: entry 2 \(m2\) is broken .*skip_broken"):
         KeypointNet(folder, "chair")
     known = KeypointNet(folder, "chair", skip_broken=True)
     assert (len(known), len(known.broken)) == (1, 1)

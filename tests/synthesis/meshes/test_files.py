@@ -222,6 +222,48 @@ def test_colours_of_a_ply_file(tmp_path: Path, kind: str) -> None:
     assert colours(tmp_path / "a.ply") == [pytest.approx([1.0, 0.2, 0.0], abs=0.01)]
 
 
+@pytest.mark.parametrize("names", ["red green blue", "diffuse_red diffuse_green diffuse_blue", "r g b"])
+def test_colours_of_a_ply_file_by_other_names(tmp_path: Path, names: str) -> None:
+    properties = "".join(f"property uchar {name}\n" for name in names.split())
+    (tmp_path / "a.ply").write_text(
+        "ply\nformat ascii 1.0\nelement vertex 3\nproperty float x\nproperty float y\nproperty float z\n"
+        f"{properties}element face 1\nproperty list uchar int vertex_indices\nend_header\n"
+        "0 0 0 255 51 0\n2 0 0 255 51 0\n0 1 0 255 51 0\n3 0 1 2\n"
+    )
+    assert colours(tmp_path / "a.ply") == [pytest.approx([1.0, 0.2, 0.0], abs=0.01)]
+
+
+OFF_CORNERS = ("0 0 0", "2 0 0", "0 1 0", "2 2 0")
+
+
+@pytest.mark.parametrize(
+    ("header", "vertex", "faces", "wanted"),
+    [
+        ("COFF\n4 1 0", " 255 51 0 255", ["3 0 1 2"], [[1.0, 0.2, 0.0]]),
+        ("COFF\n4 1 0", " 1.0 0.2 0.0 1.0", ["3 0 1 2"], [[1.0, 0.2, 0.0]]),
+        ("CNOFF 4 1 0", " 0 0 1 255 51 0", ["3 0 1 2"], [[1.0, 0.2, 0.0]]),
+        ("NOFF 4 1 0", " 0 0 1", ["3 0 1 2"], [[0.4, 0.4, 0.4]]),
+        ("OFF4 2 0", "", ["3 0 1 2 255 0 0", "3 0 1 3 0.0 1.0 0.0"], [[1, 0, 0], [0, 1, 0]]),
+        ("# a\nOFF # b\n4 1 0", "", ["4 0 1 3 2 0 0 255"], [[0, 0, 1], [0, 0, 1]]),
+        ("OFF\n4 1 0", "", ["3 0 1 2 7"], [[0.4, 0.4, 0.4]]),
+    ],
+)
+def test_colours_of_an_off_file(
+    tmp_path: Path, header: str, vertex: str, faces: list[str], wanted: list[list[float]]
+) -> None:
+    (tmp_path / "a.off").write_text("\n".join([header, *(c + vertex for c in OFF_CORNERS), *faces]))
+    assert colours(tmp_path / "a.off") == [pytest.approx(each, abs=0.01) for each in wanted]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "OFF", "OFF\n3 1 0\n0 0 0", "OFF BINARY\n3 1 0", "OFF\n1 1 0\n0 0 0\n3 0", "PLY", "OFF\n-1 -1 0"]
+)
+def test_off_files_that_are_none_are_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.off").write_text(text)
+    with pytest.raises(InputError, match=r"a\.off"):
+        load_mesh(tmp_path / "a.off")
+
+
 @pytest.mark.parametrize(
     ("said", "place", "texel"),
     [

@@ -20,21 +20,21 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, UInt8
-from torch import Tensor
 
+from featurenerf.arrays import spread
 from featurenerf.cameras import Camera
 from featurenerf.categories import category_name, synset_of
 from featurenerf.data.formats import colmap, transforms
 from featurenerf.data.formats.files import framed
-from featurenerf.data.formats.shots import Seen, Shot, see, shrunk_mask
+from featurenerf.data.formats.shots import PinholePicture, Shot, read_shot, shrunk
 from featurenerf.data.objects import Dataset, Format, ObjectViews
 from featurenerf.data.splits import Split, read_split
 from featurenerf.data.storage import read_json
 from featurenerf.errors import InputError
 from featurenerf.limits import parsing
 from featurenerf.models.warp import Canonical, canonical_cameras
+from featurenerf.pictures import from_bytes, to_bytes
 from featurenerf.silhouettes import WorldFrame, direction, found_frame
 
 ABOUT = "capture.json"
@@ -42,6 +42,8 @@ ANY = "object"
 """The category of captures that do not say theirs; they are opened by any other name too."""
 SILHOUETTES, SILHOUETTE = 40, 256
 """How many pictures the frame is found from, and the longest side of their masks."""
+KEPT = 512
+"""The longest side of an automatic mask that is kept."""
 
 Direction = str | Sequence[float]
 
@@ -162,7 +164,7 @@ class Capture(ObjectViews):
         self.folder, self.file = folder, file
         self._given = {name: None if given is None else direction(given, name) for name, given in
                        (("up", up), ("front", front))}  # fmt: skip
-        self._found: dict[int, UInt8[np.ndarray, "h w"]] = {}
+        self._found: dict[int, UInt8[np.ndarray, "h w 1"]] = {}
 
     def __len__(self) -> int:
         return len(self.shots)
@@ -176,7 +178,7 @@ class Capture(ObjectViews):
 
     def picture(self, view: int) -> UInt8[np.ndarray, "h w 4"]:
         """The undistorted picture as its camera sees it, and the mask in alpha."""
-        seen = self._see(view)
+        seen = self._undistorted(view)
         pose = torch.from_numpy(self.frame.place(self.shots[view].pose[None])[0])
         return framed(seen.rgba, replace(seen.lens, pose=pose.float()))
 
@@ -209,11 +211,11 @@ class Capture(ObjectViews):
     @cached_property
     def frame(self) -> WorldFrame:
         """Our world in the capture's."""
-        chosen = np.unique(np.linspace(0, len(self) - 1, min(SILHOUETTES, len(self))).round().astype(int)).tolist()
+        chosen = spread(len(self), SILHOUETTES)
         lenses, masks = [], []
         for view in chosen:
-            seen = self._see(view)
-            masks.append(shrunk_mask(seen.rgba[3], SILHOUETTE))
+            seen = self._undistorted(view)
+            masks.append(shrunk(seen.rgba[3], SILHOUETTE) > 0.5)
             lenses.append(seen.lens.resize(masks[-1].shape[1], masks[-1].shape[0]))
         poses = np.stack([self.shots[view].pose for view in chosen])
         snap = self.file is not None or bool(transforms.files_in(self.folder))  # Blender's scenes stand on z
@@ -235,19 +237,12 @@ class Capture(ObjectViews):
             given = Camera.from_pose(poses, canonical.focal, canonical.size, canonical.size)
             return canonical_cameras(given, canonical)
 
-    def _see(self, view: int) -> Seen:
+    def _undistorted(self, view: int) -> PinholePicture:
         """A view in its file's world. An automatic mask is made once and kept, small."""
         shot = self.shots[view]
         if view not in self._found:
-            seen = see(shot)
+            seen = read_shot(shot)
             if seen.mask == "automatic":
-                self._found[view] = _small(seen.alpha)
+                self._found[view] = to_bytes(shrunk(seen.alpha, KEPT)[None])
             return seen
-        return see(shot, torch.from_numpy(self._found[view]).float() / 255)
-
-
-def _small(alpha: Tensor) -> UInt8[np.ndarray, "h w"]:
-    ratio = min(1.0, 512 / max(alpha.shape))
-    size = [max(1, round(n * ratio)) for n in alpha.shape]
-    small = F.interpolate(alpha[None, None], size, mode="bilinear", antialias=True)[0, 0]
-    return (small.clamp(0, 1) * 255).round().to(torch.uint8).numpy()
+        return read_shot(shot, from_bytes(self._found[view])[0])

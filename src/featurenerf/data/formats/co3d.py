@@ -22,6 +22,7 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 from torch import Tensor
 
+from featurenerf.arrays import spread
 from featurenerf.cameras import Camera
 from featurenerf.categories import category_name, synset_of
 from featurenerf.data.formats.files import framed, read_image
@@ -31,7 +32,8 @@ from featurenerf.data.storage import read_file, read_json
 from featurenerf.errors import InputError
 from featurenerf.limits import AGAIN, LENGTH, PIXELS, gunzipped, json_value, parsing
 from featurenerf.models.warp import Canonical, canonical_cameras
-from featurenerf.silhouettes import mask_box, nearest_to_rays
+from featurenerf.pictures import from_bytes
+from featurenerf.silhouettes import WorldFrame, mask_box, middle_and_size
 
 SET_LIST = "set_lists_fewview_dev.json"
 """The set list that is read unless another one is given."""
@@ -105,7 +107,7 @@ class Co3dObject(ObjectViews):
         shrink = float((self._original[view].focal / self._cameras[view].focal).amax())
         picture = _read_picture(self._file(frame, "image"), 2 / shrink)
         size = (picture.shape[2], picture.shape[1])
-        _check_shape(self._file(frame, "image"), size, self._structure[4][view])
+        _check_shape(self._file(frame, "image"), size, self._structure[3][view])
         mask = _read_mask(self._file(frame, "mask"), size)
         camera = self._original[view].resize(*size)
         return framed(torch.cat([picture * mask, mask]), camera)
@@ -132,7 +134,7 @@ class Co3dObject(ObjectViews):
         inside = (column >= 0) & (column < original.width) & (row >= 0) & (row < original.height)
         values = torch.from_numpy(ahead)[row.clamp(0, original.height - 1), column.clamp(0, original.width - 1)]
         cosine = -original.rotate_to_camera(directions)[..., 2]  # with the axis that the file's depth is along
-        return (values * inside / cosine.clamp(min=1e-6) * self._world[2]).float().numpy()
+        return (values * inside / cosine.clamp(min=1e-6) * self._world.scale).float().numpy()
 
     # ------------------------------------------------------------------ frames
 
@@ -164,59 +166,54 @@ class Co3dObject(ObjectViews):
             return self.root / frame[kind]["path"]
 
     @cached_property
-    def _structure(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    def _structure(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Of every view what ``_camera`` says, in the world of the file."""
         rows = []
         for frame in self._chosen:
             with parsing(f"{self._frame_name(frame)} has no usable camera"):
                 rows.append(_camera(frame))
-        rotations, centres, focals, principals, sizes = (np.stack(column) for column in zip(*rows, strict=True))
-        return rotations, centres, focals, principals, sizes
+        poses, focals, principals, sizes = (np.stack(column) for column in zip(*rows, strict=True))
+        return poses, focals, principals, sizes
 
     # ------------------------------------------------------------------ the world
 
     @cached_property
-    def _world(self) -> tuple[np.ndarray, np.ndarray, float]:
-        """Axes (rows), origin and scale of our world in that of the file."""
-        rotations, centres, focals, principals, sizes = self._structure
+    def _world(self) -> WorldFrame:
+        """Our world in that of the file."""
+        poses, focals, principals, sizes = self._structure
         boxes = {}
-        for view in np.unique(np.linspace(0, len(self) - 1, min(MASKS, len(self))).round().astype(int)):
+        for view in spread(len(self), MASKS):
             size = (int(sizes[view, 0]), int(sizes[view, 1]))
             box = mask_box(_read_mask(self._file(self._chosen[view], "mask"), size)[0].numpy() > 0.5)
             if box is not None:
-                boxes[int(view)] = box
+                boxes[view] = box
         whole = {v: b for v, b in boxes.items() if (b[:2] > 0).all() and (b[2:] < sizes[v]).all()} or boxes
         used, box = np.array(list(whole), int), np.array(list(whole.values())).reshape(-1, 4)
-        flat = ((box[:, :2] + box[:, 2:]) / 2 - principals[used]) / focals[used]
-        local = np.stack([flat[:, 0], -flat[:, 1], -np.ones(len(flat))], -1)
-        rays = np.einsum("nij,nj->ni", rotations[used], local / np.linalg.norm(local, axis=1, keepdims=True))
-        origin = nearest_to_rays(centres[used], rays)
-        if origin is None:
+        found = middle_and_size(box, focals[used], principals[used], poses[used])
+        if found is None:
             raise InputError(
                 f"sequence {self.id} of {self.source} cannot be centred: fewer than two of its {len(self)} frames "
                 "show the object in their masks, or they show it from one side; take another set list"
             )
-        ahead = -np.einsum("nij,nj->ni", rotations[used].transpose(0, 2, 1), origin - centres[used])[:, 2]
-        sides = (box[:, 2:] - box[:, :2]) / focals[used]
-        diagonal = float(np.median(np.linalg.norm(sides, axis=1) * ahead)) / OUTLINE
-        up = _up(centres, rotations[:, :, 1])
-        front = centres[0] - origin
+        origin, outline = found
+        up = _up(poses[:, :3, 3], poses[:, :3, 1])
+        front = poses[0, :3, 3] - origin
         front = front - up * (front @ up)
-        if diagonal <= 0 or np.linalg.norm(front) < 1e-6:
+        if outline <= 0 or np.linalg.norm(front) < 1e-6:
             raise InputError(f"sequence {self.id} of {self.source} cannot be centred: its cameras are degenerate")
         front /= np.linalg.norm(front)
-        return np.stack([front, np.cross(up, front), up]), origin, 1 / diagonal
+        axes = np.stack([front, np.cross(up, front), up])
+        return WorldFrame(axes, origin, OUTLINE / outline, "found from the cameras", "the first camera", len(used))
 
     @cached_property
     def _original(self) -> Camera:
         """The cameras of the files' pictures, in our world, for pictures of the first one's size."""
-        rotations, centres, focals, principals, sizes = self._structure
-        axes, origin, scale = self._world
-        poses = np.tile(np.eye(4), (len(rotations), 1, 1))
-        poses[:, :3, :3], poses[:, :3, 3] = axes @ rotations, (centres - origin) @ axes.T * scale
+        poses, focals, principals, sizes = self._structure
         width, height = int(sizes[0, 0]), int(sizes[0, 1])
         ratio = sizes[0] / sizes  # 1, since the frames of a video have one size
-        pose, focal, principal = (torch.from_numpy(a) for a in (poses, focals * ratio, principals * ratio))
+        pose, focal, principal = (
+            torch.from_numpy(a) for a in (self._world.place(poses), focals * ratio, principals * ratio)
+        )
         with parsing(f"{self.source}: sequence {self.id} has no usable cameras"):
             return Camera.from_pose(pose, focal, width, height, principal=principal)
 
@@ -235,8 +232,8 @@ def _is_usable(frame: Frame) -> bool:
 # ---------------------------------------------------------------------- geometry
 
 
-def _camera(frame: Frame) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Rotation (camera-to-world, OpenGL axes), centre, focal length, principal point and size (x, y) in pixels."""
+def _camera(frame: Frame) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Pose (camera-to-world, OpenGL axes), focal length, principal point and size (x, y) in pixels."""
     viewpoint = frame["viewpoint"]
     height, width = (int(n) for n in frame["image"]["size"])
     if not (0 < height <= PIXELS and 0 < width <= PIXELS // height):
@@ -254,7 +251,9 @@ def _camera(frame: Frame) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarra
     if not all((np.abs(array) < LENGTH).all() for array in (rotation, translation, focal, principal)):
         raise ValueError("an array of it holds NaN or numbers without bounds")
     # rows: x_camera = x_world R + T, so that the columns of R are the camera's axes in the world
-    return rotation @ _PYTORCH3D_TO_OPENGL, -rotation @ translation, focal, principal, size
+    pose = np.eye(4)
+    pose[:3, :3], pose[:3, 3] = rotation @ _PYTORCH3D_TO_OPENGL, -rotation @ translation
+    return pose, focal, principal, size
 
 
 def _up(centres: Float[np.ndarray, "n 3"], ups: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, " 3"]:
@@ -298,8 +297,7 @@ def _frame_numbers(path: Path, split: str) -> dict[str, list[int]]:
 
 def _read_picture(path: Path, scale: float) -> Float[Tensor, "3 h w"]:
     """In [0, 1]; a JPEG may come smaller, but not below ``scale`` of its size."""
-    image = read_image(path, "RGB", scale)
-    return torch.from_numpy(np.array(image)).permute(2, 0, 1).float() / 255
+    return from_bytes(np.array(read_image(path, "RGB", scale)))
 
 
 def _read_mask(path: Path, size: tuple[int, int]) -> Float[Tensor, "1 h w"]:

@@ -68,9 +68,8 @@ def read_model(folder: Path, model: Path) -> list[Shot]:
 
 def _picture(folder: Path, model: Path, name: str) -> Path | None:
     for parent in (model, *model.parents):
-        for images in ("images", "."):
-            if (found := picture_at(below(parent, name, "the picture") if images == "." else
-                                    below(parent / images, name, "the picture"))) is not None:  # fmt: skip
+        for images in (parent / "images", parent):
+            if (found := picture_at(below(images, name, "the picture"))) is not None:
                 return found
         if parent == folder:
             break

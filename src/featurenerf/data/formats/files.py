@@ -17,6 +17,7 @@ from featurenerf.data.storage import DataPath, read_file
 from featurenerf.limits import AGAIN
 from featurenerf.models.warp import Canonical, canonicalise
 from featurenerf.picture_files import open_file
+from featurenerf.pictures import to_bytes
 
 
 @contextmanager
@@ -52,5 +53,4 @@ def framed(picture: Float[Tensor, "4 _h _w"], camera: Camera) -> UInt8[np.ndarra
     warped = canonicalise(picture[None], camera.reshape(1), Canonical())[0][0]
     alpha = warped[3:]
     rgb = (warped[:3] / alpha.clamp(min=1e-4)).clamp(0, 1) * (alpha > 0.5 / 255)
-    rgba = torch.cat([rgb, alpha.clamp(0, 1)])
-    return (rgba * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
+    return to_bytes(torch.cat([rgb, alpha]))

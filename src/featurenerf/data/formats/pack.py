@@ -25,7 +25,7 @@ from featurenerf.data.storage import (
     read_json,
 )
 from featurenerf.errors import InputError
-from featurenerf.files import remove_leftovers, write_atomically, write_bytes, write_json
+from featurenerf.files import remove_leftovers, write_atomically, write_bytes, write_json, writing
 from featurenerf.locks import LOCK, locked
 from featurenerf.progress import Progress
 
@@ -122,39 +122,36 @@ def pack_dataset(
     synsets = sorted(synset_in(source, name) for name in categories)
     shards = [shard for synset in synsets for shard in _planned(source, synset, shard_bytes)]
     others = [path for synset in synsets for path in _other_files(source, synset, splits_dir)]
-    try:
-        with locked(out):
-            for folder in (out, *(out / synset for synset in synsets)):
-                remove_leftovers(folder)
-            _record_plan(out, shards)
-            for shard in Progress(shards, "shards", disable=not progress):
-                path = out / shard.url
-                if not (path.exists() and path.stat().st_size == shard.size):
-                    path.parent.mkdir(parents=True, exist_ok=True)
-                    write_atomically(path, shard.write)
-            members: dict[str, dict[str, object]] = {synset: {} for synset in synsets}
-            for number, shard in enumerate(shards):
-                for object_id, files in shard.places().items():
-                    members[shard.url.partition("/")[0]][object_id] = {"shard": number, "files": files}
-            for synset, own in members.items():
-                write_json(out / synset / MEMBERS, own)
-            for name, path in others:
-                write_bytes(out / name, path.read_bytes())
-            listed = [*(name for name, _ in others), *(f"{synset}/{MEMBERS}" for synset in synsets)]
-            index = {
-                "format": FORMAT,
-                "version": 1,
-                "wids_version": 1,
-                "shardlist": [
-                    {"url": shard.url, "nsamples": len(shard.places()), **_digest(Storage(out), shard.url)}
-                    for shard in Progress(shards, "checksums", disable=not progress)
-                ],
-                "files": {name: _digest(Storage(out), name) for name in listed},
-            }
-            write_json(out / INDEX, index)
-            (out / UNFINISHED).unlink()
-    except OSError as error:
-        raise InputError(f"{out} cannot be written ({error}): free some space or give another folder") from error
+    with writing(out), locked(out):
+        for folder in (out, *(out / synset for synset in synsets)):
+            remove_leftovers(folder)
+        _record_plan(out, shards)
+        for shard in Progress(shards, "shards", disable=not progress):
+            path = out / shard.url
+            if not (path.exists() and path.stat().st_size == shard.size):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_atomically(path, shard.write)
+        members: dict[str, dict[str, object]] = {synset: {} for synset in synsets}
+        for number, shard in enumerate(shards):
+            for object_id, files in shard.places().items():
+                members[shard.url.partition("/")[0]][object_id] = {"shard": number, "files": files}
+        for synset, own in members.items():
+            write_json(out / synset / MEMBERS, own)
+        for name, path in others:
+            write_bytes(out / name, path.read_bytes())
+        listed = [*(name for name, _ in others), *(f"{synset}/{MEMBERS}" for synset in synsets)]
+        index = {
+            "format": FORMAT,
+            "version": 1,
+            "wids_version": 1,
+            "shardlist": [
+                {"url": shard.url, "nsamples": len(shard.places()), **_digest(Storage(out), shard.url)}
+                for shard in Progress(shards, "checksums", disable=not progress)
+            ],
+            "files": {name: _digest(Storage(out), name) for name in listed},
+        }
+        write_json(out / INDEX, index)
+        (out / UNFINISHED).unlink()
     return Pack(Storage(out))
 
 

@@ -20,6 +20,7 @@ from featurenerf.errors import InputError
 from featurenerf.lenses import MODELS, straightened, undistort
 from featurenerf.limits import LENGTH, PIXELS
 from featurenerf.picture_files import as_rgb, upright
+from featurenerf.pictures import from_bytes
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".avif", ".heic")
 """What a name without an extension may mean, in turn (upper case too)."""
@@ -63,7 +64,7 @@ class Shot:
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
+class PinholePicture:
     """A picture as a pinhole camera would have taken it.
 
     Attributes:
@@ -79,7 +80,7 @@ class Seen:
     alpha: Float[Tensor, "h w"]
 
 
-def see(shot: Shot, known: Float[Tensor, "_ _"] | None = None) -> Seen:
+def read_shot(shot: Shot, known: Float[Tensor, "_ _"] | None = None) -> PinholePicture:
     """Reads a picture and its mask, and undistorts both.
 
     Args:
@@ -90,7 +91,7 @@ def see(shot: Shot, known: Float[Tensor, "_ _"] | None = None) -> Seen:
     """
     if shot.picture is None:
         raise InputError(f"{shot.name} has a camera and no picture: name its file")
-    picture = torch.from_numpy(np.array(_stored(shot.picture, shot))).permute(2, 0, 1).float() / 255
+    picture = from_bytes(np.array(_stored(shot.picture, shot)))
     height, width = picture.shape[1:]
     if known is not None:
         alpha, how = masks.given(known, height, width), "automatic"
@@ -111,14 +112,14 @@ def see(shot: Shot, known: Float[Tensor, "_ _"] | None = None) -> Seen:
     params = (*(n * scale for n, scale in zip(shot.params, scales, strict=False)), *shot.params[at + 2 :])
     rgba, (fx, fy, cx, cy) = undistort(torch.cat([picture[:3] * alpha, alpha[None]]), shot.model, params)
     pose = torch.from_numpy(shot.pose)
-    return Seen(rgba, Camera.from_pose(pose, (fx, fy), width, height, principal=(cx, cy)), how, alpha)
+    return PinholePicture(rgba, Camera.from_pose(pose, (fx, fy), width, height, principal=(cx, cy)), how, alpha)
 
 
-def shrunk_mask(alpha: Float[Tensor, "h w"], side: int) -> Tensor:
-    """Where a mask holds something, with no side longer than ``side``."""
+def shrunk(alpha: Float[Tensor, "h w"], side: int) -> Float[Tensor, "h2 w2"]:
+    """A mask with no side longer than ``side``."""
     ratio = min(1.0, side / max(alpha.shape))
     size = [max(1, round(n * ratio)) for n in alpha.shape]
-    return F.interpolate(alpha[None, None], size, mode="bilinear", antialias=True)[0, 0] > 0.5
+    return F.interpolate(alpha[None, None], size, mode="bilinear", antialias=True)[0, 0]
 
 
 def _stored(path: Path, shot: Shot) -> Image.Image:

@@ -32,7 +32,7 @@ from featurenerf.data.splits import SPLITS, Split
 from featurenerf.data.storage import read_file, read_json
 from featurenerf.errors import InputError, MissingExtraError
 from featurenerf.limits import LENGTH, parsing
-from featurenerf.pictures import Square, canonical_square, cut_out, to_tensor
+from featurenerf.pictures import Square, canonical_square, cut_out, to_bytes, to_tensor
 
 CATEGORIES = {"airplane": "aeroplane", "motorcycle": "motorbike"}
 """What SPair-71k calls the categories of other data sets, where it has another name for them."""
@@ -166,8 +166,7 @@ class SpairImage(ObjectViews):
             raise InputError(f"{self.annotation}: its box lies outside the picture: {_AGAIN}")
         mask = _automatic_mask(rgb, inside)
         rgba = cut_out(rgb, inside.float() if mask is None else mask, self.square, PICTURE_SIZE)
-        picture = (rgba * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
-        return picture, "box" if mask is None else "automatic"
+        return to_bytes(rgba), "box" if mask is None else "automatic"
 
 
 def _automatic_mask(rgb: Float[Tensor, "3 h w"], inside: Bool[Tensor, "h w"]) -> Float[Tensor, "h w"] | None:

@@ -21,8 +21,9 @@ from torch import Tensor
 from featurenerf.cameras import Camera
 from featurenerf.data.objects import ObjectViews
 from featurenerf.errors import InputError
-from featurenerf.matching import match, nearest
-from featurenerf.pictures import Background, composite_bytes
+from featurenerf.matching import first_source_camera, match, nearest
+from featurenerf.pictures import Background, composite_bytes, from_bytes
+from featurenerf.shown import Seen, seen_by
 
 FeatureMaps = Callable[[Tensor], Tensor]
 """(B, 4|3, H, W) pictures in [0, 1] to (B, C, h, w) feature maps."""
@@ -140,7 +141,7 @@ class Inputs:
         this = weakref.proxy(self)  # a cache that held its owner would live until the garbage is collected
         self._field = lru_cache(_KEPT)(lambda *key: this._encode(*key))
         self.rendered = lru_cache(_KEPT)(lambda *key: this._render(*key))
-        self.teacher_maps = lru_cache(_KEPT)(lambda *key: this._ask_teacher(*key))
+        self.teacher_maps = lru_cache(_KEPT)(lambda *key: this._teacher_map(*key))
 
     @property
     def seconds_per_picture(self) -> float | None:
@@ -156,6 +157,11 @@ class Inputs:
         maps = self.rendered(view, channels)
         rgb = maps["rgb"] if self.background == "black" else maps["rgb"] + (1 - maps["alpha"])
         return (rgb.clamp(0, 1) * 255).to(torch.uint8).cpu().numpy()
+
+    def seen(self, view: PairView) -> Seen | None:
+        """What the picture that is encoded shows by itself in the view that is shown, where they are one."""
+        field = self._field(view.object_id, (view.encoded, *view.also))
+        return seen_by(first_source_camera(field), self.objects(view.object_id).camera(view.shown))
 
     def queried(self, view: PairView, points: Num[Tensor, "n 3"], channel: str) -> Vectors:
         """A channel of the field at world points."""
@@ -181,17 +187,20 @@ class Inputs:
     def _encode(self, object_id: str, numbers: tuple[int, ...]) -> Any:
         assert self.model is not None
         views = self.objects(object_id)
-        pictures = [torch.from_numpy(composite_bytes(np.asarray(views.picture(n)))) for n in numbers]
-        ready, cameras = [p.permute(2, 0, 1).float() / 255 for p in pictures], [views.camera(n) for n in numbers]
+        ready = [from_bytes(composite_bytes(np.asarray(views.picture(n)))) for n in numbers]
+        cameras = [views.camera(n) for n in numbers]
         self.encoded += 1
-        return self.model.encode(ready, cameras) if len(numbers) > 1 else self.model.encode(ready[0], cameras[0])
+        try:
+            return self.model.encode(ready, cameras) if len(numbers) > 1 else self.model.encode(ready[0], cameras[0])
+        except InputError as error:  # cameras that cannot be those of their pictures
+            raise InputError(f"{views.place(numbers[0])}: {error}") from error
 
-    def _ask_teacher(self, object_id: str, view: int) -> tuple[Float[Tensor, "c h w"], Float[Tensor, "hp wp c"]]:
+    def _teacher_map(self, object_id: str, view: int) -> tuple[Float[Tensor, "c h w"], Float[Tensor, "hp wp c"]]:
         """The teacher's map of a real picture, and the same upsampled to the picture."""
         assert self.teacher is not None
         rgba = torch.as_tensor(self.objects(object_id).picture(view))
         with self._timed():
-            features = self.teacher(rgba.permute(2, 0, 1)[None].float() / 255)[:1].float()
+            features = self.teacher(from_bytes(rgba)[None])[:1].float()
         self.shown += 1
         whole = F.interpolate(features, rgba.shape[:2], mode="bilinear", align_corners=False)
         return features[0], whole[0].permute(1, 2, 0)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from featurenerf.evaluation.methods.base import Method, PairView, Vectors, at_pixels
 from featurenerf.evaluation.methods.pwarpc import PWarpC
-from featurenerf.matching import normalise
+from featurenerf.matching import comparable, normalise
 
 _ALPHA_FLOOR = 1e-6
 BLOCKS = 5
@@ -24,6 +24,17 @@ class ChannelMethod(Method):
 
     def vectors(self, view: PairView, places: Num[Tensor, "n c"]) -> Vectors:
         return self.channel(view, places, self.channels[0])
+
+
+class DescriptorMethod(ChannelMethod):
+    """As ``transfer_keypoints`` and ``transfer_parts``: of two pictures that were taken, what they show counts, too."""
+
+    def carry(self, source: PairView, asked: Tensor, target: PairView, candidates: Tensor) -> Int[Tensor, " n"]:
+        if asked.shape[1] == 3:
+            return super().carry(source, asked, target, candidates)
+        ours, theirs = self.vectors(source, asked), self.vectors(target, candidates)
+        seen = (self.inputs.seen(view) for view in (source, target))
+        return self.closest(*comparable(ours, theirs, *seen, asked, candidates))
 
 
 class JoinedMethod(ChannelMethod):
@@ -93,7 +104,7 @@ class Chance(SamePixel):
 
 
 BUILTIN: tuple[Method, ...] = (
-    ChannelMethod("descriptor"),
+    DescriptorMethod("descriptor"),
     ChannelMethod("feature"),
     TeacherMaps(),
     SamePixel(),

@@ -61,7 +61,10 @@ def opened(model: Model, picture: Picture, name: str, mask: Mask | Literal["none
 
 
 def added(session: ViewerSession, made: ViewedObject) -> ViewerSession:
-    """A session with one more object; the parts that are labelled on its picture come with it."""
+    """A session with one more object; the parts that are labelled on its picture come with it.
+
+    What the picture does not show of the surface takes the label of the most similar point that has one.
+    """
     session = with_object(session, made)
     of, known = session.objects[-1], made.subject.labels
     if known is None:
@@ -73,6 +76,11 @@ def added(session: ViewerSession, made: ViewedObject) -> ViewerSession:
     for number, name in known.names.items():
         if number > 0 and name in session.parts:
             labels[shown[(marks == number) & (shown > 0)] - 1] = session.label(name)
+    known_points, hidden = labels > 0, torch.ones(len(labels), dtype=torch.bool)
+    hidden[shown[shown > 0] - 1] = False
+    if known_points.any() and hidden.any():
+        index, _ = match(of.surface.descriptors[hidden], of.surface.descriptors[known_points])
+        labels[hidden] = labels[known_points][index]
     return _labelled(session, {of.name: labels})
 
 

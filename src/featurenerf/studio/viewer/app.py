@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from functools import partial
 from io import BytesIO
 from pathlib import Path
@@ -19,15 +19,17 @@ from featurenerf.errors import InputError
 from featurenerf.models.base import Model
 from featurenerf.studio.shipped import shipped_picture
 from featurenerf.studio.viewer import actions, guard
+from featurenerf.studio.viewer.frames import PageRenders
 from featurenerf.studio.viewer.panel import NOTHING, controls, escaped
 from featurenerf.studio.viewer.scene import DrawnScene
 from featurenerf.studio.viewer.session_file import open_session, read_session, session_bytes
-from featurenerf.studio.viewer.workbench import Workbench, camera_of
+from featurenerf.studio.viewer.state import ViewerSession
+from featurenerf.studio.viewer.workbench import Workbench, across
 from featurenerf.studio.viewer.worker import Task, WorkQueue
 
-COARSE, FULL = 48, 128
-"""Rows of the volume render while the camera moves, and when it rests."""
-_REST = 0.15  # seconds without a move after which a camera rests
+Change = Callable[[ViewerSession], ViewerSession]
+_FROM = (0.88, 0.32, 0.35)  # where a page's camera stands at first: in front, a little to the left and above
+_PATIENCE = 60.0  # seconds that a page may take to send its screenshot
 
 
 class ViewerApp:
@@ -37,6 +39,7 @@ class ViewerApp:
         server: viser's.
         bench: only the worker's thread may change it.
         queue: the worker.
+        renders: volume renders, in a second thread.
     """
 
     def __init__(self, model: Model, host: str = "127.0.0.1", port: int | None = None) -> None:
@@ -47,13 +50,16 @@ class ViewerApp:
         """
         self.bench = Workbench(model)
         self.server = guard.start(host, port)
-        self.queue = WorkQueue(self.say)
+        self.queue = WorkQueue(self.refuse)
+        self.renders = PageRenders(self.server.get_clients, self.refuse)
         self.scene = DrawnScene(self.server.scene, self._dropped)
         self.panel = controls(self.server.gui)
-        self.server.gui.configure_theme(show_logo=False, show_share_button=False, control_width="large")
-        self.server.initial_camera.position = (2.6, 0.0, 1.1)
-        self.server.initial_camera.look_at = (0.0, 0.0, 0.0)
-        guard.limit_uploads(self.server, self.say)
+        self.server.gui.configure_theme(show_logo=False, show_share_button=False, control_width="medium")
+        self.server.gui.main_panel.dock_right()  # a floating one covers objects
+        self._unseen: deque[str] = deque(maxlen=4)  # refusals while no page was open
+        self._across = 0
+        self._stand_back()
+        guard.limit_uploads(self.server, self.refuse)
         self._wire()
 
     @property
@@ -70,7 +76,7 @@ class ViewerApp:
 
     def open_session(self, path: Path) -> None:
         """Have a file that the viewer saved made into the session."""
-        self._do(f"opening {path.name}", self._change(lambda: open_session(path, self.bench.model)))
+        self._do(f"opening {path.name}", self._change(lambda _: open_session(path, self.bench.model)))
 
     def wait(self) -> None:
         """Until interrupted."""
@@ -78,13 +84,23 @@ class ViewerApp:
             time.sleep(3600)
 
     def close(self) -> None:
-        """End the worker after what it is at, and the server."""
+        """End the threads after what they are at, and the server."""
         self.queue.end()
+        self.renders.queue.end()
         guard.stop(self.server)
 
     def say(self, sentence: str) -> None:
         """Show a sentence on all pages."""
         self.panel.says.content = escaped(sentence)
+
+    def refuse(self, sentence: str) -> None:
+        """Show a sentence on all pages until it is closed: what is said next does not replace it."""
+        self.say(sentence)
+        pages = list(self.server.get_clients().values())
+        if not pages:
+            self._unseen.append(sentence)
+        for client in pages:
+            client.add_notification("That was not done", sentence, color="orange")
 
     # ------------------------------------------------------------------ what is asked
 
@@ -105,9 +121,14 @@ class ViewerApp:
         self.queue.ask(work, name)
 
     def _show(self) -> None:
+        self._stand_back()
         self.panel.follow(self.bench.session, actions.part_counts(self.bench.session))
         self.scene.draw(self.bench, self.panel.shape.value)
         self._show_pictures()
+        self._render_all()
+
+    def _show_colors(self) -> None:
+        self.scene.color(self.bench, self.panel.shape.value)
         self._render_all()
 
     def _show_pictures(self) -> None:
@@ -116,43 +137,63 @@ class ViewerApp:
         if made is not None:
             self.panel.pictures.image = np.asarray(made)
 
-    def _change(self, change: Callable[[], Any]) -> Task:
-        """A task that makes the next session of this one."""
-        return lambda: self.bench.becomes(change())
+    def _stand_back(self) -> None:
+        """Cameras go to where they see all objects, when the row gets longer or shorter."""
+        now = across(len(self.bench.session.objects))
+        if now == self._across:
+            return
+        self._across, away = now, 0.55 + 0.8 * (1.1 * now - 0.3)
+        x, y, z = (away * part for part in _FROM)
+        for camera in (self.server.initial_camera, *(page.camera for page in self.server.get_clients().values())):
+            camera.position, camera.look_at = (x, y, z), (0.0, 0.0, 0.0)
+
+    def _change(self, change: Change) -> Task:
+        """A task that makes the next session of the present one."""
+        return lambda: self.bench.becomes(change(self.bench.session))
 
     def _wire(self) -> None:
-        panel, bench = self.panel, self.bench
+        panel, bench, chosen = self.panel, self.bench, self._chosen
         self.server.scene.on_click()(self._clicked)
         panel.shown.on_update(lambda _: self._do("colouring", self._recolor, False, "shown"))
         panel.shape.on_update(lambda _: self._do("drawing", lambda: None, name="shape"))
         panel.upload.on_upload(lambda event: self._uploaded(event.target.value))
         panel.reopen.on_upload(lambda event: self._reopened(event.target.value))
-        for button, what, change in (
-            (panel.remove, "removing", lambda: actions.without(bench.session, self._chosen())),
-            (panel.rename, "renaming", self._renamed),
+        # each takes what the panel says when a button is pressed, and makes of it what the worker does later
+        changes: tuple[tuple[Any, str, Callable[[], Change]], ...] = (
+            (panel.remove, "removing", lambda: partial(actions.without, name=chosen())),
+            (panel.rename, "renaming", self._renaming),
             (
                 panel.remove_keypoint, "removing",
-                lambda: actions.keypoint_removed(bench.session, panel.keypoints.value),
+                lambda: partial(actions.keypoint_removed, keypoint=panel.keypoints.value),
             ),
-            (
-                panel.carry_keypoints, "carrying keypoints",
-                lambda: actions.keypoints_carried(bench.session, bench.least),
-            ),
-            (panel.carry_parts, "carrying parts", lambda: actions.parts_carried(bench.session, self._chosen())),
-            (panel.apply, "editing", self._edit),
-        ):  # fmt: skip
-            button.on_click(lambda _, what=what, change=change: self._do(what, self._change(change)))
-        panel.undo.on_click(lambda _: self._do("undoing", bench.undo))
-        panel.redo.on_click(lambda _: self._do("redoing", bench.redo))
-        panel.save_keypoints.on_click(lambda event: self._send(event, "keypoints.json", self._keypoints_file))
-        panel.save.on_click(
-            lambda event: self._send(event, "session.safetensors", lambda: session_bytes(bench.session))
+            (panel.carry_keypoints, "carrying keypoints", lambda: actions.keypoints_carried),
+            (panel.carry_parts, "carrying parts", lambda: partial(actions.parts_carried, of=chosen())),
+            (panel.apply, "editing", self._editing),
+        )  # fmt: skip
+        for button, what, making in changes:
+            self._pressed(button, lambda _, w=what, m=making: self._do(w, self._change(m())))
+        self._pressed(panel.undo, lambda _: self._do("undoing", bench.undo))
+        self._pressed(panel.redo, lambda _: self._do("redoing", bench.redo))
+        self._pressed(
+            panel.save_keypoints, lambda event: self._send(event, lambda: ("keypoints.json", self._keypoints_file()))
         )
-        panel.export.on_click(lambda event: self._send(event, "object.zip", lambda: bench.exported(self._chosen())))
-        panel.turntable.on_click(lambda event: self._send(event, None, bench.turntable))
-        panel.screenshot.on_click(self._screenshot)
+        self._pressed(
+            panel.save, lambda event: self._send(event, lambda: ("session.safetensors", session_bytes(bench.session)))
+        )
+        self._pressed(panel.export, self._export)
+        self._pressed(panel.turntable, lambda event: self._send(event, bench.turntable))
+        self._pressed(panel.screenshot, self._screenshot)
         self.server.on_client_connect(self._came)
-        self.server.on_client_disconnect(lambda client: self.queue.forget(f"view {client.client_id}"))
+        self.server.on_client_disconnect(self.renders.left)
+
+    def _pressed(self, button: Any, then: Callable[[Any], None]) -> None:
+        def press(event: Any) -> None:
+            try:
+                then(event)
+            except InputError as error:
+                self.refuse(str(error))
+
+        button.on_click(press)
 
     def _chosen(self) -> str:
         if self.panel.chosen.value == NOTHING:
@@ -161,27 +202,34 @@ class ViewerApp:
 
     def _recolor(self) -> None:
         self.bench.shown = self.panel.shown.value
-        self.scene.color(self.bench, self.panel.shape.value)
+        self._show_colors()
 
-    def _renamed(self) -> Any:
-        return actions.keypoint_renamed(self.bench.session, self.panel.keypoints.value, self.panel.keypoint.value)
+    def _renaming(self) -> Change:
+        old, new = self.panel.keypoints.value, self.panel.keypoint.value
+        return lambda now: actions.keypoint_renamed(now, old, new)
 
-    def _edit(self) -> Any:
+    def _editing(self) -> Change:
         panel = self.panel
         red, green, blue = (c / 255 for c in panel.color.value)
-        return actions.edited(
-            self.bench.session, panel.edit.value, self._chosen(), panel.edited_part.value, panel.like.value,
-            (red, green, blue),
-        )  # fmt: skip
+        kind, of, part, like = panel.edit.value, self._chosen(), panel.edited_part.value, panel.like.value
+        return lambda now: actions.edited(now, kind, of, part, like, (red, green, blue))
 
     def _clicked(self, event: Any) -> None:
         origin, direction = (
             torch.tensor(each, dtype=torch.float32) for each in (event.ray_origin, event.ray_direction)
         )
-        mode = self.panel.clicks.value
-        self.queue.ask(partial(self._click, origin, direction, mode), "click" if mode == "match" else None)
+        panel, mode = self.panel, self.panel.clicks.value
+        with_what = panel.keypoint.value if mode == "keypoint" else panel.part.value if mode == "paint" else None
+        click = partial(self._click, origin, direction, mode, with_what, float(panel.brush.value))
+        self.queue.ask(click, "click" if mode == "match" else None)
 
-    def _click(self, origin: torch.Tensor, direction: torch.Tensor, mode: str) -> None:
+    def _click(
+        self, origin: torch.Tensor, direction: torch.Tensor, mode: str, with_what: str | None, radius: float
+    ) -> None:
+        """
+        Args:
+            with_what: name of the keypoint, or of the part that is painted.
+        """
         bench = self.bench
         found = bench.hit(origin, direction)
         if found is None:
@@ -191,58 +239,60 @@ class ViewerApp:
             bench.clicked(name, point)
             if bench.shown not in ("parts", "similarity"):
                 bench.shown = self.panel.shown.value = "similarity"
-            self.scene.color(bench, self.panel.shape.value)
+            self._show_colors()
             self._show_pictures()
-        elif mode == "keypoint":
-            bench.becomes(actions.keypoint_placed(bench.session, self.panel.keypoint.value, name, point))
+        elif mode == "keypoint" and with_what is not None:
+            bench.becomes(actions.keypoint_placed(bench.session, with_what, name, point))
             self.scene.mark(bench)
         else:
-            part = None if mode == "erase" else self.panel.part.value
-            bench.becomes(actions.painted(bench.session, part, name, point, float(self.panel.brush.value)))
+            bench.becomes(actions.painted(bench.session, with_what, name, point, radius))
             bench.shown = self.panel.shown.value = "parts"
-            self.scene.color(bench, self.panel.shape.value)
+            self._show_colors()
         self.panel.follow(bench.session, actions.part_counts(bench.session))
         self.say(bench.said_of_click() if mode == "match" else f"{mode}: {name}")
 
     def _dropped(self, keypoint: str, of: str, place: tuple[float, float, float]) -> None:
         """A keypoint that was dragged goes to the surface point that is closest to where it was dropped."""
 
-        def move() -> Any:
-            bench = self.bench
-            point = bench.session.object(of).nearest(torch.tensor(place) - bench.offset(of))
-            return actions.keypoint_placed(bench.session, keypoint, of, point)
+        def move(now: ViewerSession) -> ViewerSession:
+            point = now.object(of).nearest(torch.tensor(place) - self.bench.offset(of))
+            return actions.keypoint_placed(now, keypoint, of, point)
 
         self._do("moving", self._change(move))
 
     # ------------------------------------------------------------------ files
 
     def _uploaded(self, file: Any) -> None:
-        name = file.name[:200]
-        self._do(f"encoding {name}", lambda: self.bench.upload(file.content, name))
+        content, name = file.content, file.name[:200]
+        self._do(f"encoding {name}", lambda: self.bench.upload(content, name))
 
     def _reopened(self, file: Any) -> None:
-        def read() -> Any:
-            return read_session(file.content, self.bench.model, file.name[:200])
-
-        self._do("opening the session", self._change(read))
+        content, name = file.content, file.name[:200]
+        self._do("opening the session", self._change(lambda _: read_session(content, self.bench.model, name)))
 
     def _keypoints_file(self) -> bytes:
         return (json.dumps(actions.keypoints_record(self.bench.session), indent=2) + "\n").encode()
 
-    def _send(self, event: Any, name: str | None, make: Callable[[], Any]) -> None:
-        """Have the worker make a file, and the page that asked for it keep it."""
+    def _export(self, event: Any) -> None:
+        of = self._chosen()
+        self._send(event, lambda: ("object.zip", self.bench.exported(of)))
+
+    def _send(self, event: Any, make: Callable[[], tuple[str, bytes]]) -> None:
+        """Have the worker make a file, name and content, and the page that asked for it keep it."""
 
         def work() -> None:
-            made = make()
-            title, content = (name, made) if name is not None else made
-            event.client.send_file_download(title, content, save_immediately=True)
+            name, content = make()
+            event.client.send_file_download(name, content, save_immediately=True)
 
         self._do("making a file", work, redraw=False)
 
     def _screenshot(self, event: Any) -> None:
         """Beside the worker: it waits for the page."""
         camera = event.client.camera
-        picture = event.client.get_render(camera.image_height, camera.image_width)
+        try:
+            picture = event.client.get_render(camera.image_height, camera.image_width, timeout=_PATIENCE)
+        except (RuntimeError, TimeoutError) as error:
+            raise InputError("the page sent no screenshot: try again") from error
         buffer = BytesIO()
         Image.fromarray(np.asarray(picture)).save(buffer, "PNG")
         event.client.send_file_download("screenshot.png", buffer.getvalue(), save_immediately=True)
@@ -250,36 +300,16 @@ class ViewerApp:
     # ------------------------------------------------------------------ volume renders, a page each
 
     def _came(self, client: Any) -> None:
-        client.camera.on_update(lambda _: self._moved(client))
-        self._moved(client)
+        client.camera.on_update(lambda _: self.renders.moved(client))
+        self.renders.moved(client)
+        while self._unseen:
+            client.add_notification("That was not done", self._unseen.popleft(), color="orange")
 
     def _render_all(self) -> None:
+        shows = self.panel.shape.value == "volume"
+        self.renders.placed = self.bench.placed() if shows else None
         for client in self.server.get_clients().values():
-            if self.panel.shape.value == "volume":
-                self._moved(client)
+            if shows:
+                self.renders.moved(client)
             else:
                 client.scene.set_background_image(None)
-
-    def _moved(self, client: Any) -> None:
-        if self.panel.shape.value == "volume":
-            self.queue.ask(partial(self._render, client, COARSE), f"view {client.client_id}", urgent=True)
-
-    def _render(self, client: Any, rows: int) -> None:
-        if client.client_id not in self.server.get_clients() or self.panel.shape.value != "volume":
-            return
-        name, eye = f"view {client.client_id}", client.camera
-        if rows == FULL:
-            end = time.monotonic() + _REST
-            while time.monotonic() < end:
-                if self.queue.waits(name):
-                    return
-                time.sleep(0.01)
-        camera = camera_of(eye.wxyz, eye.position, eye.fov, eye.aspect, rows)
-        view = self.bench.view(camera, (lambda: self.queue.waits(name)) if rows == FULL else (lambda: False))
-        if view is None:
-            return
-        with suppress(RuntimeError):  # the page has gone meanwhile
-            picture = (view.rgb * 255).round().byte().numpy()
-            client.scene.set_background_image(picture, "jpeg", jpeg_quality=90, depth=view.depth.numpy())
-        if rows == COARSE:
-            self.queue.ask(partial(self._render, client, FULL), f"full {client.client_id}")

@@ -40,8 +40,8 @@ def normals(shape: VolumeField, points: Float[Tensor, "n 3"]) -> Float[Tensor, "
 
 
 def heat(scores: Float[Tensor, " n"], least: float = LEAST_SCORE) -> Float[Tensor, "n 3"]:
-    """Similarities as colours: dark below ``least``, bright at 1 (viridis, which the colour-blind can read)."""
-    return figures.viridis(((scores - least) / (1 - least)).clamp(0, 1))
+    """Similarities as colours: dark 0.2 below ``least``, bright at 1 (viridis, which the colour-blind can read)."""
+    return figures.viridis(((scores - least + 0.2) / (1.2 - least)).clamp(0, 1))
 
 
 def part_colors(labels: Int64[Tensor, " n"]) -> Float[Tensor, "n 3"]:
@@ -101,6 +101,6 @@ def heat_picture(of: ViewedObject, scores: Float[Tensor, " n"]) -> Image.Image:
 
 def nearest_point(points: Float[Tensor, "n 3"], known: Float[Tensor, "m 3"]) -> Int64[Tensor, " n"]:
     """Number of the known point that is closest to each point."""
-    if torch.equal(points, known):
-        return torch.arange(len(points))
-    return torch.cat([torch.cdist(some, known).argmin(1) for some in points.split(2048)])
+    from scipy.spatial import cKDTree
+
+    return torch.from_numpy(cKDTree(known.numpy()).query(points.numpy())[1]).long()

@@ -11,7 +11,7 @@ from featurenerf.studio import figures
 from featurenerf.studio.clickable import CELL
 from featurenerf.studio.viewer.workbench import Workbench
 
-_MARK = 0.018
+_MARK = 0.028
 """Radius of markers, in world units."""
 _CHOSEN, _FOUND, _POOR = (213, 94, 0), (0, 158, 115), (128, 132, 138)
 
@@ -91,6 +91,6 @@ class DrawnScene:
         ball = self._scene.add_icosphere(
             node, _MARK, color, subdivisions=2, position=place.numpy(), opacity=0.4 if faint else None
         )
-        label = self._scene.add_label(f"{node}/text", text, position=(0.0, 0.0, 2.2 * _MARK))
+        label = self._scene.add_label(f"{node}/text", text, position=(0.0, 0.0, 1.3 * _MARK), anchor="bottom-center")
         self._marks += [label, ball]
         return ball

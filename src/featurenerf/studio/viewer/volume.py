@@ -14,9 +14,27 @@ from featurenerf.cameras import Camera
 from featurenerf.fields.volume import VolumeField
 from featurenerf.studio.export import RADIUS
 from featurenerf.studio.figures import PAPER
+from featurenerf.studio.viewer.colors import nearest_point
 
 FAR = 100.0
 """Depth where nothing is."""
+_BAND = 4096  # pixels between two questions whether to stop
+
+
+@dataclass(frozen=True, eq=False)
+class PlacedField:
+    """A field in a scene.
+
+    Attributes:
+        offset: where its origin stands.
+        points: of its surface, in its own world.
+        colors: of those points, in [0, 1]; None shows the field's own.
+    """
+
+    shape: VolumeField
+    offset: Float[Tensor, " 3"]
+    points: Float[Tensor, "n 3"] | None = None
+    colors: Float[Tensor, "n 3"] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,42 +52,54 @@ class SceneView:
 
 @torch.no_grad()
 def scene_view(
-    camera: Camera,
-    placed: Sequence[tuple[VolumeField, Float[Tensor, " 3"]]],
-    stop: Callable[[], bool] = lambda: False,
+    camera: Camera, placed: Sequence[PlacedField], stop: Callable[[], bool] = lambda: False
 ) -> SceneView | None:
     """Render fields, each moved by a translation. Their spheres of radius 0.5 must not overlap.
 
     Each is rendered in its own world, in the pixels that its sphere takes; nearer ones cover further ones.
 
     Args:
-        stop: asked before each object; where it says so, the result is None.
+        stop: asked every few thousand pixels; where it says so, the result is None.
     """
     rgb = torch.zeros(camera.height, camera.width, 3)
     clear = torch.ones(camera.height, camera.width, 1)
     depth = torch.full((camera.height, camera.width), FAR)
-    for shape, offset in sorted(placed, key=lambda each: float((camera.centre - each[1]).norm())):
-        if stop():
-            return None
-        window = _window(camera, offset)
+    for one in sorted(placed, key=lambda each: float((camera.centre - each.offset).norm())):
+        window = _window(camera, one.offset)
         if window is None:
             continue
         left, top, width, height = window
-        pose = camera.pose.clone()
-        pose[:3, 3] -= offset
-        principal = camera.principal - torch.tensor([left, top], dtype=camera.principal.dtype)
-        device = shape.source.pose.device
-        own = replace(camera, pose=pose, principal=principal, width=width, height=height).to(device)
-        seen = shape.render(own, channels=("rgb", "depth", "alpha"))
-        alpha, far = seen["alpha"].float().cpu(), seen["depth"].float().cpu()
-        rows, columns = slice(top, top + height), slice(left, left + width)
-        rgb[rows, columns] += clear[rows, columns] * seen["rgb"].float().cpu()
-        _, directions = own.to("cpu").rays(shape.pixel_offset)
-        ahead = (far / alpha.clamp(min=1e-3))[..., 0] * (directions @ -own.pose[:3, 2].cpu())
-        solid = (alpha[..., 0] > 0.5) & (depth[rows, columns] == FAR)
-        depth[rows, columns] = torch.where(solid, ahead, depth[rows, columns])
-        clear[rows, columns] *= 1 - alpha
+        band = max(1, _BAND // width)
+        for first in range(top, top + height, band):
+            if stop():
+                return None
+            rows, columns = slice(first, min(first + band, top + height)), slice(left, left + width)
+            color, alpha, ahead = _seen(camera, one, rows, columns)
+            rgb[rows, columns] += clear[rows, columns] * color
+            solid = (alpha[..., 0] > 0.5) & (depth[rows, columns] == FAR)
+            depth[rows, columns] = torch.where(solid, ahead, depth[rows, columns])
+            clear[rows, columns] *= 1 - alpha
     return SceneView((rgb + clear * torch.tensor(PAPER) / 255).clamp(0, 1), depth)
+
+
+def _seen(
+    camera: Camera, one: PlacedField, rows: slice, columns: slice
+) -> tuple[Float[Tensor, "h w 3"], Float[Tensor, "h w 1"], Float[Tensor, "h w"]]:
+    """Some pixels of one field: colour times opacity, opacity, and depth along the camera's axis."""
+    pose = camera.pose.clone()
+    pose[:3, 3] -= one.offset
+    principal = camera.principal - torch.tensor([columns.start, rows.start], dtype=camera.principal.dtype)
+    size = {"width": columns.stop - columns.start, "height": rows.stop - rows.start}
+    own = replace(camera, pose=pose, principal=principal, **size)
+    seen = one.shape.render(own.to(one.shape.source.pose.device), channels=("rgb", "depth", "alpha"))
+    color, alpha, far = (seen[name].float().cpu() for name in ("rgb", "alpha", "depth"))
+    origins, directions = own.rays(one.shape.pixel_offset)
+    away = far / alpha.clamp(min=1e-3)
+    if one.points is not None and one.colors is not None:
+        shown = alpha[..., 0] > 0.05
+        nearest = nearest_point((origins + away * directions)[shown], one.points)
+        color[shown] = alpha[shown] * one.colors[nearest]
+    return color, alpha, away[..., 0] * (directions @ -own.pose[:3, 2])
 
 
 def _window(camera: Camera, centre: Float[Tensor, " 3"]) -> tuple[int, int, int, int] | None:

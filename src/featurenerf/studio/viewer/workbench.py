@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import tempfile
 import zipfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,7 +27,7 @@ from featurenerf.studio.formats import ExportSettings, export_field
 from featurenerf.studio.viewer import actions
 from featurenerf.studio.viewer.colors import Shown, colors, descriptor_colors, heat_picture, nearest_point
 from featurenerf.studio.viewer.state import FieldEdit, FoundMatch, History, ViewerSession, matches, whole_surface
-from featurenerf.studio.viewer.volume import SceneView, scene_view
+from featurenerf.studio.viewer.volume import PlacedField
 
 SPACING = 1.1
 """Between the middles of objects, in world units: their spheres of radius 0.5 do not touch."""
@@ -146,8 +145,7 @@ class Workbench:
         """Where an object's origin stands: in rows of four from left to right, seen from +x."""
         names = [of.name for of in self.session.objects]
         row, column = divmod(names.index(name), _IN_A_ROW)
-        across = min(len(names), _IN_A_ROW) - 1
-        return torch.tensor([-row * SPACING, (column - across / 2) * SPACING, 0.0])
+        return torch.tensor([-row * SPACING, (column - (across(len(names)) - 1) / 2) * SPACING, 0.0])
 
     def hit(self, origin: Float[Tensor, " 3"], direction: Float[Tensor, " 3"]) -> tuple[str, int] | None:
         """The object that a ray of the scene meets first, and the surface point of it; None where it meets none."""
@@ -200,10 +198,14 @@ class Workbench:
             return made, (made.rgb * 255).round().astype(np.uint8)
         return made, self.point_colors(name)[nearest_point(torch.from_numpy(made.points), seen.surface.points).numpy()]
 
-    def view(self, camera: Camera, stop: Callable[[], bool] = lambda: False) -> SceneView | None:
-        """The volume render of the scene; None where ``stop`` said so meanwhile."""
-        placed = [(self._made[of.name].shape, self.offset(of.name)) for of in self.session.objects]
-        return scene_view(camera, placed, stop)
+    def placed(self) -> tuple[PlacedField, ...]:
+        """What a volume render of the scene shows, with the colours that are shown now."""
+        made = []
+        for of in self.session.objects:
+            seen, offset = self._made[of.name], self.offset(of.name)
+            colors = None if self.shown == "rgb" else torch.from_numpy(self.point_colors(of.name)).float() / 255
+            made.append(PlacedField(seen.shape, offset, seen.surface.points, colors))
+        return tuple(made)
 
     def heat_pictures(self, size: int = 160) -> Image.Image | None:
         """The pictures of all objects, side by side, with their similarity to the last click."""
@@ -236,6 +238,11 @@ class Workbench:
         with tempfile.TemporaryDirectory() as folder:
             path = figures.write_turntable(each, Path(folder) / "turntable")
             return path.name, path.read_bytes()
+
+
+def across(count: int) -> int:
+    """Number of objects in the first row."""
+    return min(count, _IN_A_ROW)
 
 
 def camera_of(wxyz: np.ndarray, position: np.ndarray, fov: float, aspect: float, height: int) -> Camera:

@@ -49,10 +49,10 @@ class WorkQueue:
             self.dropped += len(self._waiting) - len(kept)
             self._waiting = kept
 
-    def waits(self, name: str) -> bool:
-        """Whether a task of that name waits: whoever works on an older one may stop."""
+    def hurries(self) -> bool:
+        """Whether an urgent task waits: one that is at work and is not urgent may stop, and ask to be done later."""
         with self._change:
-            return any(each[0] == name for each in self._waiting)
+            return any(urgent for _, urgent, _ in self._waiting)
 
     def rest(self, seconds: float | int) -> bool:
         """Wait until nothing is to be done; False where that takes longer."""

@@ -77,7 +77,7 @@ class KeypointNet:
                 whose = entry.get("model_id", "?") if isinstance(entry, dict) else "?"
                 problem = f"{self.path}: entry {number} ({whose}) is broken ({type(error).__name__}: {error})"
                 if not skip_broken:
-                    raise InputError(f"{problem}: download it again, or leave it out with --skip-broken") from error
+                    raise InputError(f"{problem}: download it again, or leave it out with skip_broken") from error
                 self.broken.append(problem)
 
     def __len__(self) -> int:

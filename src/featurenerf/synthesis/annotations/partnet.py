@@ -122,7 +122,7 @@ def _meta(path: Path, category: str) -> tuple[str, bool]:
     """The mesh that an annotation is of, and whether it is of the category."""
     meta = read_json(path)
     if not isinstance(meta, dict) or not isinstance(meta.get("model_id"), str):
-        raise InputError(f"{path} does not name its model_id: download it again, or leave it out with --skip-broken")
+        raise InputError(f"{path} does not name its model_id: download it again, or leave it out with skip_broken")
     return meta["model_id"], str(meta.get("model_cat", category)).lower() == category
 
 

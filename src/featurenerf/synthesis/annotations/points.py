@@ -59,7 +59,7 @@ def with_labelled_points(
     if not best[0] <= ALIGNED:
         raise InputError(
             f"{origin}: its points lie {best[0]:.3f} of the object's diagonal away from the mesh on average: they "
-            "belong to another mesh, or it is turned (--up and --front)"
+            "belong to another mesh, or it is turned (its up and front)"
         )
     return replace(mesh, part_points=best[1], part_labels=labels.astype(np.int64), kinds=mesh.kinds | {"parts"})
 

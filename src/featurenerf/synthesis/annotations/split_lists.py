@@ -34,11 +34,7 @@ def read_split_lists(folder: Path | str, synset: str) -> Split:
     if path.is_file():
         return read_split(path)
     title = category_name(synset).capitalize()
-    forms = {
-        "{}.txt": _keypointnet,
-        "shuffled_{}_file_list.json": _shapenet_part,
-        f"{title}.{{}}.json": _partnet,
-    }
+    forms = {"{}.txt": _keypointnet, "shuffled_{}_file_list.json": _shapenet_part, f"{title}.{{}}.json": _partnet}
     if (folder / "all.csv").is_file():
         lists = _shapenet(folder / "all.csv", synset)
     else:

@@ -259,11 +259,7 @@ def cut_faces(
 
     one, two = crossing(second, 1), crossing(third, 2)
     corners = np.broadcast_to(np.eye(3), (len(faces), 3, 3))
-    triangles = [
-        (corners[:, 0], one, two),
-        (one, corners[:, 1], corners[:, 2]),
-        (one, corners[:, 2], two),
-    ]
+    triangles = [(corners[:, 0], one, two), (one, corners[:, 1], corners[:, 2]), (one, corners[:, 2], two)]
     weights = np.concatenate([np.stack(triangle, 1) for triangle in triangles])  # (3 n, 3 corners, 3)
     parents = np.tile(faces, 3)
     orders = np.tile(order, (3, 1))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-from io import BytesIO
 from pathlib import Path
 
 from PIL import Image
@@ -11,6 +10,7 @@ from PIL import Image
 from featurenerf.errors import InputError
 from featurenerf.limits import file_bytes, parsing
 from featurenerf.picture_files import open_file, reading
+from featurenerf.pictures import to_png
 
 LARGEST_TEXTURE = 512
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tga", ".tif", ".tiff", ".webp", ".avif")
@@ -55,9 +55,7 @@ class AssetResolver:
         path = self.path(name)
         if path.suffix.lower() not in PICTURES:
             return read_file(path)
-        written = BytesIO()
-        self.opened(read_file(path), path).save(written, "PNG")
-        return written.getvalue()
+        return to_png(self.opened(read_file(path), path))
 
     __getitem__ = get
 

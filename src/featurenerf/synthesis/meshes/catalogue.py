@@ -47,7 +47,7 @@ def find_meshes(
         meshes: one of
             a Sweet Home 3D catalogue (.sh3f, .jar or .zip file, or the folder that one was unpacked to), or a folder
             that holds .sh3f files or sweethome3d.jar, of which the reserved ones are left out; entries of the category
-            are known by their names;
+            are known by their names; those of "other" are none of the six categories;
             a ShapeNet folder: ``<synset>/<id>/model.obj`` (v1) or ``<synset>/<id>/models/model_normalized.obj`` (v2);
             a list of meshes: a JSON file ``{"objects": [{"name", "path", "up", "front", "author", "licence", ...}]}``;
             a folder, searched for OBJ, GLB, glTF, PLY, OFF, STL and AC3D files, all of which are taken.
@@ -238,6 +238,14 @@ class _Words:
         return bool(re.search(self.name, name)) or (is_vehicle and bool(re.search(self.vehicle, tags)))
 
 
+class _Others(_Words):
+    """Entries that nobody takes for one of the categories: not what only resembles them, such as sofas and vases."""
+
+    def match(self, record: dict[str, str]) -> bool:
+        is_vehicle = record.get("category", "").lower() == "vehicles"
+        return not is_vehicle and not re.search(self.but, record.get("name", "").lower())
+
+
 _WORDS = {
     "airplane": _Words(r"\b(air|aero)?planes?\b|\baircraft\b|\bglider\b"),
     "bottle": _Words(r"\bbottles?\b"),
@@ -247,6 +255,11 @@ _WORDS = {
     "table": _Words(
         r"\b(tables?|desk)\b",
         r"\blamp\b|\bchairs?\b|\b(changing|dressing|bedside)\b|\btable (lamp|football|tennis|top)\b",
+    ),
+    "other": _Others(
+        "",
+        r"chair|stool|table|desk|sofa|couch|bench|\bbank\b|futon|tatami|puff|ottoman|seat|stroller|cycle|scooter|bike"
+        r"|truck|\bbus\b|\bcars?\b|\bvan\b|plane|bottle|vase|\bjar\b|pottery|candle|living room|sitting|holding",
     ),
 }
 

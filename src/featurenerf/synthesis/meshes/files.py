@@ -6,6 +6,7 @@ The mesh is turned to the package's frame (z up, +x front), centred, and scaled 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -21,6 +22,7 @@ from featurenerf.synthesis.meshes.ac3d import read_ac3d
 from featurenerf.synthesis.meshes.assets import AssetResolver, read_file
 from featurenerf.synthesis.meshes.gltf import read_gltf
 from featurenerf.synthesis.meshes.obj import read_obj
+from featurenerf.synthesis.meshes.off import read_off
 from featurenerf.synthesis.meshes.pieces import Piece, piece_of
 from featurenerf.synthesis.objects.geometry import corner_normals
 from featurenerf.synthesis.objects.labelled import LabelledMesh, Material
@@ -32,6 +34,8 @@ MESH_SUFFIXES = (".obj", ".glb", ".gltf", ".ply", ".off", ".stl", ".ac")
 _LEAST_OPACITY = 0.05
 """Surfaces more transparent than this are not there; all others are opaque (glass shows its own colour)."""
 _MOST_TRIANGLES = 30_000_000
+
+_PLY_COLOR = re.compile(rb"(property u?char8? )(?:diffuse_)?(r|g|b|red|green|blue)(?=\s)")
 
 _WELD = 1e-5
 """Corners nearer than this (in bounding-box diagonals) are one vertex."""
@@ -217,11 +221,21 @@ def _read(path: Path, content: bytes, assets: AssetResolver) -> dict[str, Piece]
         return read_obj(content, assets)
     if kind in (".glb", ".gltf"):
         return read_gltf(content, assets)
+    if kind == ".off":
+        return {"geometry": read_off(content)}
     if kind == ".ac":
         return {name: piece_of(g) for name, g in read_ac3d(content.decode(errors="replace"), assets.livery).items()}
+    if kind == ".ply":
+        head, end, rows = content.partition(b"end_header")
+        content = _PLY_COLOR.sub(_usual_name, head) + end + rows
     resolver: Any = assets
     scene = trimesh.load_scene(BytesIO(content), file_type=kind[1:], process=False, resolver=resolver)
     return {name: piece_of(g) for name, g in scene.geometry.items() if isinstance(g, trimesh.Trimesh)}
+
+
+def _usual_name(said: re.Match[bytes]) -> bytes:
+    """Of a colour, which some programs call diffuse_red, or r."""
+    return said[1] + {b"r": b"red", b"g": b"green", b"b": b"blue"}.get(said[2], said[2])
 
 
 def _checked(piece: Piece) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from featurenerf.arrays import GOLDEN
 from featurenerf.errors import InputError
 from featurenerf.synthesis.objects import airplane, bottle, car, chair, motorcycle, table
 from featurenerf.synthesis.objects.labelled import Category as Category
@@ -15,7 +16,6 @@ from featurenerf.synthesis.objects.labelled import Material as Material
 _MAKERS: dict[str, tuple[Category, Callable[[np.random.Generator, str], LabelledMesh]]] = {
     module.CATEGORY.name: (module.CATEGORY, module.make) for module in (chair, car, table, airplane, bottle, motorcycle)
 }
-_GOLDEN = (5**0.5 - 1) / 2
 
 CATEGORIES: dict[str, Category] = {name: category for name, (category, _) in _MAKERS.items()}
 """The categories that ``generate`` knows, by name."""
@@ -38,5 +38,5 @@ def generate(category: str, seed: int, index: int) -> LabelledMesh:
 def family_of(category: str, seed: int, index: int) -> str:
     """The family of the object that ``generate`` makes, without making it."""
     record = CATEGORIES[category]
-    lot = (np.random.default_rng([seed, int(record.synset)]).random() + index * _GOLDEN) % 1.0
+    lot = (np.random.default_rng([seed, int(record.synset)]).random() + index * GOLDEN) % 1.0
     return record.families[int(np.searchsorted(np.cumsum(record.shares)[:-1], lot, side="right"))]

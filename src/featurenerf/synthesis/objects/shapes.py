@@ -162,9 +162,7 @@ def loft(sections: Float[np.ndarray, "n m 3"], caps: bool = True) -> Surface:
     end = np.stack([np.full(m, n * m + 1), ring + (n - 1) * m, following + (n - 1) * m], axis=-1)
     caps_faces = np.concatenate([start, end])
     return Surface(
-        vertices,
-        np.concatenate([side.faces, caps_faces]),
-        np.concatenate([side.uv, box_uv(vertices, caps_faces)]),
+        vertices, np.concatenate([side.faces, caps_faces]), np.concatenate([side.uv, box_uv(vertices, caps_faces)])
     )
 
 

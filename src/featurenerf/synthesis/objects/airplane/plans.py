@@ -77,11 +77,7 @@ _FAMILIES = {
                          (-4, 0), (0.39, 0.45), (0.88, 1.0), (0.17, 0.21), (0.32, 0.42),
                          ("military", "military", "airline"), ("t", "low")),
 }  # fmt: skip
-CATEGORY = Category(
-    name="airplane",
-    families=tuple(_FAMILIES),
-    shares=tuple(family.share for family in _FAMILIES.values()),
-)
+CATEGORY = Category("airplane", tuple(_FAMILIES), tuple(family.share for family in _FAMILIES.values()))
 
 
 @dataclass(frozen=True, eq=False)

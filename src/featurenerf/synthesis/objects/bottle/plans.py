@@ -13,8 +13,4 @@ _FAMILIES = {
 }  # fmt: skip
 
 
-CATEGORY = Category(
-    name="bottle",
-    families=tuple(_FAMILIES),
-    shares=tuple(_FAMILIES.values()),
-)
+CATEGORY = Category("bottle", tuple(_FAMILIES), tuple(_FAMILIES.values()))

@@ -55,11 +55,7 @@ _FAMILIES = {
     "classic": _Family(0.04, (3.6, 4.6), (1.48, 1.7), (1.42, 1.6), (0.3, 0.36), (0.16, 0.24), (0.88, 1.0),
                        (0.28, 0.36), (0.38, 0.45), (0.62, 0.7), (0.78, 0.84), (0.6, 0.8)),
 }  # fmt: skip
-CATEGORY = Category(
-    name="car",
-    families=tuple(_FAMILIES),
-    shares=tuple(family.share for family in _FAMILIES.values()),
-)
+CATEGORY = Category("car", tuple(_FAMILIES), tuple(family.share for family in _FAMILIES.values()))
 
 
 @dataclass(frozen=True)

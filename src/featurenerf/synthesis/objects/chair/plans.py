@@ -21,11 +21,7 @@ _FAMILIES = {
 }  # fmt: skip
 
 
-CATEGORY = Category(
-    name="chair",
-    families=tuple(_FAMILIES),
-    shares=tuple(_FAMILIES.values()),
-)
+CATEGORY = Category("chair", tuple(_FAMILIES), tuple(_FAMILIES.values()))
 
 
 @dataclass(frozen=True)

@@ -61,11 +61,7 @@ _FAMILIES = {
     "adventure": _Family(0.04, (1.5, 1.6), (0.33, 0.355, 0.31, 0.335), (0.11, 0.15), (26, 29), (0.74, 0.84),
                          (0.84, 0.92), (0.46, 0.54), (-0.16, -0.04), "wire cast", "cross", "boxer twin", "high up"),
 }  # fmt: skip
-CATEGORY = Category(
-    name="motorcycle",
-    families=tuple(_FAMILIES),
-    shares=tuple(family.share for family in _FAMILIES.values()),
-)
+CATEGORY = Category("motorcycle", tuple(_FAMILIES), tuple(family.share for family in _FAMILIES.values()))
 
 
 @dataclass(frozen=True)

@@ -21,11 +21,7 @@ _FAMILIES = {
 }  # fmt: skip
 
 
-CATEGORY = Category(
-    name="table",
-    families=tuple(_FAMILIES),
-    shares=tuple(_FAMILIES.values()),
-)
+CATEGORY = Category("table", tuple(_FAMILIES), tuple(_FAMILIES.values()))
 
 
 @dataclass(frozen=True, eq=False)
