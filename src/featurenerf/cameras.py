@@ -308,7 +308,7 @@ class Camera:
     def reshape(self, *batch: int) -> Camera:
         """The same cameras with another batch shape."""
         try:
-            self.pose[..., 0, 0].reshape(*batch)
+            self.pose[..., 0, 0].reshape(batch)
         except RuntimeError as error:
             raise InputError(f"{tuple(self.batch_shape)} cameras cannot be reshaped to {batch}") from error
         return self._each(lambda tensor: tensor.reshape(*batch, *tensor.shape[len(self.batch_shape) :]))
