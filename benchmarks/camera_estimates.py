@@ -83,11 +83,15 @@ def main() -> None:
             mask = args.photos / about["mask"] if about["mask"] else None
             estimate = model.estimate_camera(featurenerf.prepare(args.photos / about["file"], mask))
             truth = Camera.look_at(about["azimuth"], about["elevation"])
-            rows[about["category"]].append(compared(estimate, truth))
+            rows["photographs, " + about["category"]].append(compared(estimate, truth))
             print(f"{about['file']}: {estimate}; by eye azimuth {about['azimuth']}, elevation {about['elevation']}")
     for category, own in rows.items():
         summary(category, own)
-    table([row for own in rows.values() for row in own])
+    for name, photographs in (("generated test views", False), ("photographs", True)):
+        own = [row for kind, found in rows.items() for row in found if kind.startswith("photo") == photographs]
+        if own:
+            print(f"stated against actual error, {name}:")
+            table(own)
 
 
 if __name__ == "__main__":

@@ -283,7 +283,7 @@ def test_another_network_is_run_with_what_it_wants(tmp_path: Path) -> None:
 def test_another_network_finds_the_object(tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")
     path = write_network(tmp_path / "tiny.onnx", 56, "ReduceMean")
-    network = networks.Network(str(path), mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+    network = networks.SaliencyNetwork(str(path), mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
     picture = 0.15 * torch.rand(3, 112, 112, generator=torch.Generator().manual_seed(0))
     picture[0, 30:80, 40:90], picture[1:, 30:80, 40:90] = 0.95, 0.8
     truth = torch.zeros(112, 112)

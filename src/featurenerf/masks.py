@@ -24,7 +24,7 @@ from featurenerf import outlines
 from featurenerf.arrays import as_tensor
 from featurenerf.cameras import Number
 from featurenerf.errors import InputError
-from featurenerf.networks import Network, open_network, saliency
+from featurenerf.networks import SaliencyNetwork, open_network, saliency
 from featurenerf.picture_files import as_rgb, open_file, reading, upright
 from featurenerf.pictures import Picture, to_tensor
 
@@ -139,7 +139,7 @@ def find(
     box: Box | None = None,
     point: Point | None = None,
     number: int | None = None,
-    network: Network | str | os.PathLike[str] | None = None,
+    network: SaliencyNetwork | str | os.PathLike[str] | None = None,
 ) -> Found:
     """The object in a picture: where it is, and which others there are.
 

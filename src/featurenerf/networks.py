@@ -26,7 +26,7 @@ INSTEAD = "give a mask, or a picture with transparency or before a plain backgro
 
 
 @dataclass(frozen=True)
-class Network:
+class SaliencyNetwork:
     """A network from a picture to a map of how salient each pixel is, and what its input must be.
 
     Attributes:
@@ -42,29 +42,29 @@ class Network:
 
 
 NETWORKS = {
-    "birefnet": Network("onnx-community/BiRefNet-ONNX/onnx/model.onnx"),
-    "birefnet-lite": Network("onnx-community/BiRefNet_lite-ONNX/onnx/model.onnx"),
-    "isnet": Network("isnet-general-use.onnx", 1024, (0.5, 0.5, 0.5), (1.0, 1.0, 1.0)),
-    "u2net": Network("u2net.onnx", 320),
-    "u2netp": Network("u2netp.onnx", 320),
+    "birefnet": SaliencyNetwork("onnx-community/BiRefNet-ONNX/onnx/model.onnx"),
+    "birefnet-lite": SaliencyNetwork("onnx-community/BiRefNet_lite-ONNX/onnx/model.onnx"),
+    "isnet": SaliencyNetwork("isnet-general-use.onnx", 1024, (0.5, 0.5, 0.5), (1.0, 1.0, 1.0)),
+    "u2net": SaliencyNetwork("u2net.onnx", 320),
+    "u2netp": SaliencyNetwork("u2netp.onnx", 320),
 }
 """By name. Those without an OWNER are files of rembg (github.com/danielgatis/rembg, releases): ``NAME:PATH`` says where
 yours is, and without a path it is looked for in rembg's own folder, ``~/.u2net``."""
 
 
-def open_network(network: Network | str | os.PathLike[str]) -> Network:
+def open_network(network: SaliencyNetwork | str | os.PathLike[str]) -> SaliencyNetwork:
     """A network by name (``NETWORKS``), by ``NAME:PATH``, or by the path of an ONNX file; its file is on this machine.
 
     Raises:
         InputError: for a name that is none, a file that is not there, or one that cannot be fetched.
         MissingExtraError: when a file of the hub is asked for and the extra ``hub`` is not installed.
     """
-    if not isinstance(network, Network):
+    if not isinstance(network, SaliencyNetwork):
         name, _, place = os.fspath(network).partition(":")
         if name in NETWORKS:
             network = replace(NETWORKS[name], file=place or NETWORKS[name].file)
         elif Path(network).is_file():
-            network = Network(network)
+            network = SaliencyNetwork(network)
         else:
             raise InputError(f"there is no network {network!r}: give {', '.join(NETWORKS)}, NAME:PATH, or an ONNX file")
     path = Path(network.file).expanduser()
@@ -107,7 +107,7 @@ def network_file() -> Path:
     return path
 
 
-def saliency(rgb: Float[Tensor, "3 h w"], network: Network | None = None) -> Float[Tensor, "h w"]:
+def saliency(rgb: Float[Tensor, "3 h w"], network: SaliencyNetwork | None = None) -> Float[Tensor, "h w"]:
     """How salient each pixel of a picture is, in [0, 1]; the picture is stretched to the network's square.
 
     Args:
@@ -118,7 +118,7 @@ def saliency(rgb: Float[Tensor, "3 h w"], network: Network | None = None) -> Flo
         MissingExtraError: where the extra ``mask`` is not installed.
     """
     try:
-        network = network or Network(network_file(), 224)
+        network = network or SaliencyNetwork(network_file(), 224)
         session = _session(str(network.file))
     except MissingExtraError as error:
         raise MissingExtraError(error.package, "mask", NEEDED, INSTEAD) from error

@@ -46,7 +46,7 @@ class EvalConfig:
     """The report to write (JSON)."""
     task: TaskName = "2d"
     """2d: across objects, in pictures. view: across views of an object. 3d: across objects, at points in space. spair:
-    the keypoints of SPair-71k, across photographs."""
+    the keypoints of SPair-71k, across photographs. camera-space: across objects that RGB-D cameras see, in metres."""
     method: str = "descriptor"
     """What is matched: of the field (descriptor, feature, coordinate, label), a baseline without one (teacher,
     same-pixel, chance), or a method that another package brings."""
@@ -62,6 +62,8 @@ class EvalConfig:
     """In the task view: encode these views of each object together, and compare all its other views."""
     extra_views: int = 0
     """In the task view: encode so many further views of the source object with each pair's own."""
+    no_depth: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """In the task camera-space: do without the depth map of the target."""
     clone: Path | None = None
     """For the method pwarpc: a clone of github.com/PruneTruong/DenseMatching with its weights."""
     pair_file: Path | None = None
@@ -110,6 +112,8 @@ def run(config: EvalConfig) -> dict[str, Any]:
     if method.channels and config.checkpoint is None:
         raise InputError(f"--method {config.method} needs --checkpoint: a directory, or the name of a shipped one")
     _refuse_ignored(config, method.needs_teacher)
+    if config.task == "camera-space":
+        return _camera_space(config, device)
     reading = {"skip_broken": config.skip_broken, "progress": config.progress}
     dataset = open_dataset(config.data, config.category, config.split, config.splits, **reading)
     photographs = isinstance(dataset[0], SpairImage)
@@ -158,12 +162,36 @@ def run(config: EvalConfig) -> dict[str, Any]:
     return make_report(evaluation, **about, background=background)
 
 
+def _camera_space(config: EvalConfig, device: torch.device) -> dict[str, Any]:
+    from featurenerf.evaluation.camera_space import evaluate_camera_space, read_frames
+    from featurenerf.studio.prepare import prepare
+
+    if config.checkpoint is None:
+        raise InputError(
+            f"--task camera-space compares a field, and --method {config.method} has none: take descriptor"
+        )
+    frames, pairs = read_frames(Path(config.data), config.category)
+    evaluation, about = evaluate_camera_space(
+        pairs[: config.pairs],
+        functools.lru_cache(_OBJECTS_KEPT)(frames),
+        load(config.checkpoint, device, getattr(torch, config.dtype)),
+        lambda picture: prepare(picture, return_crop=True),
+        config.method,
+        depth=not config.no_depth,
+        progress=config.progress,
+    )
+    found = read_config(directory_of(config.checkpoint))
+    return make_report(evaluation, config.category, config.split, config.checkpoint, found, device=str(device), **about)
+
+
 def _refuse_ignored(config: EvalConfig, needs_teacher: bool) -> None:
     """Raises InputError for an option that the others leave without effect."""
     across, listed = config.task in ("2d", "3d"), config.pair_file is not None
     problems = (
         (config.source_views and config.task != "view", "--source-views is of the task view: add --task view"),
         (config.extra_views and config.task != "view", "--extra-views is of the task view: add --task view"),
+        (config.no_depth and config.task != "camera-space", "--no-depth is of the task camera-space: add it"),
+        (listed and config.task == "camera-space", "--pair-file is not of the task camera-space: its data list pairs"),
         (config.source_views and listed, "--source-views and --pair-file contradict each other: give one of them"),
         (
             config.different_views and not across,

@@ -15,7 +15,7 @@ from featurenerf.text_tables import markdown
 Report = dict[str, Any]
 _THRESHOLDS = 4
 """So many columns a table has for keypoints."""
-_UNITS = {"3d": "of the diagonal", "spair": "of the box"}
+_UNITS = {"3d": "of the diagonal", "camera-space": "of the diagonal", "spair": "of the box"}
 """Of the thresholds of these tasks; those of the others are pixels."""
 
 

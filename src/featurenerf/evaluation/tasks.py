@@ -27,7 +27,7 @@ from featurenerf.evaluation.perceptual import PictureDistance
 from featurenerf.pictures import Background, composite_bytes
 from featurenerf.progress import Progress
 
-TaskName = Literal["2d", "view", "3d", "spair"]
+TaskName = Literal["2d", "view", "3d", "spair", "camera-space"]
 P = TypeVar("P")
 
 

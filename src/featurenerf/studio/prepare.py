@@ -15,7 +15,7 @@ from featurenerf.arrays import whole
 from featurenerf.cameras import PICTURE_SIZE
 from featurenerf.errors import InputError
 from featurenerf.masks import Box, Found, Mask, Point
-from featurenerf.networks import Network
+from featurenerf.networks import SaliencyNetwork
 from featurenerf.pictures import LARGE_SIDE, Picture, Square, canonical_square, cut_out, to_tensor
 from featurenerf.studio.crop import Crop, crop_of, full_size
 
@@ -36,7 +36,7 @@ class Hints(TypedDict, total=False):
     box: Box | None
     point: Point | None
     number: int | None
-    network: Network | str | os.PathLike[str] | None
+    network: SaliencyNetwork | str | os.PathLike[str] | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,7 +155,7 @@ def _found(
     box: Box | None = None,
     point: Point | None = None,
     number: int | None = None,
-    network: Network | str | os.PathLike[str] | None = None,
+    network: SaliencyNetwork | str | os.PathLike[str] | None = None,
 ) -> Found:
     """The object of a photograph: hints and boxes are in its own pixels, of which reading it may leave fewer."""
     height, width = tensor.shape[1:]
