@@ -18,8 +18,8 @@ def doubled(x: Tensor) -> Tensor:
     return x.repeat_interleave(2, -1).repeat_interleave(2, -2)
 
 
-def plain_net(net: PictureNet, rgba: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Raw density, latent volume, pixel latent and semantics of pictures."""
+def plain_net(net: PictureNet, rgba: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Raw density, latent volume, pixel latent, semantics and what those are components of, of pictures."""
     config, size = net.config, rgba.shape[-1]
     picture, alpha = rgba[:, :3], rgba[:, 3:]
     shown = 2 * (rgba if config.silhouette else picture) - 1
@@ -28,14 +28,15 @@ def plain_net(net: PictureNet, rgba: Tensor) -> tuple[Tensor, Tensor, Tensor, Te
     columns = steps[None, :].expand(len(picture), 1, size, size)
     x2 = net.stem(torch.cat([shown, rows, columns], 1))
     known: list[Tensor | int] = [0, 0, 0]
-    semantics = torch.zeros(len(picture), 0, 1, 1)
+    semantics = joined = torch.zeros(len(picture), 0, 1, 1)
     if config.encoder:
         maps = net.backbone(resized(picture, config.backbone_size), range(16))
         known = [
             resized(adapt(0.25 * maps[block]), size // step)
             for adapt, block, step in zip(net.adapt, (4, 10, 15), (4, 8, 16), strict=True)
         ]
-        semantics = net.to_semantics(torch.cat([maps[10], resized(maps[13], maps[10].shape[-1])], 1))
+        joined = torch.cat([maps[10], resized(maps[13], maps[10].shape[-1])], 1)
+        semantics = net.to_semantics(joined)
     x4 = net.down4(x2) + known[0]
     x8 = net.down8(x4) + known[1]
     x16 = net.down16(x8) + known[2]
@@ -69,6 +70,7 @@ def plain_net(net: PictureNet, rgba: Tensor) -> tuple[Tensor, Tensor, Tensor, Te
         volume.permute(0, 3, 4, 1, 2),
         pixels.permute(0, 2, 3, 1),
         semantics.permute(0, 2, 3, 1),
+        joined,
     )
 
 

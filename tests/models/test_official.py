@@ -236,7 +236,7 @@ def test_no_outputs_for_coordinates(theirs: dict[str, Tensor]) -> None:
     theirs = without(theirs, "mlp_fine.")
     theirs["mlp_coarse.lin_out.weight"] = torch.zeros(6, 16)
     with pytest.raises(
-        InputError, match="its 6 outputs leave no room for a coordinate head: import it with --no-coord"
+        InputError, match="its 6 outputs leave no room for a coordinate head: import it without coordinate"
     ):
         convert(theirs)
 

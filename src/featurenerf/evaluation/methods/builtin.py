@@ -26,8 +26,8 @@ class ChannelMethod(Method):
         return self.channel(view, places, self.channels[0])
 
 
-class DescriptorMethod(ChannelMethod):
-    """As ``transfer_keypoints`` and ``transfer_parts``: of two pictures that were taken, what they show counts, too."""
+class TransferMethod(ChannelMethod):
+    """As ``transfer_keypoints`` and ``transfer_parts``: descriptors and, of two pictures that were taken, what they show."""
 
     def carry(self, source: PairView, asked: Tensor, target: PairView, candidates: Tensor) -> Int[Tensor, " n"]:
         if asked.shape[1] == 3:
@@ -104,7 +104,8 @@ class Chance(SamePixel):
 
 
 BUILTIN: tuple[Method, ...] = (
-    DescriptorMethod("descriptor"),
+    ChannelMethod("descriptor"),
+    TransferMethod("descriptor", name="transfer"),
     ChannelMethod("feature"),
     TeacherMaps(),
     SamePixel(),
