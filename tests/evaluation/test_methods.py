@@ -55,7 +55,7 @@ def positions() -> Tensor:
 
 
 def test_the_methods_and_those_that_need_a_model() -> None:
-    of_field = ["descriptor", "feature", "coordinate", "label", "descriptor+feature"]
+    of_field = ["descriptor", "feature", "coordinate", "label", "transfer", "descriptor+feature"]
     of_field += ["block-1", "block-2", "block-3", "block-4", "block-5"]
     every = ["descriptor", "feature", "teacher", "same-pixel", "coordinate", "chance", "label", "pwarpc"]
     every += of_field[4:]

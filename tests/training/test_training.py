@@ -20,6 +20,7 @@ from featurenerf.cameras import Camera
 from featurenerf.data.objects import Dataset
 from featurenerf.errors import InputError, MissingExtraError
 from featurenerf.models import FastConfig, FastModel, PaperConfig, PaperModel, encoders
+from featurenerf.models.base import Model
 from featurenerf.models.encoders import ENCODERS
 from featurenerf.models.settings import changed_settings
 from featurenerf.rendering import RayValues
@@ -348,6 +349,12 @@ def test_a_step_of_one_picture(tiny: Callable[..., TrainConfig], monkeypatch: py
     assert train(tiny(steps=2)).is_dir()
 
 
+def decoding_each(model: Model) -> Model:
+    """The model, whose head decodes each sample of a ray."""
+    model.config = replace(model.config, decode_once=False)
+    return model
+
+
 def test_training_decodes_fewer_samples_than_rendering(
     tiny: Callable[..., TrainConfig], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -359,7 +366,9 @@ def test_training_decodes_fewer_samples_than_rendering(
 
     monkeypatch.setattr(loop, "ray_losses", listening)
     monkeypatch.setitem(PRESETS["fast"]["quick"], "shaded_samples", 3)
-    model = featurenerf.load(train(tiny(steps=1, model=("decode_once=no",))))
+    make = loop.new_model
+    monkeypatch.setattr(loop, "new_model", lambda *given: decoding_each(make(*given)))
+    model = featurenerf.load(train(tiny(steps=1)))
     assert decoded == {3}
     assert model.config.shaded_samples == 4
 

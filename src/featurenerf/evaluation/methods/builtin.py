@@ -27,7 +27,7 @@ class ChannelMethod(Method):
 
 
 class TransferMethod(ChannelMethod):
-    """As ``transfer_keypoints`` and ``transfer_parts``: descriptors and, of two pictures that were taken, what they show."""
+    """As ``transfer_keypoints`` and ``transfer_parts``: what two pictures that were taken show counts, too."""
 
     def carry(self, source: PairView, asked: Tensor, target: PairView, candidates: Tensor) -> Int[Tensor, " n"]:
         if asked.shape[1] == 3:
@@ -105,7 +105,6 @@ class Chance(SamePixel):
 
 BUILTIN: tuple[Method, ...] = (
     ChannelMethod("descriptor"),
-    TransferMethod("descriptor", name="transfer"),
     ChannelMethod("feature"),
     TeacherMaps(),
     SamePixel(),
@@ -113,6 +112,7 @@ BUILTIN: tuple[Method, ...] = (
     Chance(),
     LabelMethod("descriptor", "label", name="label"),
     PWarpC(),
+    TransferMethod("descriptor", name="transfer"),
     JoinedMethod("descriptor", "feature", name="descriptor+feature"),
     *(ChannelMethod(f"block_{k}", name=f"block-{k}") for k in range(1, BLOCKS + 1)),
 )
