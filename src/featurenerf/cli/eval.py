@@ -48,8 +48,8 @@ class EvalConfig:
     """2d: across objects, in pictures. view: across views of an object. 3d: across objects, at points in space. spair:
     the keypoints of SPair-71k, across photographs. camera-space: across objects that RGB-D cameras see, in metres."""
     method: str = "descriptor"
-    """What is matched: of the field (descriptor, feature, coordinate, label; transfer as users do it), a baseline without
-    one (teacher, same-pixel, chance), or a method that another package brings."""
+    """What is matched: of the field (descriptor, feature, coordinate, label; transfer is what users do), a baseline
+    without one (teacher, same-pixel, chance), or a method that another package brings."""
     checkpoint: str | None = None
     """A checkpoint directory, or the name of a shipped one; the baselines without a field need none."""
     teacher: str | None = None
