@@ -3,9 +3,9 @@
     python benchmarks/photographs.py FOLDER [--checkpoint chair-car] [--masks]
 
 FOLDER/annotations.json maps a name to ``file``, ``category``, ``keypoints`` (name -> [x, y] in the photograph),
-``bbox`` (x0, y0, x1, y1), ``azimuth`` and, where there is a mask by hand, ``mask``; a ``group`` "product" is left out. The table
-has means over ordered pairs of a category: the share of shared keypoints that land within 0.1 of the longer side of the
-box. The teacher is matched on the same prepared pictures, over the pixels that they show.
+``bbox`` (x0, y0, x1, y1), ``azimuth`` and, where there is a mask by hand, ``mask``; a ``group`` "product" is left out.
+The table has means over ordered pairs of a category: the share of shared keypoints that land within 0.1 of the longer
+side of the box. The teacher is matched on the same prepared pictures, over the pixels that they show.
 """
 
 from __future__ import annotations
