@@ -169,6 +169,21 @@ def test_encode_never_refuses() -> None:
     EllipsoidModel().refuse_unknown(picture)
 
 
+def test_what_only_the_recogniser_knows_is_refused_by_its_name(saved: Path, tmp_path: Path) -> None:
+    """A recogniser of more categories than the model's goes with it."""
+    config = replace(SMALL, encoder="efficientnet-lite0", semantic_dim=8, categories={"car": "mirror"})
+    cars = FastModel(config).eval()
+    cars.recogniser = known((9.0, 0.0, 0.0))
+    cars = featurenerf.load(checkpoint.save(cars, tmp_path / "cars"))
+    picture = box_picture(30, 40, (10, 25, 5, 30))
+    assert list(cars.recognise(picture)) == ["chair", "car", NONE]
+    with pytest.raises(UnknownObjectError, match=r"^it seems to show the category chair, which .* \(it knows car\): "):
+        cars.refuse_unknown(picture, "it")
+    both = featurenerf.load(saved)
+    both.recogniser = cars.recogniser
+    both.refuse_unknown(picture, "it")
+
+
 SMALLEST: dict[str, Callable[[str, str], list[str]]] = {
     "lift": lambda picture, out: [picture, "--only", "points", "--points", "50", "--size", "16"],
     "edit": lambda picture, out: [picture, "--edit", "remove", "--click", "20", "15"],
@@ -194,7 +209,7 @@ def test_verbs_refuse_what_the_model_does_not_know(
     assert end.value.code == 2
     assert said == (
         f"featurenerf {verb}: {picture} seems to show none of what this model knows (chair, car): give a picture of "
-        "such, or take another model; --force goes on all the same"
+        "what it knows, or take another model; --force goes on all the same"
     )
     assert not Path(out).exists()
     if verb in ("lift", "page"):

@@ -123,7 +123,7 @@ class Model(nn.Module, ABC):
 
     def _facts(self) -> dict[str, str]:
         """What is worth knowing of it at a glance."""
-        categories = getattr(getattr(self, "config", None), "categories", {})
+        categories = self._categories
         count = sum(parameter.numel() for parameter in self.parameters())
         return {
             "parameters": f"{count / 1e6:.1f} million parameters",
@@ -265,20 +265,27 @@ class Model(nn.Module, ABC):
         return self._estimate(with_silhouette(to_tensor(picture)).to(self.device, self.dtype), lens)[1]
 
     def recognise(self, picture: Picture | Sequence[Picture]) -> dict[str, float]:
-        """How likely a picture, or several of one object, shows each of the model's categories, or "none of these".
+        """How likely a picture, or several of one object, shows each category, or "none of these".
+
+        The recogniser may tell apart more categories than the model knows.
 
         Raises:
             InputError: for an unreadable picture, or when the model has no recogniser.
         """
         return recognised(self.recogniser, self.frozen, picture)
 
+    @property
+    def _categories(self) -> tuple[str, ...]:
+        """What it was trained on; none where that is not known."""
+        return tuple(getattr(getattr(self, "config", None), "categories", ()))
+
     def refuse_unknown(self, picture: Picture | Sequence[Picture], name: str = "the picture") -> None:
-        """Raises UnknownObjectError where "none of these" is the likeliest; ``encode`` never does.
+        """Raises UnknownObjectError where none of the model's categories is the likeliest; ``encode`` never does.
 
         Without a recogniser all pass.
         """
         if self.recogniser is not None:
-            check_known(self.recognise(picture), name)
+            check_known(self.recognise(picture), self._categories or self.recogniser.categories, name)
 
     def _estimate(self, picture: Float[Tensor, "4 h w"], lens: Camera | None) -> tuple[VolumeField, CameraEstimate]:
         """The field of a picture in the world of an assumed camera, and what it says of the true one."""

@@ -9,7 +9,7 @@ says of earlier blocks, trained on renders, is added. So photographs are recogni
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -138,7 +138,7 @@ def read_recogniser(folder: Path, frozen: Sequence[nn.Module], categories: Mappi
     }  # fmt: skip
     if {name: tuple(value.shape) for name, value in tensors.items()} != shapes or made.groups.is_floating_point():
         raise InputError(f"{path} is no recogniser, or one of another version: {advice}")
-    if network_of(frozen) is None or set(made.categories) != set(categories):
+    if network_of(frozen) is None or not set(made.categories) >= set(categories):
         raise InputError(
             f"{path}, of {' and '.join(made.categories)}, does not belong to the model beside it: {advice}"
         )
@@ -158,17 +158,20 @@ def recognised(
     return dict(zip((*recogniser.categories, NONE), mean, strict=True))
 
 
-def check_known(found: Mapping[str, float], name: str) -> None:
-    """Refuses a picture of which ``recognised`` says that it most likely shows nothing known.
+def check_known(found: Mapping[str, float], categories: Collection[str], name: str) -> None:
+    """Refuses a picture of which ``recognised`` says that it most likely shows none of a model's categories.
 
     Raises:
-        UnknownObjectError: naming the picture.
+        UnknownObjectError: naming the picture, and what it seems to show where the recogniser tells that apart.
     """
-    if max(found, key=found.__getitem__) == NONE:
-        known = ", ".join(each for each in found if each != NONE)
+    likeliest = max(found, key=found.__getitem__)
+    if likeliest not in categories:
+        known = ", ".join(each for each in found if each in categories)
+        seems = f"none of what this model knows ({known})"
+        if likeliest != NONE:
+            seems = f"the category {likeliest}, which this model does not know (it knows {known})"
         raise UnknownObjectError(
-            f"{name} seems to show none of what this model knows ({known}): give a picture of such, or take "
-            "another model"
+            f"{name} seems to show {seems}: give a picture of what it knows, or take another model"
         )
 
 
