@@ -25,6 +25,7 @@ from featurenerf.files import REPORT, fresh_directory, write_json
 from featurenerf.masks import Mask
 from featurenerf.models.base import Model
 from featurenerf.models.checkpoint import load
+from featurenerf.models.settings import check_sizes
 from featurenerf.pictures import Picture, to_image, to_tensor
 from featurenerf.progress import Progress
 from featurenerf.studio import camera_path, export, figures
@@ -74,11 +75,7 @@ class LiftSettings:
             raise InputError("azimuth and elevation say together where a picture was taken from: give both or neither")
         if self.fov is not None:
             focal_of(self.fov, self.size)
-        for name, (low, high) in _RANGES.items():
-            if (value := getattr(self, name)) is None:
-                continue
-            if not low <= value <= high:
-                raise InputError(f"{name} is {value}: it must lie between {low} and {high}")
+        check_sizes(self, _RANGES)
         if self.level is not None and not 0 < self.level < math.inf:
             raise InputError(f"level is {self.level}: it is a density, so it must be positive")
         if self.frames % self.views:
