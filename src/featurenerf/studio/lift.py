@@ -196,7 +196,7 @@ def lift(
             "objects": _objects(photograph),
             "model": {"field": model.name, "parameters": sum(p.numel() for p in model.parameters())},
             "camera": {
-                **_how_sure(field.estimate), **_angles(camera), "unit": "degree",
+                **_how_sure(field.estimate), **angles_of(camera), "unit": "degree",
                 "pose": camera.pose.tolist(), "focal": camera.focal.tolist(), "width": camera.width,
                 "height": camera.height,
             },
@@ -240,10 +240,10 @@ def made(
     progress: bool,
 ) -> Products:
     """Writes sheet, turntable, points and mesh of a field, as far as they are wanted; ``ready`` is its picture."""
-    stands, views, files = CameraEstimate(field.source.reshape(-1)[0], 0.0), list[Rendered](), dict[str, str]()
+    source, views, files = field.source.reshape(-1)[0], list[Rendered](), dict[str, str]()
     if settings.makes("sheet", "turntable"):
         with step("views"):
-            cameras = figures.around(stands.azimuth, stands.elevation, settings.views, settings.size)
+            cameras = figures.around_from(source, settings.views, settings.size)
             views = figures.render_views(field, cameras, "views" if progress else None)
             if "descriptor" in field.channels:
                 colors = colors or figures.DescriptorColors.fit(views)
@@ -252,7 +252,7 @@ def made(
         files["sheet.png"] = "novel views: colour, depth, descriptors"
     if settings.makes("turntable"):
         with step("turntable"):
-            around = figures.around(stands.azimuth, stands.elevation, settings.frames, settings.size)
+            around = figures.around_from(source, settings.frames, settings.size)
             turntable = _turntable(folder, field, views, colors, around, progress)
         files[turntable] = f"{settings.frames} views around the object: colour and descriptors"
     level = None
@@ -263,13 +263,12 @@ def made(
             sides = export.all_around(settings.size)
             cloud = export.point_cloud(field, sides, settings.points, level / 2, progress=progress)
             export.write_ply(folder / "points.ply", cloud)
-        files["points.ply"] = f"{len(cloud.points)} points"
+        files["points.ply"] = cloud.counted
     if settings.makes("mesh"):
         with step("mesh"):
             surface = export.mesh(field, settings.grid, level, progress=progress)
             export.write_ply(folder / "mesh.ply", surface)
-        triangles = 0 if surface.faces is None else len(surface.faces)
-        files["mesh.ply"] = f"{len(surface.points)} vertices, {triangles} triangles"
+        files["mesh.ply"] = surface.counted
     return Products(views, colors, files, level)
 
 
@@ -299,11 +298,12 @@ def _how_sure(estimate: CameraEstimate | None) -> dict[str, Any]:
         return {"how": "given"}
     if not estimate.found:
         return {"how": "assumed: none was found"}
-    others = [{name: round(value, 1) for name, value in _angles(c).items()} for c in estimate.alternatives]
+    others = [{name: round(value, 1) for name, value in angles_of(c).items()} for c in estimate.alternatives]
     return {"how": "found", "uncertainty": round(estimate.uncertainty, 1), "alternatives": others}
 
 
-def _angles(camera: Camera) -> dict[str, float]:
+def angles_of(camera: Camera) -> dict[str, float]:
+    """Where a camera stands, for a report: degrees, and the distance in diagonals of the object."""
     stands = CameraEstimate(camera, 0.0)
     return {name: round(getattr(stands, name), 3) for name in ("azimuth", "elevation", "roll", "distance")}
 
