@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -10,6 +11,12 @@ from torch import Tensor
 
 ROUNDS = 8
 """Of re-weighting in a robust fit; a further one moves nothing by a tenth of a degree."""
+
+
+def about_z(degrees: float) -> Float[Tensor, "3 3"]:
+    """The rotation about the z axis, counter-clockwise seen from above; in double precision."""
+    c, s = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    return torch.tensor([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]], dtype=torch.float64)
 
 
 @dataclass(frozen=True, eq=False)

@@ -22,16 +22,12 @@ LOOKED_AT = 256
 """Rows and columns of a mask that are looked at."""
 
 
+@torch.no_grad()
 def misplaced(camera: Camera) -> str | None:
     """Why one camera cannot be that of an object's picture, with the likely cause; None where it can.
 
     It stands in the object, does not see it, or sees it smaller than a few pixels.
     """
-    with torch.no_grad():
-        return _misplaced(camera)
-
-
-def _misplaced(camera: Camera) -> str | None:
     distance = float(camera.centre.norm())
     if distance < RADIUS:
         return (
@@ -59,13 +55,9 @@ def _misplaced(camera: Camera) -> str | None:
     return None
 
 
+@torch.no_grad()
 def misframed(camera: Camera, mask: Bool[Tensor, "h w"]) -> str | None:
     """Why an object whose pixels are known cannot lie where the camera says; None where it can, or shows nothing."""
-    with torch.no_grad():
-        return _misframed(camera, mask)
-
-
-def _misframed(camera: Camera, mask: Bool[Tensor, "h w"]) -> str | None:
     step = max(1, max(mask.shape) // LOOKED_AT)
     rows, columns = (mask[::step, ::step].nonzero() * step).unbind(-1)
     if len(rows) == 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from featurenerf.errors import InputError
@@ -14,17 +15,26 @@ def text_of(value: Any) -> str:
     return ("no", "yes")[value] if isinstance(value, bool) else str(value)
 
 
-def value_of(whose: str, key: str, text: str, like: Any) -> Any:
-    """The text as a value of the type of ``like``.
+def changed(whose: str, texts: Iterable[str], now: Mapping[str, Any]) -> dict[str, Any]:
+    """The values that ``KEY=VALUE`` texts give to settings, each of the type that the setting has now.
 
     Args:
-        whose: setting it is, for the message.
+        whose: settings they are, for messages.
     Raises:
-        InputError: where it cannot be one.
+        InputError: for a setting that there is not, or a value that cannot be one.
     """
-    try:
-        if isinstance(like, tuple):
-            return tuple(int(part) for part in text.split("+"))
-        return {"no": False, "yes": True}[text] if isinstance(like, bool) else type(like)(text)
-    except (KeyError, ValueError) as error:
-        raise InputError(f"a {whose}'s {key} cannot be {text!r}: write it as in {key}={text_of(like)}") from error
+    found: dict[str, Any] = {}
+    for each in texts:
+        key, equals, text = each.partition("=")
+        if not equals or key not in now:
+            known = ",".join(f"{name}={text_of(value)}" for name, value in now.items())
+            raise InputError(f"this {whose} has no setting {each!r}; it has: {known}")
+        like = now[key]
+        try:
+            if isinstance(like, tuple):
+                found[key] = tuple(int(part) for part in text.split("+"))
+            else:
+                found[key] = {"no": False, "yes": True}[text] if isinstance(like, bool) else type(like)(text)
+        except (KeyError, ValueError) as error:
+            raise InputError(f"a {whose}'s {key} cannot be {text!r}: write it as in {key}={text_of(like)}") from error
+    return found

@@ -277,8 +277,8 @@ def test_mistakes_are_named(model: FastModel, call) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"own_dim": 63}, "own_dim is 63: it must be at least 64"),
-        ({"encoder": "efficientnet-lite0", "semantic_dim": -1}, "semantic_dim is -1: it must not be negative"),
+        ({"own_dim": 63}, "own_dim is 63: it must lie between 64 and 4096"),
+        ({"encoder": "efficientnet-lite0", "semantic_dim": -1}, "semantic_dim is -1: it must lie between 0 and 4096"),
         ({"size": 100}, "size is 100: it must be a multiple of 16"),
         ({"size": 40}, "size is 40: it must be a multiple of 16"),
         ({"size": 16}, "size is 16: it must be a multiple of 16, at least 32"),

@@ -7,7 +7,8 @@ import io
 import re
 from collections.abc import Callable, Mapping
 from contextlib import redirect_stderr
-from typing import TYPE_CHECKING, Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
@@ -72,6 +73,19 @@ def loaded(checkpoint: str | None, device: str, force: bool) -> Model:
     if force:
         model.recogniser = None
     return model
+
+
+def mask_of(mask: Path | None, no_mask: bool) -> Path | Literal["none"] | None:
+    """What the options say of where the object is, as ``prepare`` and ``lift`` take it."""
+    if mask is not None and no_mask:
+        raise InputError("--mask and --no-mask contradict each other: give one of them")
+    return "none" if no_mask else mask
+
+
+def print_files(folder: Path, report: Mapping[str, Any]) -> None:
+    """What a report says of each file of its folder."""
+    for name, what in report["files"].items():
+        print(f"{folder / name}: {what}")
 
 
 def _sentence(box: str) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from featurenerf.cli.arguments import Checkpoint, Device, Flag, Force, command, loaded
+from featurenerf.cli.arguments import Checkpoint, Device, Flag, Force, command, loaded, mask_of, print_files
 from featurenerf.errors import InputError
 from featurenerf.studio.edit import EditSettings, Kind
 from featurenerf.studio.formats import ExportSettings
@@ -93,24 +93,19 @@ def edit(
     ):
         if wanted and there is None:
             raise InputError(f"--edit {edit} needs {name}")
-    if no_mask and (mask or like_mask):
-        raise InputError("--no-mask and a mask contradict each other: give one of them")
+    where, where_like = mask_of(mask, no_mask), mask_of(like_mask, no_mask)
     if like is None and like_labels is not None:
         raise InputError("--like-labels needs --like, the picture that they belong to")
     known = None if labels is None else read_labels(labels, part_names)
     theirs = None if like_labels is None else read_labels(like_labels, part_names)
     model = loaded(checkpoint, device, force)
-    of = subject(model, picture, labels=known, mask="none" if no_mask else mask, azimuth=azimuth, elevation=elevation)
+    of = subject(model, picture, labels=known, mask=where, azimuth=azimuth, elevation=elevation)
     other = None
     if like is not None:
-        other = subject(
-            model, like, labels=theirs, mask="none" if no_mask else like_mask, azimuth=like_azimuth,
-            elevation=like_elevation,
-        )  # fmt: skip
+        other = subject(model, like, labels=theirs, mask=where_like, azimuth=like_azimuth, elevation=like_elevation)
     region = _region(of, click, threshold, painted, words, checkpoint or DEFAULT, teacher)
     made = make(of, out, edit, part=part, region=region, like=other, color=color, settings=settings, exports=exports)
-    for name, what in made.report["files"].items():
-        print(f"{made.folder / name}: {what}")
+    print_files(made.folder, made.report)
 
 
 def _region(

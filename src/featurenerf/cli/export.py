@@ -7,8 +7,7 @@ from typing import Annotated
 
 import tyro
 
-from featurenerf.cli.arguments import Checkpoint, Device, Flag, Force, command, loaded
-from featurenerf.errors import InputError
+from featurenerf.cli.arguments import Checkpoint, Device, Flag, Force, command, loaded, mask_of, print_files
 from featurenerf.studio.formats import ExportSettings
 
 
@@ -37,14 +36,9 @@ def export(
     """
     from featurenerf.studio.formats import export_picture
 
-    if mask is not None and no_mask:
-        raise InputError("--mask and --no-mask contradict each other: give one of them")
-    model = loaded(checkpoint, device, force)
-    report = export_picture(
-        picture, out, model, mask="none" if no_mask else mask, azimuth=azimuth, elevation=elevation, settings=settings
-    )
-    for name, what in report["files"].items():
-        print(f"{out / name}: {what}")
+    where, model = mask_of(mask, no_mask), loaded(checkpoint, device, force)
+    made = export_picture(picture, out, model, mask=where, azimuth=azimuth, elevation=elevation, settings=settings)
+    print_files(out, made)
 
 
 main = command(export)

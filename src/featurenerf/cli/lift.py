@@ -7,11 +7,11 @@ from typing import Annotated, Any
 
 import tyro
 
-from featurenerf.cli.arguments import Checkpoint, Device, Flag, Force, command, loaded
+from featurenerf.cli.arguments import Checkpoint, Device, Flag, Force, command, loaded, mask_of, print_files
 from featurenerf.data.formats import captures
 from featurenerf.errors import InputError, MissingExtraError
 from featurenerf.models.base import Model
-from featurenerf.studio.lift import Lifted, LiftSettings
+from featurenerf.studio.lift import LiftSettings
 from featurenerf.studio.prepare import Hints
 
 HINTS = ("--box", "--point", "--object", "--network")
@@ -58,8 +58,7 @@ def lift(
         front: where the object's front points, likewise; by default estimated from the first picture.
         path: a transforms.json whose cameras a film is taken with, in the world of the capture, or of the object.
     """
-    if mask is not None and no_mask:
-        raise InputError("--mask and --no-mask contradict each other: give one of them")
+    where = mask_of(mask, no_mask)
     if picture.is_dir() and mask is not None and not captures.recognises(picture):
         raise InputError("--mask is of one picture, not of a folder: give pictures with transparency")
     hints: Hints = {"box": box, "point": point, "number": object, "network": network}
@@ -87,18 +86,13 @@ def lift(
             return
         from featurenerf.studio.lift import lift as make
 
-        made = make(picture, out, model, mask="none" if no_mask else mask, settings=settings, path=path, **hints)
+        made = make(picture, out, model, mask=where, settings=settings, path=path, **hints)
     except MissingExtraError as error:
         raise InputError(f"{error} (--mask FILE; or --no-mask where the picture is cropped already)") from error
     if (seen := made.report["objects"]) is not None and len(seen["boxes"]) > 1:
         print(_others(**seen))
     print(_camera(made.report["camera"]))
-    _print_files(made)
-
-
-def _print_files(made: Lifted) -> None:
-    for name, what in made.report["files"].items():
-        print(f"{made.folder / name}: {what}")
+    print_files(made.folder, made.report)
 
 
 def _lift_capture(
@@ -120,7 +114,7 @@ def _lift_capture(
         added = "" if step["added_db"] is None else f" ({step['added_db']:+.2f} dB)"
         names = ", ".join(map(str, step["pictures"]))
         print(f"pictures {names}: {step['psnr']:.2f} dB{added} on {len(made.report['held_back'])} that were held back")
-    _print_files(made)
+    print_files(made.folder, made.report)
 
 
 def _lift_folder(

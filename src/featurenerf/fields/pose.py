@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from featurenerf.alignment import robust_similarity
+from featurenerf.alignment import about_z, robust_similarity
 from featurenerf.cameras import DISTANCE, Camera
 from featurenerf.errors import InputError
 from featurenerf.shown import PictureCamera
@@ -180,9 +180,9 @@ def estimated_camera(field: Coordinated) -> CameraEstimate:
     framing = _towards(source.centre).mT @ source.pose[:3, :3].cpu().double()  # how it looks past the origin
     rotation = _without_small_roll(motion.rotation, framing, uncertainty)
     camera = _posed(source, rotation, centre[0])
-    about_z = [_about_z(degrees) for degrees in (180.0, 90.0, 270.0)]
-    turned = [_posed(source, turn @ rotation, centre[0]) for turn in about_z]
-    in_camera = [rotation.mT @ turn @ rotation for turn in about_z]
+    turns = [about_z(degrees) for degrees in (180.0, 90.0, 270.0)]
+    turned = [_posed(source, turn @ rotation, centre[0]) for turn in turns]
+    in_camera = [rotation.mT @ turn @ rotation for turn in turns]
     alike = [share > SAME_SHAPE for share in _turned_shares(field, source, local, in_camera, centre)]
     likely = [camera for camera, same in zip(turned, alike, strict=True) if same]
     others = [camera for camera, same in zip(turned, alike, strict=True) if not same and uncertainty > UNSURE]
@@ -257,11 +257,6 @@ def _posed(source: Camera, rotation: Tensor, centre: Tensor) -> Camera:
     pose[:3, :3], pose[:3, 3] = rotation, -(rotation @ centre)
     values = {field.name: getattr(source, field.name) for field in fields(Camera)}
     return FoundCamera(**{**values, "pose": pose.to(source.pose)})
-
-
-def _about_z(degrees: float) -> Float[Tensor, "3 3"]:
-    c, s = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
-    return torch.tensor([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]], dtype=torch.float64)
 
 
 def _turned_shares(

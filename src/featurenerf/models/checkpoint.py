@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 from featurenerf import limits
 from featurenerf.categories import category_name
 from featurenerf.errors import InputError
-from featurenerf.files import ASSETS, cannot_write, write_atomically, write_json
+from featurenerf.files import ASSETS, write_atomically, write_json, writing
 from featurenerf.limits import json_file, parsing
 from featurenerf.models import MODELS, Model, hub, recogniser
 from featurenerf.models.weights import check_finite, planned
@@ -105,10 +105,8 @@ def save(
     Raises:
         InputError: the directory cannot be written, or weights cannot be of that type.
     """
-    try:
+    with writing(directory):
         return write(model, directory, about, dtype)
-    except OSError as error:
-        raise cannot_write(directory, error) from error
 
 
 def write(

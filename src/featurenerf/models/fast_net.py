@@ -30,7 +30,7 @@ pixel that the object covers by the second is not outside: thin parts cover no m
 _BOUNDS = {
     "own_dim": (64, 4096), "semantic_dim": (0, 4096), "widths": (8, 2048), "density_bins": (2, 1024),
     "volume_bins": (1, 512), "volume_channels": (1, 512), "pixel_channels": (1, 1024), "hidden": (1, 4096),
-    "coarse_samples": (1, 4096), "shaded_samples": (0, 4096), "encoder_blocks": (0, 999), "semantic_blocks": (0, 999),
+    "coarse_samples": (1, 4096), "shaded_samples": (1, 4096), "encoder_blocks": (0, 999), "semantic_blocks": (0, 999),
     "backbone_size": (32, 2048), "semantic_weight": (0, 1000), "feature_weight": (0, 1000),
 }  # fmt: skip
 """The least and the most that a setting can be."""
@@ -98,20 +98,9 @@ class FastConfig(ModelConfig):
         super().__post_init__()
         if self.encoder is None:
             object.__setattr__(self, "semantic_dim", 0)
-        if self.own_dim < 64:
-            raise InputError(f"own_dim is {self.own_dim}: it must be at least 64")
-        positive = ("density_bins", "volume_bins", "volume_channels", "pixel_channels", "hidden", "coarse_samples")
-        for name in (*positive, "shaded_samples"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} is {getattr(self, name)}: it must be at least 1")
+        check_sizes(self, _BOUNDS)
         if self.density_bins % 2:
             raise InputError(f"density_bins are {self.density_bins}: there must be an even number")
-        if self.encoder is not None and self.backbone_size < 32:
-            raise InputError(f"backbone_size is {self.backbone_size}: it must be at least 32")
-        if min(self.semantic_weight, self.feature_weight) < 0:
-            raise InputError("semantic_weight and feature_weight cannot be negative")
-        if self.semantic_dim < 0:
-            raise InputError(f"semantic_dim is {self.semantic_dim}: it must not be negative")
         if self.density_stride not in (1, 2):
             raise InputError(f"density_stride is {self.density_stride}: it must be 1 or 2")
         if len(self.encoder_blocks) != 3 or not self.semantic_blocks:
@@ -126,7 +115,6 @@ class FastConfig(ModelConfig):
             raise InputError(f"size is {self.size}: it must be a multiple of 16, at least 32")
         if len(self.widths) != 4 or any(w % 8 for w in self.widths):
             raise InputError(f"widths are {self.widths}: there must be four multiples of 8")
-        check_sizes(self, _BOUNDS)
         side, fine = self.size // 4, self.size // self.density_stride
         if max(side**2 * self.volume_bins * self.volume_channels, fine**2 * self.density_bins) > _MOST_CELLS:
             raise InputError(

@@ -13,8 +13,8 @@ FILES = ("config.json", "model.safetensors", "teacher.safetensors", "recogniser.
 """What a checkpoint's repository holds; nothing else is fetched."""
 
 
-def client() -> Any:
-    """The package ``huggingface_hub``.
+def client(extra: str = "hub") -> Any:
+    """The package ``huggingface_hub``, which ``extra`` installs.
 
     Raises:
         MissingExtraError: where it is not installed.
@@ -24,9 +24,8 @@ def client() -> Any:
         import huggingface_hub.constants
         import huggingface_hub.errors
     except ImportError as error:
-        raise MissingExtraError(
-            "huggingface_hub", "hub", "repositories of the Hugging Face hub need a program that fetches them"
-        ) from error
+        why = "repositories of the Hugging Face hub need a program that fetches them"
+        raise MissingExtraError("huggingface_hub", extra, why) from error
     return huggingface_hub
 
 

@@ -68,10 +68,7 @@ class PaperConfig(ModelConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if min(self.width, self.blocks, self.octaves, self.coarse_samples) < 1:
-            raise InputError("width, blocks, octaves and coarse_samples of the paper field must be at least 1")
-        if min(self.importance_samples, self.depth_samples) < 0:
-            raise InputError("the numbers of samples of the paper field cannot be negative")
+        check_sizes(self, _BOUNDS)
         known = ENCODERS[self.encoder]
         if not self.encoder_blocks or not all(0 <= block < len(known.strides) for block in self.encoder_blocks):
             raise InputError(f"{self.encoder} has the blocks 0 to {len(known.strides) - 1}, not {self.encoder_blocks}")
@@ -81,15 +78,12 @@ class PaperConfig(ModelConfig):
             raise InputError(f"the paper field cannot fuse views after {self.fuse} of {self.blocks} blocks")
         if not (self.frequency > 0 and self.depth_std > 0):
             raise InputError("frequency and depth_std of the paper field must be positive")
-        if self.convention not in ("centre", "authors"):
-            raise InputError(f"the paper field knows the conventions 'centre' and 'authors', not {self.convention!r}")
         if self.convention == "authors" and self.size is not None:
             raise InputError("a model in the authors' convention takes pictures as they are: set size to None")
         if self.size is not None and self.size < 32:
             raise InputError(f"size is {self.size}: the paper field needs pictures of at least 32 x 32 pixels")
         if len(self.encoder_blocks) > 16:
             raise InputError(f"encoder_blocks are {len(self.encoder_blocks)}: 16 can be joined")
-        check_sizes(self, _BOUNDS)
 
     @property
     def sampling(self) -> Sampling:

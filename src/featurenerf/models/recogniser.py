@@ -101,13 +101,10 @@ class Recogniser:
         Raises:
             OSError: it cannot be written.
         """
-        tensors = {name: value.half() if value.is_floating_point() else value for name, value in self._tensors.items()}
+        tensors = {name: value.contiguous() for name, value in vars(self).items() if isinstance(value, Tensor)}
+        tensors = {name: value.half() if value.is_floating_point() else value for name, value in tensors.items()}
         about = {"categories": json.dumps(self.categories)}
         write_atomically(folder / FILE, lambda path: save_file(tensors, path, about))
-
-    @property
-    def _tensors(self) -> dict[str, Tensor]:
-        return {name: value.contiguous() for name, value in vars(self).items() if isinstance(value, Tensor)}
 
 
 def read_recogniser(folder: Path, frozen: Sequence[nn.Module], categories: Mapping[str, str]) -> Recogniser | None:

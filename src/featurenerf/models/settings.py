@@ -11,7 +11,7 @@ from typing import Any, Literal, Union
 
 from featurenerf.cameras import PICTURE_SIZE
 from featurenerf.errors import InputError
-from featurenerf.settings import text_of, value_of
+from featurenerf.settings import changed
 
 
 def changed_settings(config_type: type, texts: Iterable[str]) -> dict[str, Any]:
@@ -22,14 +22,7 @@ def changed_settings(config_type: type, texts: Iterable[str]) -> dict[str, Any]:
     """
     defaults = {f.name: f.default for f in fields(config_type) if f.default not in (MISSING, ())}
     defaults["size"] = PICTURE_SIZE
-    changes = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not equals or name not in defaults:
-            known = ", ".join(f"{key}={text_of(default)}" for key, default in sorted(defaults.items()))
-            raise InputError(f"this model has no setting {text!r}; it has {known}")
-        changes[name] = value_of("model", name, value, defaults[name])
-    return changes
+    return changed("model", texts, dict(sorted(defaults.items())))
 
 
 def check_types(settings: Any) -> None:
@@ -41,8 +34,10 @@ def check_types(settings: Any) -> None:
     hints = typing.get_type_hints(type(settings))
     for each in fields(settings):
         value = getattr(settings, each.name)
-        if not _fits(value, hints[each.name]):
-            raise InputError(f"{each.name} is {repr(value)[:100]}: it must be {each.type}, and its numbers finite")
+        hint = hints[each.name]
+        if not _fits(value, hint):
+            wanted = hint.__name__ if isinstance(hint, type) else hint
+            raise InputError(f"{each.name} is {repr(value)[:100]}: it must be {wanted}, and its numbers finite")
 
 
 def check_sizes(settings: Any, bounds: Mapping[str, tuple[int, int]]) -> None:

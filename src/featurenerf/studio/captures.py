@@ -25,7 +25,7 @@ from featurenerf.models.checkpoint import load
 from featurenerf.pictures import composite_bytes, from_bytes, to_bytes, to_image
 from featurenerf.progress import Progress
 from featurenerf.studio import camera_path, figures
-from featurenerf.studio.lift import Lifted, LiftSettings, made, named_step
+from featurenerf.studio.lift import Lifted, LiftSettings, angles_of, made, named_step
 
 SOURCES, HELD = 3, 6
 """How many pictures are encoded unless they are named, and how many others their field is compared with."""
@@ -167,9 +167,7 @@ def _picture(views: Capture, view: int) -> Tensor:
 
 
 def _stands(camera: Camera) -> dict[str, Any]:
-    stands = CameraEstimate(camera, 0.0)
-    angles = {name: round(getattr(stands, name), 3) for name in ("azimuth", "elevation", "roll", "distance")}
-    return {**angles, "unit": "degree", "pose": camera.pose.tolist(), "focal": camera.focal.tolist()}
+    return {**angles_of(camera), "unit": "degree", "pose": camera.pose.tolist(), "focal": camera.focal.tolist()}
 
 
 def _world(views: Capture) -> dict[str, Any]:

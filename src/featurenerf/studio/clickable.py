@@ -24,7 +24,6 @@ from torch import Tensor
 from featurenerf.cameras import Camera
 from featurenerf.errors import InputError
 from featurenerf.fields.base import Field, Rendered
-from featurenerf.fields.pose import CameraEstimate
 from featurenerf.files import ASSETS, write_bytes
 from featurenerf.matching import FOREGROUND_ALPHA, first_source_camera, normalise
 from featurenerf.models.base import Model
@@ -112,8 +111,7 @@ def surface_cells(cameras: Sequence[Camera], views: Sequence[Rendered], title: s
 def turned(field: Field, turns: int, size: int) -> list[Camera]:
     """The camera of a field's picture, then those of a full turn around the object at the height of that one."""
     own = first_source_camera(field)
-    stands = CameraEstimate(own, 0.0)
-    return [own.resize(size, size), *figures.around(stands.azimuth, stands.elevation, turns, size)]
+    return [own.resize(size, size), *figures.around_from(own, turns, size)]
 
 
 @torch.no_grad()

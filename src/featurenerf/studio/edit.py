@@ -18,7 +18,6 @@ from featurenerf import alignment
 from featurenerf.cameras import PICTURE_SIZE, Camera
 from featurenerf.errors import InputError
 from featurenerf.fields.edits import Plain, Texture, composed, isolated, marked, recolored, removed, transformed
-from featurenerf.fields.pose import CameraEstimate
 from featurenerf.fields.regions import Part, Region, baked
 from featurenerf.fields.volume import VolumeField
 from featurenerf.files import REPORT, fresh_directory, write_json
@@ -99,15 +98,9 @@ def _sides(camera: Camera) -> list[Camera]:
     found = []
     for turn in (0.0, 90.0, 180.0, 270.0):
         pose = camera.pose.clone()
-        pose[:3] = _about_z(turn).to(pose) @ pose[:3]
+        pose[:3] = alignment.about_z(turn).to(pose) @ pose[:3]
         found.append(replace(camera, pose=pose))
     return found
-
-
-def _about_z(degrees: float) -> Float[Tensor, "3 3"]:
-    angle = torch.deg2rad(torch.tensor(degrees))
-    cos, sin = angle.cos(), angle.sin()
-    return torch.tensor([[cos, -sin, 0.0], [sin, cos, 0.0], [0.0, 0.0, 1.0]])
 
 
 # ---------------------------------------------------------------------- edits
@@ -300,9 +293,10 @@ def edit(
         bar.set_description("exports")
         files = export_field(field, folder, exports, progress=progress)
         bar.update()
+        seen_share = float(share(of.field, whole, surface(of.field, of.camera).points).float().mean())
         report = {
             "made_by": "edit", "edit": kind, "picture": of.name, "part": part, **about,
-            "share_of_the_object_in_its_picture": round(_seen_share(of, whole), 4),
+            "share_of_the_object_in_its_picture": round(seen_share, 4),
             "files": {
                 "sheet.png": "before, the part, after",
                 name: f"{settings.frames} views around the object: before and after",
@@ -313,17 +307,12 @@ def edit(
     return Edited(Path(out), report, field)
 
 
-def _seen_share(of: Subject, region: Region) -> float:
-    seen = surface(of.field, of.camera)
-    return float(share(of.field, region, seen.points).float().mean())
-
-
 def sheet(
     of: Subject, like: Subject | None, region: Region, field: VolumeField, settings: EditSettings, title: str = ""
 ) -> Image.Image:
     """Before, the part in its place, and after, from around; the first view is the picture's own."""
     size = settings.size
-    cameras = _around_from(of.camera.resize(size, size), settings.views)
+    cameras = figures.around_from(of.camera, settings.views, size)
     before = figures.render_views(of.field, cameras)
     after = figures.render_views(field, cameras)
     where = marked(of.field, region)
@@ -340,16 +329,10 @@ def sheet(
     return figures.sheet(rows, ["pictures", *turns], title)
 
 
-def _around_from(camera: Camera, count: int) -> list[Camera]:
-    """Canonical cameras on a full turn; the first stands where a camera does, as seen from above."""
-    stands = CameraEstimate(camera, 0.0)
-    return figures.around(stands.azimuth, stands.elevation, count, camera.width)
-
-
 def _turntable(folder: Path, of: Subject, field: VolumeField, settings: EditSettings, progress: bool) -> str:
     """Before at the left, after at the right; returns the name of the file."""
     frames = []
-    cameras = _around_from(of.camera.resize(settings.size, settings.size), settings.frames)
+    cameras = figures.around_from(of.camera, settings.frames, settings.size)
     for camera in Progress(cameras, desc="turntable", leave=False, disable=not progress):
         pair = [figures.color_picture(figures.render_views(each, [camera])[0]) for each in (of.field, field)]
         frames.append(figures.side_by_side(pair))

@@ -54,6 +54,12 @@ class Geometry:
     descriptor: Float32[np.ndarray, "n d"] | None = None
     faces: Int32[np.ndarray, "f 3"] | None = None
 
+    @property
+    def counted(self) -> str:
+        """How much of it there is, in words."""
+        triangles = "" if self.faces is None else f", {len(self.faces)} triangles"
+        return f"{len(self.points)} {'points' if self.faces is None else 'vertices'}{triangles}"
+
 
 # ---------------------------------------------------------------------- from a field
 

@@ -17,6 +17,7 @@ from torch import Tensor
 from featurenerf.cameras import Camera
 from featurenerf.errors import InputError
 from featurenerf.fields.base import Field, Rendered
+from featurenerf.fields.pose import CameraEstimate
 from featurenerf.matching import FOREGROUND_ALPHA, normalise
 from featurenerf.pca import principal_components
 from featurenerf.pictures import to_image
@@ -56,6 +57,12 @@ def render_views(field: Field, cameras: Sequence[Camera], progress: str | None =
 def around(azimuth: float | int, elevation: float | int, count: int, size: int = 128) -> list[Camera]:
     """Canonical cameras on a full turn counter-clockwise around the object; the first stands at ``azimuth``."""
     return [Camera.look_at(azimuth + 360 * i / count, float(elevation), size, size) for i in range(count)]
+
+
+def around_from(camera: Camera, count: int, size: int = 128) -> list[Camera]:
+    """The same; the first stands where a camera does, as seen from the object."""
+    stands = CameraEstimate(camera, 0.0)
+    return around(stands.azimuth, stands.elevation, count, size)
 
 
 # ---------------------------------------------------------------------- numbers as colours

@@ -119,7 +119,7 @@ def lift_folder(
         InputError: for a folder without pictures, or where ``out`` holds something else.
     """
     paths, out = pictures_of(pictures), Path(out)
-    if out.exists() and not (out.is_dir() and (not any(out.iterdir()) or _is_ours(out))):
+    if out.exists() and not (out.is_dir() and (not any(out.iterdir()) or maker(out) == "lift_folder")):
         raise InputError(f"{out} holds something that lifting a folder did not make: give another folder")
     model = load() if model is None else model
     stems = Counter(path.stem for path in paths)
@@ -166,10 +166,6 @@ def pictures_of(pictures: Folder) -> list[Path]:
     if not paths:
         raise InputError(f"{where} holds no picture: give a folder of PNG, JPEG or WebP files")
     return paths
-
-
-def _is_ours(out: Path) -> bool:
-    return maker(out) == "lift_folder"
 
 
 def _in_threads(

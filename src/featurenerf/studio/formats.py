@@ -105,11 +105,11 @@ def export_field(
     if "ply" in wanted and mesh is not None and cloud is not None:
         for name, each in (("mesh", mesh), ("points", cloud)):
             export.write_ply(folder / f"{name}.ply", _scaled(each, settings.scale), settings.metres_per_unit)
-        files["mesh.ply"] = _counted(mesh)
-        files["points.ply"] = f"{len(cloud.points)} points"
+        files["mesh.ply"] = mesh.counted
+        files["points.ply"] = cloud.counted
     if "glb" in wanted and mesh is not None:
         write_bytes(folder / "mesh.glb", colored_glb(_scaled(mesh, settings.scale), settings.pca))
-        files["mesh.glb"] = f"{_counted(mesh)}, vertex colours"
+        files["mesh.glb"] = f"{mesh.counted}, vertex colours"
         files |= _beside(folder, "mesh", mesh, settings)
     if wanted & {"glb", "obj"} and mesh is not None:
         textured = bake(field, mesh, settings.texture)
@@ -117,11 +117,11 @@ def export_field(
         side = f"texture of {settings.texture} x {settings.texture} pixels"
         if "glb" in wanted:
             write_bytes(folder / "mesh_textured.glb", textured_glb(scaled, settings.pca))
-            files["mesh_textured.glb"] = f"{_counted(textured.mesh)}, {side}"
+            files["mesh_textured.glb"] = f"{textured.mesh.counted}, {side}"
         if "obj" in wanted:
             for name, content in textured_obj(scaled, "mesh_textured").items():
                 write_bytes(folder / name, content)
-                files[name] = f"{_counted(textured.mesh)}" if name.endswith(".obj") else f"{side}, of the OBJ file"
+                files[name] = textured.mesh.counted if name.endswith(".obj") else f"{side}, of the OBJ file"
         files |= _beside(folder, "mesh_textured", textured.mesh, settings)
     if "splats" in wanted and cloud is not None:
         write_bytes(folder / "splats.ply", splats(field, cloud, settings.scale))
@@ -172,10 +172,6 @@ def export_picture(
         }  # fmt: skip
         write_json(folder / REPORT, report, indent=2)
     return report
-
-
-def _counted(mesh: Geometry) -> str:
-    return f"{len(mesh.points)} vertices, {0 if mesh.faces is None else len(mesh.faces)} triangles"
 
 
 def _scaled(geometry: Geometry, scale: float) -> Geometry:

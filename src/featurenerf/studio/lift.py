@@ -25,6 +25,7 @@ from featurenerf.files import REPORT, fresh_directory, write_json
 from featurenerf.masks import Mask
 from featurenerf.models.base import Model
 from featurenerf.models.checkpoint import load
+from featurenerf.models.settings import check_sizes
 from featurenerf.pictures import Picture, to_image, to_tensor
 from featurenerf.progress import Progress
 from featurenerf.studio import camera_path, export, figures
@@ -74,11 +75,7 @@ class LiftSettings:
             raise InputError("azimuth and elevation say together where a picture was taken from: give both or neither")
         if self.fov is not None:
             focal_of(self.fov, self.size)
-        for name, (low, high) in _RANGES.items():
-            if (value := getattr(self, name)) is None:
-                continue
-            if not low <= value <= high:
-                raise InputError(f"{name} is {value}: it must lie between {low} and {high}")
+        check_sizes(self, _RANGES)
         if self.level is not None and not 0 < self.level < math.inf:
             raise InputError(f"level is {self.level}: it is a density, so it must be positive")
         if self.frames % self.views:
@@ -199,7 +196,7 @@ def lift(
             "objects": _objects(photograph),
             "model": {"field": model.name, "parameters": sum(p.numel() for p in model.parameters())},
             "camera": {
-                **_how_sure(field.estimate), **_angles(camera), "unit": "degree",
+                **_how_sure(field.estimate), **angles_of(camera), "unit": "degree",
                 "pose": camera.pose.tolist(), "focal": camera.focal.tolist(), "width": camera.width,
                 "height": camera.height,
             },
@@ -243,10 +240,10 @@ def made(
     progress: bool,
 ) -> Products:
     """Writes sheet, turntable, points and mesh of a field, as far as they are wanted; ``ready`` is its picture."""
-    stands, views, files = CameraEstimate(field.source.reshape(-1)[0], 0.0), list[Rendered](), dict[str, str]()
+    source, views, files = field.source.reshape(-1)[0], list[Rendered](), dict[str, str]()
     if settings.makes("sheet", "turntable"):
         with step("views"):
-            cameras = figures.around(stands.azimuth, stands.elevation, settings.views, settings.size)
+            cameras = figures.around_from(source, settings.views, settings.size)
             views = figures.render_views(field, cameras, "views" if progress else None)
             if "descriptor" in field.channels:
                 colors = colors or figures.DescriptorColors.fit(views)
@@ -255,7 +252,7 @@ def made(
         files["sheet.png"] = "novel views: colour, depth, descriptors"
     if settings.makes("turntable"):
         with step("turntable"):
-            around = figures.around(stands.azimuth, stands.elevation, settings.frames, settings.size)
+            around = figures.around_from(source, settings.frames, settings.size)
             turntable = _turntable(folder, field, views, colors, around, progress)
         files[turntable] = f"{settings.frames} views around the object: colour and descriptors"
     level = None
@@ -266,13 +263,12 @@ def made(
             sides = export.all_around(settings.size)
             cloud = export.point_cloud(field, sides, settings.points, level / 2, progress=progress)
             export.write_ply(folder / "points.ply", cloud)
-        files["points.ply"] = f"{len(cloud.points)} points"
+        files["points.ply"] = cloud.counted
     if settings.makes("mesh"):
         with step("mesh"):
             surface = export.mesh(field, settings.grid, level, progress=progress)
             export.write_ply(folder / "mesh.ply", surface)
-        triangles = 0 if surface.faces is None else len(surface.faces)
-        files["mesh.ply"] = f"{len(surface.points)} vertices, {triangles} triangles"
+        files["mesh.ply"] = surface.counted
     return Products(views, colors, files, level)
 
 
@@ -302,11 +298,12 @@ def _how_sure(estimate: CameraEstimate | None) -> dict[str, Any]:
         return {"how": "given"}
     if not estimate.found:
         return {"how": "assumed: none was found"}
-    others = [{name: round(value, 1) for name, value in _angles(c).items()} for c in estimate.alternatives]
+    others = [{name: round(value, 1) for name, value in angles_of(c).items()} for c in estimate.alternatives]
     return {"how": "found", "uncertainty": round(estimate.uncertainty, 1), "alternatives": others}
 
 
-def _angles(camera: Camera) -> dict[str, float]:
+def angles_of(camera: Camera) -> dict[str, float]:
+    """Where a camera stands, for a report: degrees, and the distance in diagonals of the object."""
     stands = CameraEstimate(camera, 0.0)
     return {name: round(getattr(stands, name), 3) for name in ("azimuth", "elevation", "roll", "distance")}
 

@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from featurenerf.errors import InputError
-from featurenerf.settings import text_of, value_of
+from featurenerf.settings import changed, text_of
 
 TRANSFORMERS_FILES = ("model.safetensors", "pytorch_model.bin")
 DIFFUSERS_FILES = ("diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin")
@@ -50,13 +50,8 @@ class Settings:
 
     def changed(self, text: str) -> Settings:
         """These settings with those of ``key=value,...`` in their place; InputError for another key or kind."""
-        known, changes = {f.name for f in fields(self)}, {}
-        for part in filter(None, text.split(",")):
-            key, equals, value = part.partition("=")
-            if not equals or key not in known:
-                raise InputError(f"this teacher has no setting {part!r}; it has: {self}")
-            changes[key] = value_of("teacher", key, value, getattr(self, key))
-        return replace(self, **changes)
+        now = {f.name: getattr(self, f.name) for f in fields(self)}
+        return replace(self, **changed("teacher", filter(None, text.split(",")), now))
 
 
 def _on_this_machine(card: Card) -> bool:

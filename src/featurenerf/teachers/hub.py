@@ -13,6 +13,7 @@ from safetensors import SafetensorError
 
 from featurenerf.errors import InputError, MissingExtraError, first_line
 from featurenerf.limits import json_file, parsing
+from featurenerf.models.hub import client
 from featurenerf.teachers.base import TRANSFORMERS_FILES, Card, Settings
 
 LOADING_ERRORS = (OSError, ValueError, RuntimeError, KeyError, TypeError, EOFError, SafetensorError, UnpicklingError)
@@ -27,18 +28,14 @@ def fetch(card: Card, patterns: Sequence[str]) -> Path:
     Raises:
         InputError: when that fails; it says how to do without the hub.
     """
+    hub, name = client(card.extra), card.repository
     try:
-        from huggingface_hub import constants, errors, snapshot_download
-    except ImportError as error:
-        raise MissingExtraError("huggingface_hub", card.extra) from error
-    name = card.repository
-    try:
-        return Path(snapshot_download(name, allow_patterns=list(patterns)))
-    except (errors.HfHubHTTPError, OSError, ValueError) as error:
+        return Path(hub.snapshot_download(name, allow_patterns=list(patterns)))
+    except (hub.errors.HfHubHTTPError, OSError, ValueError) as error:
         raise InputError(
             f"{name} could not be fetched from huggingface.co ({first_line(error)}): where it can be reached "
             f"run `hf download {name} --local-dir DIR`, copy DIR here and name the teacher {card.name}:DIR; "
-            f"or copy models--{name.replace('/', '--')} from its cache to {constants.HF_HUB_CACHE} here"
+            f"or copy models--{name.replace('/', '--')} from its cache to {hub.constants.HF_HUB_CACHE} here"
         ) from error
 
 

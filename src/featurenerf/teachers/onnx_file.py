@@ -1,6 +1,7 @@
-"""Weights out of an ONNX file: as much of its format (Protocol Buffers) as that takes.
+"""Weights out of an ONNX file: as much of its format as that takes.
 
-The package ``onnx`` does it too, but would be a dependency of 20 MB for this one file.
+It is one of Protocol Buffers, which come with onnxruntime. The package ``onnx``, which knows the fields by name, would
+be a dependency of 20 MB for this one file.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from featurenerf.errors import MissingExtraError
 from featurenerf.limits import file_bytes, parsing
 
 _GRAPH = 7  # of ModelProto
@@ -41,7 +43,7 @@ def read_onnx(path: Path) -> tuple[dict[str, Tensor], list[Node]]:
         InputError: when the file is damaged, or not an ONNX file.
     """
     with parsing(f"{path} is damaged, or not an ONNX file", "copy it again"):
-        graph = _message(_message(memoryview(file_bytes(path)))[_GRAPH][0])
+        graph = _message(_message(file_bytes(path))[_GRAPH][0])
         constants = [(_text(*tensor[_TENSOR_NAME]), tensor) for tensor in map(_message, graph[_INITIALIZER])]
         nodes = []
         for node in map(_message, graph[_NODE]):
@@ -52,48 +54,23 @@ def read_onnx(path: Path) -> tuple[dict[str, Tensor], list[Node]]:
         return {name: _values(tensor) for name, tensor in constants if tensor[_DATA_TYPE] == [_FLOAT]}, nodes
 
 
-def _text(value: Any = b"") -> str:
+def _text(value: bytes = b"") -> str:
     return str(value, "utf-8")
 
 
 def _values(tensor: Message) -> Tensor:
-    dims = [size for value in tensor[_DIMS] for size in ([value] if isinstance(value, int) else _varints(value))]
     (values,) = tensor[_RAW_DATA] or tensor[_FLOAT_DATA]
-    return torch.from_numpy(np.frombuffer(values, "<f4").reshape(dims).copy())
+    return torch.from_numpy(np.frombuffer(values, "<f4").reshape(tensor[_DIMS]).copy())
 
 
-def _message(data: memoryview) -> Message:
-    found: Message = defaultdict(list)
-    at = 0
-    while at < len(data):
-        value: Any
-        key, at = _varint(data, at)
-        number, kind = key >> 3, key & 7
-        if kind == 0:
-            value, at = _varint(data, at)
-        else:
-            size, at = _varint(data, at) if kind == 2 else ({1: 8, 5: 4}[kind], at)
-            if at + size > len(data):
-                raise ValueError("it ends too early")
-            value, at = data[at : at + size], at + size
-        found[number].append(value)
+def _message(data: bytes) -> Message:
+    try:
+        from google.protobuf.empty_pb2 import Empty
+        from google.protobuf.unknown_fields import UnknownFieldSet
+    except ImportError as error:
+        raise MissingExtraError("protobuf", "mask") from error
+    message, found = Empty(), defaultdict[int, list[Any]](list)
+    message.ParseFromString(data)
+    for field in UnknownFieldSet(message):
+        found[field.field_number].append(field.data)
     return found
-
-
-def _varints(data: memoryview) -> list[int]:
-    found, at = [], 0
-    while at < len(data):
-        value, at = _varint(data, at)
-        found.append(value)
-    return found
-
-
-def _varint(data: memoryview, at: int) -> tuple[int, int]:
-    """The integer that starts at a byte, and where it ends: 64 bits, in ten bytes at most."""
-    value = shift = 0
-    while shift < 70:
-        value |= (data[at] & 127) << shift
-        at, shift = at + 1, shift + 7
-        if data[at - 1] < 128:
-            return value, at
-    raise ValueError("an integer has no end")

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -42,32 +42,10 @@ FIT_SEED, FIT_PICTURES = 0, 192
 _GPU_BATCH, _READ_AT_ONCE = 32, 64
 
 
-@runtime_checkable
-class Targets(Protocol):
-    """What the rays of a batch should have for a feature."""
-
-    @property
-    def projection(self) -> Projection | None:
-        """From the teacher's features to those of the field; None where nothing is distilled."""
-
-    @property
-    def about(self) -> Mapping[str, Any]:
-        """What configurations say of it."""
-
-    def of(self, batch: Batch) -> tuple[Float[Tensor, "o r k"], Float[Tensor, "o r 1"]]:
-        """Features of the batch's rays, and 1 where there is one (0 on the background)."""
-
-    def of_other_objects(self) -> Targets:
-        """The same for batches of another list of objects."""
-
-    def close(self) -> None:
-        """At the end of a run."""
-
-
 class NoTargets:
     """Of a field without a feature: nothing is distilled."""
 
-    projection: Projection | None = None
+    projection: None = None
     about: Mapping[str, Any] = MappingProxyType({})
 
     def of(self, batch: Batch) -> tuple[Float[Tensor, "o r k"], Float[Tensor, "o r 1"]]:
@@ -81,7 +59,12 @@ class NoTargets:
 
 
 class TeacherTargets:
-    """Projected teacher maps of views, computed once each and kept in half precision: in memory, or in a cache."""
+    """Projected teacher maps of views, computed once each and kept in half precision: in memory, or in a cache.
+
+    Attributes:
+        projection: from the teacher's features to those of the field.
+        about: what configurations say of it.
+    """
 
     def __init__(
         self,
@@ -101,9 +84,11 @@ class TeacherTargets:
         self._keys: dict[tuple[int, int], str] = {}
 
     def of_other_objects(self) -> TeacherTargets:
+        """The same for batches of another list of objects."""
         return TeacherTargets(self.teacher, self.projection, self.device, self.cache, self.about, bf16=self.bf16)
 
     def close(self) -> None:
+        """At the end of a run."""
         if self.cache is not None:
             self.cache.flush()
 
@@ -170,6 +155,10 @@ class TeacherTargets:
             return found
         ratio = float(self.kept.scale / self.projection.scale)  # the first of the cache's components, scaled anew
         return [torch.cat([features[:count].float() * ratio, features[-1:].float()]) for features in found]
+
+
+Targets = NoTargets | TeacherTargets
+"""What the rays of a batch should have for a feature."""
 
 
 @dataclass(frozen=True)

@@ -105,7 +105,7 @@ class Co3dObject(ObjectViews):
         """The frame as its camera sees it, in colour, and its mask as alpha."""
         frame = self._chosen[view]
         shrink = float((self._original[view].focal / self._cameras[view].focal).amax())
-        picture = _read_picture(self._file(frame, "image"), 2 / shrink)
+        picture = from_bytes(np.array(read_image(self._file(frame, "image"), "RGB", 2 / shrink)))
         size = (picture.shape[2], picture.shape[1])
         _check_shape(self._file(frame, "image"), size, self._structure[3][view])
         mask = _read_mask(self._file(frame, "mask"), size)
@@ -293,11 +293,6 @@ def _frame_numbers(path: Path, split: str) -> dict[str, list[int]]:
         for sequence, number, *_ in content.get(split, ()):
             found.setdefault(str(sequence), []).append(int(number))
     return {sequence: sorted(numbers) for sequence, numbers in sorted(found.items())}
-
-
-def _read_picture(path: Path, scale: float) -> Float[Tensor, "3 h w"]:
-    """In [0, 1]; a JPEG may come smaller, but not below ``scale`` of its size."""
-    return from_bytes(np.array(read_image(path, "RGB", scale)))
 
 
 def _read_mask(path: Path, size: tuple[int, int]) -> Float[Tensor, "1 h w"]:
