@@ -6,22 +6,26 @@
 Every job takes turns with a product of two 2048 x 2048 matrices, decoding once a ray with decoding each sample, in one
 process. Seconds are medians and minima; "product" is the median times the GFLOP/s of the product, by which machines can
 be compared; "needs" are the multiply-adds of the mathematics, in GFLOP, and the MB that must be read and written at
-least (weights, maps, answers); "bound" is the time that both would take at what the machine reaches.
+least (weights, maps, answers); "bound" is the time that both would take at what the machine reaches. The lines at the
+end are the sentences of README.md ("Numbers") and docs/results.md, for this machine: write them there from an idle one.
 """
 
 from __future__ import annotations
 
 import argparse
 import functools
+import os
 import statistics
 import time
 from collections.abc import Callable
 from copy import copy
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import torch
 from authors_program import training_step
+from results import machine
 from torch.utils.flop_counter import FlopCounterMode
 
 import featurenerf
@@ -36,6 +40,7 @@ SIDE, COPIED = 2048, 2**26
 SOURCE = Camera.look_at(azimuth=35, elevation=20, width=256, height=256)
 NEW = {size: Camera.look_at(azimuth=120, elevation=30, width=size, height=size) for size in (64, 128)}
 BOTH = ["rgb", "descriptor"]
+ONCE = {False: "each sample", True: "once a ray"}
 
 
 def main() -> None:
@@ -54,7 +59,9 @@ def main() -> None:
         keep_freed_memory()
     model = featurenerf.load(args.checkpoint)
     with torch.no_grad():
-        report(measured(jobs(model), args.rounds, time.process_time if args.cpu_time else time.perf_counter))
+        rows = measured(jobs(model), args.rounds, time.process_time if args.cpu_time else time.perf_counter)
+        report(rows)
+        sentences(rows, ONCE[model.config.decode_once], args.threads)
         if args.data:
             quality(model, args.data, args.pairs)
     if args.train:
@@ -72,7 +79,7 @@ def jobs(model: FastModel) -> dict[str, tuple[Callable[[], Any], float]]:
     """What is timed, and the MB that it must read and write at least."""
     picture = featurenerf.examples["dining_chair"]
     found: dict[str, tuple[Callable[[], Any], float]] = {}
-    for name, once in (("each sample", False), ("once a ray", True)):
+    for once, name in ONCE.items():
         one = with_decoding(model, once)
         field = one.encode(picture, SOURCE)
         maps = bytes_of(v for v in vars(field).values() if isinstance(v, torch.Tensor))
@@ -95,7 +102,7 @@ def steps() -> dict[str, tuple[Callable[[], Any], float]]:
     """Training steps of the size of the quick preset, from random weights."""
     budget = Budget(**PRESETS["fast"]["quick"])
     found: dict[str, tuple[Callable[[], Any], float]] = {}
-    for name, once in (("each sample", False), ("once a ray", True)):
+    for once, name in ONCE.items():
         torch.manual_seed(0)
         model = FastModel(replace(FastModel.config_type(), decode_once=once)).train()
         weights = 4 * bytes_of(p for p in model.parameters() if p.requires_grad)  # read, gradient, Adam's two moments
@@ -131,6 +138,7 @@ def measured(
             "job": name,
             "median s": statistics.median(seconds[name]),
             "least s": min(seconds[name]),
+            "most s": max(seconds[name]),
             "product": statistics.median(seconds[name]) * gflops,
             "needs GFLOP": flops[name],
             "needs MB": moved / 1e6,
@@ -150,6 +158,18 @@ def report(rows: list[dict[str, Any]]) -> None:
         print("| " + " | ".join(v if isinstance(v, str) else f"{v:.3g}" for v in row.values()) + " |")
 
 
+def sentences(rows: list[dict[str, Any]], decoded: str, threads: int) -> None:
+    """What README and results say of the checkpoint, which decodes in this way."""
+    job = {row["job"].removesuffix(f", {decoded}"): row for row in rows if row["job"].endswith(decoded)}
+    both, small = job["encode and render 128 x 128"], job["render 64 x 64 rgb"]
+    print(
+        f"\n{machine()}, {threads} threads, {datetime.now(UTC).date()}, load {os.getloadavg()[0]:.1f}:\n"
+        f"Encoding a picture and rendering a new one with descriptors takes {both['least s']:.2f} to "
+        f"{both['most s']:.2f} s (median {both['median s']:.2f}; {both['product']:.0f} products; the goal is 22).\n"
+        f"Once encoded, {1 / small['median s']:.0f} pictures/s of 64 x 64 rgb (the goal is 20)."
+    )
+
+
 def quality(model: FastModel, data: str, count: int) -> None:
     """Parts, keypoints and PSNR of the views that the pairs show, both ways."""
     print("\n| category | pairs | decoded | part mIoU | keypoints within 5, 10 px | PSNR | of the object |")
@@ -164,7 +184,7 @@ def quality(model: FastModel, data: str, count: int) -> None:
             "view": inside.cross_view_pairs,
         }
         for title, pairs in lists.items():
-            for name, once in (("each sample", False), ("once a ray", True)):
+            for once, name in ONCE.items():
                 asked = (title.split(",")[0], pairs[:count], objects, "descriptor", with_decoding(model, once))
                 found = evaluate(*asked, progress=False)
                 at = found.keypoint_accuracy() or {}

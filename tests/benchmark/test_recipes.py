@@ -9,13 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from tiny_weights import write_weights
 
 from featurenerf.benchmark import recipe as recipe_module
 from featurenerf.benchmark.plan import Have, plan
 from featurenerf.benchmark.recipes import RECIPES
+from featurenerf.benchmark.toy_data import write_srn
 from featurenerf.cli import benchmark
+from featurenerf.data.open import open_dataset, open_splits
 from featurenerf.errors import InputError
+from featurenerf.synthesis.make import make_dataset
 from featurenerf.training import loop, targets
 from published.srn import write_object
 
@@ -58,11 +62,13 @@ def test_a_recipe_from_nothing_to_a_report(name: str, out: Path, capsys: pytest.
     }
     assert rows == expected
     assert rows
-    assert all(re.search("diffusion|PWarpC|SRN", row) for row in left_out), left_out
+    assert all(re.search("diffusion|PWarpC", row) for row in left_out), left_out
     markdown = (out / "report.md").read_text()
     for row, _ in rows:
         assert f"| {row}" in markdown
     assert "numbers mean nothing" in markdown
+    assert "## Summary" in markdown
+    assert "featurenerf toy" not in markdown  # each command is one that can be run
     assert recipe.reference in rows.pop() or f"| {recipe.reference} |" in markdown
     for path in report["pictures"].values():
         assert f'src="{path}"' in (out / "report.html").read_text()
@@ -96,6 +102,22 @@ def test_a_second_run_gives_the_same_numbers(out: Path) -> None:
     shutil.rmtree(out / "cells")
     shutil.rmtree(out / "reports")
     assert run(out, "quick")["entries"] == report["entries"]
+
+
+def test_srn_s_stand_in_shows_the_same_objects(tmp_path: Path) -> None:
+    """Read as SRN is: their cameras, in our world, and 65 views of a test object, the last of which is encoded."""
+    make_dataset(tmp_path / "made", "chair", objects=6, views=4, seed=3, size=64, workers=1, progress=False)
+    splits = open_splits(tmp_path / "made", "chair")
+    write_srn(tmp_path / "srn", "chair", splits)
+    for split, views in (("train", 4), ("test", 65)):
+        read, made = open_dataset(tmp_path / "srn", "chair", split)[0], splits[split][0]
+        assert len(read) == views
+        for view in (0, views - 1):
+            one, two = read.camera(view), made.camera(view % 4)
+            torch.testing.assert_close(one.pose, two.pose, rtol=0, atol=1e-5)
+            torch.testing.assert_close(one.focal, two.focal)
+            shown, drawn = read.picture(view)[..., 3] > 0, made.picture(view % 4)[..., 3] > 0
+            assert (shown == drawn).mean() > 0.99  # what is exactly white is no object there
 
 
 def test_srn_is_taken_where_it_is(out: Path, tmp_path: Path) -> None:

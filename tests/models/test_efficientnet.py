@@ -19,6 +19,7 @@ from featurenerf.models.encoders import (
     imagenet_file,
     imagenet_weights,
 )
+from featurenerf.runtime import has_bfloat16
 
 
 def relu6(x: Tensor) -> Tensor:
@@ -76,6 +77,26 @@ def test_a_block(sizes: tuple[int, int, int, int, int], skip: bool) -> None:
     y = F.conv2d(relu6(y), block.project.weight, block.project.bias)
     torch.testing.assert_close(block(x), y + x if skip else y)
     assert y.min() < 0
+
+
+@pytest.mark.skipif(not has_bfloat16(torch.device("cpu")), reason="this processor has no bfloat16")
+@torch.no_grad()
+@pytest.mark.parametrize("sizes", [(3, 8, 3, 2, 1), (8, 12, 1, 1, 1), (8, 8, 5, 1, 8)])
+def test_one_pass_gives_what_two_give(sizes: tuple[int, int, int, int, int]) -> None:
+    """In bfloat16: 0 and 6 are numbers of it, so that clipping before rounding and after it is the same."""
+    torch.manual_seed(0)
+    conv = SameConv(*sizes[:3], stride=sizes[3], groups=sizes[4]).requires_grad_(False)
+    x = 9 * torch.randn(2, sizes[0], 9, 11).to(memory_format=torch.channels_last)
+    with torch.autocast("cpu", torch.bfloat16):
+        two = relu6(conv(x.bfloat16()))
+        assert torch.equal(conv.relu6(x.bfloat16()), two)
+        assert two.min() == 0
+        assert two.max() == 6
+        assert conv.relu6(x.bfloat16()).is_contiguous(memory_format=torch.channels_last)
+    differentiable = x.clone().requires_grad_()
+    with torch.enable_grad(), torch.autocast("cpu", torch.bfloat16):
+        conv.relu6(differentiable).sum().backward()
+    assert differentiable.grad is not None
 
 
 def test_the_plan() -> None:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ import featurenerf
 from featurenerf.cameras import Camera
 from featurenerf.data.objects import Dataset
 from featurenerf.errors import InputError, MissingExtraError
-from featurenerf.models import FastConfig, FastModel, PaperConfig, PaperModel, encoders
+from featurenerf.models import FastConfig, FastModel, PaperConfig, PaperModel, checkpoint, encoders
 from featurenerf.models.base import Model
 from featurenerf.models.encoders import ENCODERS
 from featurenerf.models.settings import changed_settings
@@ -381,6 +382,29 @@ def test_starting_from_a_checkpoint(tiny: Callable[..., TrainConfig], tmp_path: 
         new_model(replace(config, feature_dim=16), [])
     with pytest.raises(InputError, match="has symmetric True: train with the same"):
         new_model(replace(config, symmetric=False), [])
+
+
+@pytest.mark.parametrize("field", ["fast", "paper"])
+def test_labels_can_be_learnt_from_a_checkpoint_without_them(
+    tiny: Callable[..., TrainConfig], tmp_path: Path, field: Literal["fast", "paper"]
+) -> None:
+    """The other weights are kept: all channels but the new one answer as before."""
+    paper = PaperConfig(width=16, feature_dim=8, encoder="resnet34", size=32)
+    before = small_model() if field == "fast" else PaperModel(paper)
+    checkpoint.save(before, tmp_path / "first")
+    config = tiny(field=field, start_from=str(tmp_path / "first"), labels=True)
+    after = new_model(config, dataset_objects(config, "train"))
+    assert after.config.labels == ("background", "back", "seat", "leg", "arm")
+    picture = torch.rand(1, 1, 4, 32, 32, generator=torch.Generator().manual_seed(0))
+    camera, point = Camera.look_at(30, 20, 32, 32).reshape(1, 1), torch.zeros(1, 1, 3)
+    with torch.no_grad():
+        was, now = (m.eval().encode_batch(picture, camera).query(point, point) for m in (before, after))
+    assert now["label"].shape == (1, 1, 5)
+    for name, value in was.items():
+        torch.testing.assert_close(now[name], value, rtol=1e-5, atol=1e-6)
+    checkpoint.save(after, tmp_path / "second")
+    with pytest.raises(InputError, match=r"has labels \('background', 'back'.*train with the same"):
+        new_model(replace(config, start_from=str(tmp_path / "second"), labels=False), [])
 
 
 def test_features_go_on_to_mean_what_they_meant(tiny: Callable[..., TrainConfig], tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import tyro
 from featurenerf.benchmark.cells import Cell, Made, options
 from featurenerf.benchmark.recipe import Experiment, Row, Source, Training, Trial
 from featurenerf.benchmark.sources import code_hash, data_hash, files_hash
+from featurenerf.data.formats.srn import UNITS
 from featurenerf.errors import InputError
 from featurenerf.evaluation import METHODS
 from featurenerf.models.checkpoint import CONFIG, WEIGHTS, directory_of, read_config
@@ -24,6 +25,11 @@ _PICTURE = {"fast": 0.3, "paper": 90.0}
 """Seconds of a core for a picture of 128 x 128 with descriptors; of the paper's field at its full size, in float32."""
 _PAPER_SIZE = (512, 96)
 """Width, and samples of a ray, that these are of."""
+_ENCODING = 0.07
+"""Of a step of the paper's field at its full size, what the encoder takes, however small the rest is."""
+_TEACHER = {"efficientnet-lite0": 0.05}
+_OTHER_TEACHER = 0.45
+"""Seconds of a core for a picture's features (docs/teachers.md); the second is a ViT's."""
 _START = 4.0
 """Seconds that a command takes to start."""
 
@@ -165,7 +171,8 @@ class _Planner:
         elif teacher is not None and "train_objects" not in settings:
             arguments += ["--cache", Made(self._cache(source, category, teacher, settings))]
         kind = settings.get("field", "fast")
-        about = {"field": name, "category": category, "seed": seed}
+        other = source != "own" and training.source is None
+        about = {"field": f"{name} ({source})" if other else name, "category": category, "seed": seed}
         program = code_hash(("cli.train",), kind, teacher) + mark
         return Cell("train", ("train",), tuple(arguments), program, about, self._train_seconds(settings, category))
 
@@ -174,7 +181,8 @@ class _Planner:
         given = {"category": category, "teacher": teacher, "components": settings.get("feature_dim", 64), "views": 24}
         about = {"teacher": teacher.partition(":")[0], "category": category}
         arguments = ("--data", where, *options({**given, "device": self.have.device}))
-        seconds = 0.4 * self.recipe.objects * min(24, self.recipe.views)
+        each = _TEACHER.get(parse(teacher)[0].name, _OTHER_TEACHER)
+        seconds = each * self.recipe.objects * min(24, self.recipe.views)
         return Cell(
             "cache", ("teachers", "cache"), arguments, code_hash(("cli.teachers_cache",), None, teacher) + mark, about,
             _START + (1.0 if self.have.toy else seconds),
@@ -184,7 +192,8 @@ class _Planner:
         """Where objects are from, and a hash of those that a user named."""
         if source == "own" and self.have.own is None:
             return Made(self._generated(category)), ""
-        if self.have.toy and source in ("spair", "co3d") and getattr(self.have, source) is None:
+        made_up = ("spair", "co3d", *(["srn"] if category in UNITS else []))
+        if self.have.toy and source in made_up and getattr(self.have, source) is None:
             made = Made(self._generated(category))
             about = {"format": source, "category": category}
             arguments = ("--data", made, "--category", category, "--form", source)
@@ -222,15 +231,16 @@ class _Planner:
         known = {name: value for name, value in settings.items() if name in ("field", "steps", "rays", "objects")}
         budget = TrainConfig("", (category,), Path(), **known).budget
         rays = budget.steps * budget.objects * budget.source_views * budget.rays
-        return 2 * _START + rays / _RATES[settings.get("field", "fast")] * _size(settings)
+        share = _ENCODING + (1 - _ENCODING) * _size(settings)
+        return 2 * _START + rays / _RATES[settings.get("field", "fast")] * share
 
     def _eval_seconds(self, training: Training | None, trial: Trial, pairs: int) -> float:
         if training is None:
-            return _START + 0.5 * pairs
+            return _START + 0.2 * pairs
         pictures = pairs * (1 if trial.options["task"] == "view" else 2) * (self.recipe.size / 128) ** 2
         a_picture = _PICTURE[training.settings.get("field", "fast")] * _size(training.settings)
         if trial.options["task"] == "3d":
-            a_picture *= 0.01  # a few thousand points in the place of a million and a half
+            a_picture = 0.1 + a_picture * 0.01  # a few thousand points in the place of a million and a half
         return _START + pictures * a_picture + 0.1 * pairs
 
 

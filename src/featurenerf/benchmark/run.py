@@ -35,6 +35,8 @@ from featurenerf.runtime import threads
 Call = Callable[[str, list[str]], None]
 """Runs a verb of the command line with its arguments."""
 Record = dict[str, Any]
+_PROGRAM: dict[tuple[str, ...], tuple[str, ...]] = {("toy",): ("python", "-m", toy_data.__name__)}
+"""What stands in records for the verbs of cells that are none of the command line."""
 
 
 def read_record(cell: Cell, out: Path) -> Record | None:
@@ -139,7 +141,7 @@ def _record(cell: Cell, out: Path, seconds: float) -> Record:
         "kind": cell.kind,
         "key": cell.key,
         **cell.about,
-        "command": ["featurenerf", *cell.command(out)],
+        "command": [*_PROGRAM.get(cell.verb, ("featurenerf", *cell.verb)), *cell.command(out)[len(cell.verb) :]],
         "program": cell.program,
         "seconds": round(seconds, 2),
         "estimate": cell.seconds,

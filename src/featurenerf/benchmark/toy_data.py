@@ -1,9 +1,10 @@
-"""Generated objects, written as CO3D or SPair-71k has them, so that recipes can be tried without those data."""
+"""Generated objects, written as SRN, CO3D or SPair-71k has them, so that recipes can be tried without those data."""
 
 from __future__ import annotations
 
 import gzip
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,9 @@ import tyro
 from jaxtyping import UInt8
 from PIL import Image
 
+from featurenerf.cameras import OPENCV_TO_OPENGL
 from featurenerf.data.formats.spair import CATEGORIES
+from featurenerf.data.formats.srn import FRONT_TO_X, SOURCE_VIEW, UNITS
 from featurenerf.data.objects import Dataset, ObjectViews
 from featurenerf.data.open import open_splits
 from featurenerf.errors import InputError
@@ -30,17 +33,40 @@ class ToyData:
 
     data: Path
     category: str
-    form: Literal["co3d", "spair"]
+    form: Literal["srn", "co3d", "spair"]
     out: Path
 
 
 def main(argv: Sequence[str]) -> None:
     config = tyro.cli(ToyData, args=list(argv))
     splits = open_splits(config.data, config.category)
-    if config.form == "co3d":
+    if config.form == "srn":
+        write_srn(config.out, config.category, splits)
+    elif config.form == "co3d":
         write_co3d(config.out, config.category, splits)
     else:
         write_spair(config.out, config.category, splits["test"])
+
+
+def write_srn(root: Path, category: str, splits: dict[str, Dataset]) -> None:
+    """Every object in the folder of its split; views of test objects again and again, up to the one that is encoded."""
+    unit = UNITS[category]
+    for split, dataset in splits.items():
+        for views in dataset:
+            folder, cameras = root / f"{unit.folder}_{split}" / views.id, views.cameras()
+            pose = cameras.pose.clone()
+            pose[:, :3, 3] /= unit.scale
+            pose = FRONT_TO_X.T @ pose * OPENCV_TO_OPENGL
+            for name in ("rgb", "pose"):
+                (folder / name).mkdir(parents=True, exist_ok=True)
+            (focal, _), (x, y) = cameras.focal[0].tolist(), cameras.principal[0].tolist()
+            size = f"{cameras.height} {cameras.width}"
+            (folder / "intrinsics.txt").write_text(f"{focal} {x} {y} 0.\n0. 0. 0.\n1.\n{size}\n")
+            for number in range(SOURCE_VIEW + 1 if split == "test" else len(views)):
+                view = number % len(views)
+                (folder / "pose" / f"{number:06d}.txt").write_text(" ".join(map(str, pose[view].flatten().tolist())))
+                picture = _on_grey(views.picture(view), 255)
+                Image.fromarray(picture).save(folder / "rgb" / f"{number:06d}.png")
 
 
 def write_co3d(root: Path, category: str, splits: dict[str, Dataset]) -> None:
@@ -144,6 +170,10 @@ def _enlarged(picture: UInt8[np.ndarray, "h w 4"]) -> UInt8[np.ndarray, "h2 w2 4
     return picture.repeat(ENLARGED, 0).repeat(ENLARGED, 1)
 
 
-def _on_grey(picture: UInt8[np.ndarray, "h w 4"]) -> UInt8[np.ndarray, "h w 3"]:
+def _on_grey(picture: UInt8[np.ndarray, "h w 4"], grey: int = 170) -> UInt8[np.ndarray, "h w 3"]:
     alpha = picture[..., 3:].astype(np.float32) / 255
-    return (picture[..., :3] * alpha + 170 * (1 - alpha)).round().astype(np.uint8)
+    return (picture[..., :3] * alpha + grey * (1 - alpha)).round().astype(np.uint8)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -15,8 +15,11 @@ from featurenerf.text_tables import markdown
 Report = dict[str, Any]
 _THRESHOLDS = 4
 """So many columns a table has for keypoints."""
-_UNITS = {"3d": "of the diagonal", "camera-space": "of the diagonal", "spair": "of the box"}
-"""Of the thresholds of these tasks; those of the others are pixels."""
+
+
+def unit(task: str) -> str:
+    """Of the thresholds of a task."""
+    return {"3d": "of the diagonal", "camera-space": "of the diagonal", "spair": "of the box"}.get(task, "px")
 
 
 def make_report(
@@ -122,7 +125,7 @@ def _threshold_heads(reports: Sequence[Mapping[str, Any]]) -> list[str]:
         names: dict[str, None] = {}
         for report in reports:
             found = list(report["keypoint_accuracy"] or {})[n : n + 1]
-            names.update((f"{name} {_UNITS.get(str(report['task']), 'px')}", None) for name in found)
+            names.update((f"{name} {unit(str(report['task']))}", None) for name in found)
         heads.append("keypoints within " + " / ".join(names) if names else f"keypoints, threshold {n + 1}")
     return heads
 

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from featurenerf.errors import InputError, MissingExtraError
 from featurenerf.models.weights import read_weights
 from featurenerf.registry import Registry
+from featurenerf.runtime import has_bfloat16
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,19 @@ class SameConv(nn.Conv2d):
         kernel = F.pad(self.weight, (self.odd, 0, self.odd, 0)) if self.odd else self.weight
         return F.conv2d(x, kernel, self.bias, self.stride, self.padding, groups=self.groups)
 
+    def relu6(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d h2 w2"]:
+        """The same, then between 0 and 6. In bfloat16 on a CPU that is one pass, in half of the time of two."""
+        if (
+            x.dtype != torch.bfloat16 or self.odd or x.requires_grad or self.weight.requires_grad
+            or not has_bfloat16(x.device) or x.device.type != "cpu"
+        ):  # fmt: skip
+            return F.relu6(self(x), inplace=True)
+        weight, bias = self.weight.to(x.dtype), None if self.bias is None else self.bias.to(x.dtype)
+        stride, padding = list(self.stride), [int(side) for side in self.padding]
+        return torch.ops.mkldnn._convolution_pointwise(
+            x, weight, bias, padding, stride, [1, 1], self.groups, "hardtanh", [0.0, 6.0], ""
+        )
+
 
 class MobileBlock(nn.Module):
     """Inverted bottleneck: expand, filter depthwise, project; with a skip where the shape allows."""
@@ -92,8 +106,8 @@ class MobileBlock(nn.Module):
         self.skip = stride == 1 and c_in == c_out
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d h2 w2"]:
-        y = x if self.expand is None else F.relu6(self.expand(x), inplace=True)
-        y = self.project(F.relu6(self.depthwise(y), inplace=True))
+        y = x if self.expand is None else self.expand.relu6(x)
+        y = self.project(self.depthwise.relu6(y))
         return x + y if self.skip else y
 
 
@@ -113,7 +127,7 @@ class EfficientNetLite0(nn.Module):
 
     def forward(self, pictures: Float[Tensor, "b 3 h w"], wanted: Sequence[int]) -> list[Tensor]:
         x = pictures.contiguous(memory_format=torch.channels_last)  # convolutions are faster so on a CPU
-        x = F.relu6(self.stem((x * 255 - 127) / 128), inplace=True)
+        x = self.stem.relu6((x * 255 - 127) / 128)
         found = []
         for block in self.blocks[: max(wanted) + 1]:
             x = block(x)

@@ -180,6 +180,8 @@ def new_model(config: TrainConfig, objects: Sequence[ObjectViews]) -> Model:
     model = checkpoint.load(config.start_from).requires_grad_()
     if model.name != config.field:
         raise InputError(f"{config.start_from} is a {model.name} field, not a {config.field} one: give that field")
+    if labels and not model.config.labels:
+        model = with_labels(model, labels)
     odd = [name for name, value in settings.items() if getattr(model.config, name) != value]
     if odd:
         found = ", ".join(f"{name} {getattr(model.config, name)}" for name in odd)
@@ -188,6 +190,17 @@ def new_model(config: TrainConfig, objects: Sequence[ObjectViews]) -> Model:
         model.recogniser = None  # it would refuse the new ones
     model.config = replace(model.config, categories={**model.config.categories, **categories})
     return model
+
+
+def with_labels(model: Model, labels: tuple[str, ...]) -> Model:
+    """The same weights, and new ones for a channel "label": they are the last rows of the outputs, or a layer."""
+    other = type(model)(replace(model.config, labels=labels))
+    weights = other.state_dict()
+    for name, value in model.state_dict().items():
+        weights[name][tuple(slice(size) for size in value.shape)] = value
+    other.load_state_dict(weights)
+    other.recogniser = model.recogniser
+    return other.to(memory_format=model.memory_format)  # type: ignore[call-overload]  # torch's stubs lack it
 
 
 def _encoder(config: TrainConfig, model_type: type[Model]) -> dict[str, Any]:

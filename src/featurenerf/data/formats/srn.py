@@ -51,7 +51,7 @@ class Unit:
 UNITS = {"car": Unit("cars", 1 / 1.16, 0.8, 1.8), "chair": Unit("chairs", 1 / 1.37, 1.25, 2.75)}
 """The scales are means over the objects of ``featurenerf.synthesis.objects``, which scatter by 0.03 and 0.12."""
 
-_FRONT_TO_X = torch.tensor([[0.0, 1, 0, 0], [-1, 0, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
+FRONT_TO_X = torch.tensor([[0.0, 1, 0, 0], [-1, 0, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
 
 
 def recognises(root: Path) -> bool:
@@ -147,7 +147,7 @@ class SrnObject(ObjectViews):
             content = read_file(path)
             with parsing(f"{path} is not a pose of 16 numbers"):
                 poses.append(np.array(content.split(), np.float32).reshape(4, 4))
-        pose = _FRONT_TO_X @ torch.from_numpy(np.stack(poses)) * OPENCV_TO_OPENGL
+        pose = FRONT_TO_X @ torch.from_numpy(np.stack(poses)) * OPENCV_TO_OPENGL
         pose[:, :3, 3] *= self.unit.scale
         pose[:, 3] = torch.tensor([0.0, 0, 0, 1])
         focal, principal, width, height = self._intrinsics
