@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -20,10 +21,10 @@ from featurenerf import Camera, InputError
 from featurenerf.errors import UnknownObjectError
 from featurenerf.pictures import to_image
 from featurenerf.studio.parts import PartLabels
-from featurenerf.studio.viewer import actions, guard, state
+from featurenerf.studio.viewer import actions, frames, guard, state
 from featurenerf.studio.viewer.colors import normals
 from featurenerf.studio.viewer.session_file import read_session, session_bytes
-from featurenerf.studio.viewer.volume import FAR, PlacedField, scene_view
+from featurenerf.studio.viewer.volume import FAR, PlacedField, SceneView, scene_view
 from featurenerf.studio.viewer.workbench import Workbench, camera_of
 from featurenerf.studio.viewer.worker import WorkQueue
 from featurenerf.teachers import Teacher
@@ -486,6 +487,44 @@ def test_a_volume_render_shows_the_colours_of_the_surface(fresh: Workbench) -> N
     assert torch.allclose(painted.rgb[y, x] * 255, torch.tensor([230.0, 159.0, 0.0]), atol=8)  # the first part's colour
     assert torch.allclose(painted.rgb[y, 63 - x], torch.full((3,), 0.75), atol=0.05)  # nothing on the other object
     assert torch.equal(painted.depth, plain.depth)
+
+
+class Page:
+    """As viser hands over a page; it remembers the heights of what it was shown."""
+
+    client_id = 1
+
+    def __init__(self) -> None:
+        self.heights: list[int] = []
+        self.scene = self
+        eye = {"image_height": 60, "image_width": 60, "fov": 1.0, "aspect": 1.0}
+        self.camera = SimpleNamespace(**eye, wxyz=np.array([0.5, -0.5, -0.5, 0.5]), position=np.array([2.0, 0, 0]))
+
+    def set_background_image(self, picture: np.ndarray, *_: object, **__: object) -> None:
+        self.heights.append(len(picture))
+
+
+def test_a_page_gets_a_coarse_render_and_finer_ones_when_it_rests(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frames, "COARSE", (8, 16))
+    monkeypatch.setattr(frames, "FULL", (20, 40))
+    page, said = Page(), list[str]()
+    renders = frames.PageRenders(lambda: {1}, said.append)
+    renders.placed = (PlacedField(ellipsoid(), torch.zeros(3)),)
+    renders.moved(page)
+    assert renders.queue.rest(60)
+    assert page.heights == [16, 20, 40]
+    slow = scene_view
+
+    def slower(*given: Any) -> SceneView | None:
+        time.sleep(0.4)
+        return slow(*given)
+
+    monkeypatch.setattr(frames, "scene_view", slower)
+    renders.moved(page)
+    assert renders.queue.rest(60)
+    assert renders.coarse_rows() == 8  # the next one is as coarse as may be
+    renders.queue.end()
+    assert said == []
 
 
 def test_a_page_s_camera_looks_where_the_page_does() -> None:
