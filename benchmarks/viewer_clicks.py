@@ -16,28 +16,39 @@ has another, "none" where the other object has no such part, "another kind" on a
 
 tells what a volume render takes (``viewer.volume.scene_view``), in CPU seconds of one core: other programs that run
 meanwhile change those little. "product" is that of two 1024 x 1024 matrices.
+
+    python benchmarks/viewer_clicks.py --orbit 20
+
+opens the viewer and looks at it as a page whose camera turns for so many seconds, a step each 20 ms: frames that arrive
+each second, and their heights in pixels. These are seconds of the clock: all that runs meanwhile counts.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
+from scipy.spatial.transform import Rotation
 
 import featurenerf
 from featurenerf import Camera
+from featurenerf.cameras import OPENCV_TO_OPENGL
 from featurenerf.data.objects import ObjectViews
 from featurenerf.data.open import open_dataset
 from featurenerf.matching import first_source_camera, match, normalise
 from featurenerf.models.base import Model
 from featurenerf.studio.clickable import quantised
 from featurenerf.studio.parts import subject
+from featurenerf.studio.viewer.app import ViewerApp
+from featurenerf.studio.viewer.frames import FULL
 from featurenerf.studio.viewer.state import ViewedObject, whole_surface, with_object
 from featurenerf.studio.viewer.volume import PlacedField, scene_view
 from featurenerf.studio.viewer.workbench import SPACING, Workbench
@@ -167,17 +178,74 @@ def frames(model: Model) -> dict[str, dict[str, float]]:
     return {**made, "product": {"1024": round(cpu_seconds(lambda: matrix @ matrix, 10), 4)}}
 
 
+def orbit(model: Model, seconds: float) -> dict[str, object]:
+    """Frames of a volume that arrive at a page while its camera turns around one chair."""
+    import msgspec
+    import viser
+    import zstandard
+    from viser import _messages
+    from websockets.sync.client import connect
+    from websockets.typing import Subprotocol
+
+    app = ViewerApp(model)
+    app.panel.shape.value = "volume"
+    app.open_pictures([featurenerf.examples["dining_chair"].path])
+    app.queue.rest(600)
+    heights, used = list[int](), time.process_time()
+    plain = app.renders._send
+    app.renders._send = lambda client, rows, stop: bool(heights.append(rows)) or plain(client, rows, stop)  # type: ignore[func-returns-value,method-assign]
+    protocol = Subprotocol(f"viser-v{viser.__version__}")
+    page = connect(app.address.replace("http", "ws"), subprotocols=[protocol], max_size=None, compression=None)
+    arrived, moving = 0, True
+
+    def read() -> None:
+        nonlocal arrived
+        for got in page:
+            if isinstance(got, bytes):
+                text = zstandard.ZstdDecompressor().decompressobj().decompress(got[16:])
+                arrived += moving and b"BackgroundImageMessage" in text
+
+    threading.Thread(target=read, daemon=True).start()
+    start = time.perf_counter()
+    while (now := time.perf_counter() - start) < seconds:
+        w, x, y, z = _turn(now)
+        eye = Camera.look_at(30 * now, 20, 8, 8, distance=2.0).centre.tolist()
+        message = _messages.ViewerCameraMessage(
+            (w, x, y, z), tuple(eye), 0.7, 0.1, 100.0, 512, 512, (0.0, 0.0, 0.0), (0.0, 0.0, 1.0)
+        )
+        page.send(msgspec.msgpack.encode(message.as_serializable_dict()))
+        time.sleep(0.02)
+    moving = False
+    coarse = [rows for rows in heights if rows not in FULL[1:]]
+    page.close()
+    app.close()
+    return {
+        "frames a second": round(arrived / seconds, 1), "heights": sorted(coarse)[:: max(1, len(coarse) // 10)],
+        "CPU seconds a frame": round((time.process_time() - used) / max(len(heights), 1), 3),
+        "threads": torch.get_num_threads(), "load": os.getloadavg()[0],
+    }  # fmt: skip
+
+
+def _turn(seconds: float) -> list[float]:
+    """The rotation of a page's camera (OpenCV's axes to the world's) that orbits at 30 degrees a second."""
+    pose = Camera.look_at(30 * seconds, 20, 8, 8, distance=2.0).pose * OPENCV_TO_OPENGL
+    return [float(v) for v in np.roll(Rotation.from_matrix(pose[:3, :3].numpy()).as_quat(), 1)]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, nargs="?")
     parser.add_argument("categories", nargs="*")
     parser.add_argument("--frames", action="store_true")
+    parser.add_argument("--orbit", type=float)
     parser.add_argument("--pairs", type=int, default=24)
     parser.add_argument("--found", action="store_true")
     given = parser.parse_args()
     model = featurenerf.load()
     if given.frames:
         print(json.dumps(frames(model)))
+    if given.orbit:
+        print(json.dumps(orbit(model, given.orbit)))
     report: dict[str, object] = {"machine": platform.processor() or platform.machine(), "pairs": given.pairs}
     strangers: dict[str, torch.Tensor] = {}
     for category in given.categories:

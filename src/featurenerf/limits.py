@@ -17,7 +17,7 @@ from io import BufferedReader, BytesIO
 from pathlib import Path
 from typing import Any
 
-from featurenerf.errors import InputError, MissingExtraError, first_line
+from featurenerf.errors import InputError, MissingExtraError, UnknownObjectError, first_line
 
 AGAIN = "make or download it again"
 
@@ -55,11 +55,12 @@ class BeyondLimitError(ValueError):
 def parsing(what: str, advice: str = AGAIN) -> Iterator[None]:
     """What goes wrong inside, while the content of a file is taken apart, becomes an InputError that names the file.
 
-    Any error of the parsers counts: those of the standard library alone raise twenty kinds for damaged files.
+    Any error of the parsers counts: those of the standard library alone raise twenty kinds for damaged files. A file
+    that is whole and shows what the model does not know is not damaged.
     """
     try:
         yield
-    except (ImportError, MissingExtraError):
+    except (ImportError, MissingExtraError, UnknownObjectError):
         raise
     except Exception as error:
         why = first_line(error)

@@ -125,6 +125,17 @@ def test_clicks_in_a_browser(tmp_path: Path, side: ClickableObject, front: Click
             matched = front.points[found[1]["point"]]
             if min(abs(abs(float(p[0])) - 0.13) for p in (point, matched)) > 0.03:  # away from the border of parts
                 assert int(part(matched)) == int(part(point))
+        canvas.focus()  # by keyboard: from the middle, four steps of 48 / 32 pixels to the right
+        for _ in range(4):
+            canvas.press("ArrowRight")
+        canvas.press("Enter")
+        x, y = 24 + 4 * 1.5, 24.0
+        pointed = int(side.shown[0, int(y), int(x)]) - 1
+        assert pointed >= 0
+        found = page.evaluate("at => window.featurenerf.matches(0, 0, at[0], at[1])", [x, y])
+        assert page.locator("figcaption span").nth(1).inner_text() == f"{found[1]['score']:.2f}"
+        assert found[0]["point"] == pointed
+        assert canvas.evaluate("canvas => getComputedStyle(canvas).touchAction") == "pan-y"  # fingers scroll the page
         slider = page.locator("input").nth(1)
         before = page.locator("canvas").nth(3).evaluate("canvas => canvas.toDataURL()")
         slider.fill("3" if slider.input_value() != "3" else "1")

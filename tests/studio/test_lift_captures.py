@@ -19,6 +19,8 @@ from featurenerf.fields import VolumeField
 from featurenerf.pictures import to_image
 from featurenerf.studio import camera_path
 from featurenerf.studio.captures import lift_capture
+from featurenerf.studio.clickable import make_page
+from featurenerf.studio.formats import ExportSettings, export_picture
 from featurenerf.studio.lift import LiftSettings, lift
 
 QUICK = LiftSettings(views=2, frames=2, size=32, only=("sheet",))
@@ -137,3 +139,17 @@ def test_the_verb(
     Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
     with pytest.raises(InputError, match="--up does not go with a picture without cameras"):
         verb.main([str(tmp_path / "a.png"), *out, "--up", "z", *small])
+
+
+def test_a_capture_is_exported_and_clicked_on(taken: Path, tmp_path: Path) -> None:
+    """Three of its pictures together: one alone would be nothing."""
+    plyfile = pytest.importorskip("plyfile")
+    report = export_picture(taken, tmp_path / "out", DimModel(), settings=ExportSettings(("ply",)), progress=False)
+    assert {"points.ply", "mesh.ply", "prepared.png"} <= set(report["files"])
+    # whichever side the front is taken to be, the object is as high in its own frame
+    points = plyfile.PlyData.read(tmp_path / "out" / "points.ply")["vertex"]
+    assert np.ptp(points["z"]) == pytest.approx(2 * 1.1 * 0.15, abs=0.04)
+    page = make_page(tmp_path / "page.html", [taken / "transforms.json", taken], DimModel(), turns=2, progress=False)
+    assert page.read_text().count('"title": "thing"') == 2
+    with pytest.raises(InputError, match="is a capture, which has cameras and masks: leave labels, mask"):
+        export_picture(taken, tmp_path / "other", DimModel(), azimuth=0.0, elevation=0.0, progress=False)

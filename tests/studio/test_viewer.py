@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,14 +18,18 @@ from safetensors.torch import load, save
 
 from analytic_field import COLOURS, RADII, EllipsoidModel, ellipsoid, part
 from featurenerf import Camera, InputError
+from featurenerf.errors import UnknownObjectError
 from featurenerf.pictures import to_image
 from featurenerf.studio.parts import PartLabels
-from featurenerf.studio.viewer import actions, guard, state
+from featurenerf.studio.viewer import actions, frames, guard, state
 from featurenerf.studio.viewer.colors import normals
 from featurenerf.studio.viewer.session_file import read_session, session_bytes
-from featurenerf.studio.viewer.volume import FAR, PlacedField, scene_view
+from featurenerf.studio.viewer.volume import FAR, PlacedField, SceneView, scene_view
 from featurenerf.studio.viewer.workbench import Workbench, camera_of
 from featurenerf.studio.viewer.worker import WorkQueue
+from featurenerf.teachers import Teacher
+from featurenerf.teachers.projection import Projection
+from featurenerf.teachers.word_search import WordSearch
 
 MODEL = EllipsoidModel()
 
@@ -159,7 +166,10 @@ def test_keypoints_are_placed_carried_renamed_and_saved(fresh: Workbench) -> Non
 
 def test_a_keypoint_without_a_match_is_not_carried(fresh: Workbench) -> None:
     session = actions.keypoint_placed(fresh.session, "tip", "my chair", at(fresh, "my chair", 0.44))
-    assert set(actions.keypoints_carried(session, least=1.1).keypoints["tip"]) == {"my chair"}
+    carried = actions.keypoints_carried(session, least=1.1)
+    assert set(carried.keypoints["tip"]) == {"my chair"}
+    assert carried.keypoints_left() == ("tip on other",)
+    assert actions.keypoints_carried(session).keypoints_left() == ()
 
 
 # ---------------------------------------------------------------------- parts
@@ -213,6 +223,88 @@ def test_parts_are_carried_to_all(fresh: Workbench) -> None:
     assert of.points[labels == 1][:, 0].min() > 0.0
     with pytest.raises(InputError, match="no part is painted on other"):
         actions.parts_carried(fresh.session, "other")
+
+
+def test_a_stroke_paints_what_the_eye_sees_along_its_way_and_is_one_step(fresh: Workbench) -> None:
+    """From straight above: a line along x at y = 0, of which the page tells three places only."""
+    offset = fresh.offset("my chair")
+    eye = torch.tensor([0.0, 0.0, 3.0]) + offset
+    places = [torch.tensor([x, 0.0, 0.15]) + offset for x in (-0.3, 0.0, 0.3)]
+    start = fresh.session
+    for new, piece in ((True, places[:2]), (False, places[1:])):
+        where = fresh.brushed("my chair", "ridge", 0.03, eye, torch.stack(piece), new)
+        assert where is not None
+    assert (where - places[2]).norm() < 0.08
+    of, labels = fresh.session.object("my chair"), fresh.session.labels_of("my chair")
+    x, y, z = of.points.T
+    ridge = (y.abs() < 0.015) & (x.abs() < 0.28) & (z > 0.05)
+    assert ridge.sum() > 20
+    assert (labels[ridge] == 1).float().mean() > 0.95
+    assert (labels[z < 0] == 0).all()  # the side that the eye does not see
+    assert (labels[y.abs() > 0.09] == 0).all()
+    assert (fresh.session.labels_of("other") == 0).all()
+    done = fresh.session
+    beside = torch.stack([eye - torch.tensor([0, 0, 1.0]), eye - torch.tensor([0, 2.0, 1.0])])
+    fresh.brushed("my chair", "ridge", 0.03, eye, beside + torch.tensor([0.9, 0.0, 0.0]), True)
+    assert fresh.session is done  # beside the object
+    fresh.brushed("my chair", None, 0.06, eye, torch.stack(places[:2]), True)
+    left = fresh.session.labels_of("my chair")
+    assert (left[(x < -0.05) & ridge] == 0).all()
+    assert (left[(x > 0.1) & ridge] == 1).float().mean() > 0.95
+    fresh.undo()
+    assert fresh.session is done
+    fresh.undo()
+    assert fresh.session is start
+
+
+# ---------------------------------------------------------------------- words
+
+
+class ThreeWords(Teacher):
+    """A text side in which the three thirds of the ellipsoid are words, and "tip" is like the front."""
+
+    name, dim = "three-words", 3
+    known = {"back": (1.0, 0, 0), "middle": (0, 1.0, 0), "front": (0, 0, 1.0), "tip": (0, 0.6, 0.8)}  # noqa: RUF012
+
+    def features(self, pictures: torch.Tensor) -> torch.Tensor:
+        raise NotImplementedError
+
+    def embed_text(self, words: Sequence[str]) -> torch.Tensor:
+        return torch.tensor([self.known[word] for word in words])
+
+
+def test_words_are_shown_and_become_parts(fresh: Workbench) -> None:
+    fresh._search = WordSearch(ThreeWords(), Projection(torch.zeros(3), torch.eye(3), torch.tensor(1.0), 1.0))
+    fresh.ask(["front"])
+    fresh.shown = "words"
+    for of in fresh.session.objects:
+        kind = part(of.points).numpy()
+        bright = fresh.point_colors(of.name)
+        assert (bright[kind == 2] == [253, 231, 37]).all()  # viridis' ends: a cosine of 1, and of 0
+        assert (bright[kind != 2] == [68, 1, 84]).all()
+    assert fresh.said() == "Most like 'front', as a cosine: my chair: 1.00; other: 1.00."
+    assert fresh.heat_pictures(40) is not None
+    fresh.ask(["tip", "front"])  # 0.8 - 1 in front, 0.6 - 0 in the middle, 0 behind
+    kind = part(fresh.session.object("other").points).numpy()
+    bright = fresh.point_colors("other")
+    assert (bright[kind == 2] == [68, 1, 84]).all()
+    assert (bright[kind == 1] == [253, 231, 37]).all()
+    assert fresh.asked is not None
+    session = actions.parts_of_words(fresh.session, fresh.asked.scores, ["tip", "front"])
+    assert session.parts == ("tip", "front")
+    assert (session.labels_of("other")[kind == 2] == 2).all()
+    assert (session.labels_of("other")[kind == 1] == 1).all()
+    with pytest.raises(InputError, match="give two words or more"):
+        actions.parts_of_words(fresh.session, fresh.asked.scores, ["front"])
+    fresh.becomes(actions.without(fresh.session, "my chair"))
+    assert set(fresh.asked.scores) == {"other"}
+    assert fresh.point_colors("other").shape == (len(kind), 3)
+
+
+def test_a_model_without_words_says_so(fresh: Workbench) -> None:
+    assert not fresh.has_words
+    with pytest.raises(InputError, match="no checkpoint"):
+        fresh.ask(["seat"])
 
 
 # ---------------------------------------------------------------------- edits
@@ -281,6 +373,19 @@ def test_a_session_is_saved_and_opened_again(fresh: Workbench) -> None:
     edit = again.edits["my chair"][0]
     assert (edit.kind, edit.part, edit.like, edit.like_region) == ("texture", "front", "other", None)
     assert torch.equal(edit.region, session.edits["my chair"][0].region)
+
+
+def test_a_session_of_what_the_model_does_not_know_is_refused(fresh: Workbench) -> None:
+    """Every picture is asked for, as those that are added are."""
+
+    class Choosy(EllipsoidModel):
+        def refuse_unknown(self, picture: Any, name: str = "the picture") -> None:
+            assert picture.shape[0] == 4
+            if "other" in name:
+                raise UnknownObjectError(f"{name} shows a cat")
+
+    with pytest.raises(UnknownObjectError, match=r"^the picture of other shows a cat$"):
+        read_session(session_bytes(fresh.session), Choosy())
 
 
 def test_damaged_sessions_are_refused_in_a_sentence(fresh: Workbench) -> None:
@@ -382,6 +487,44 @@ def test_a_volume_render_shows_the_colours_of_the_surface(fresh: Workbench) -> N
     assert torch.allclose(painted.rgb[y, x] * 255, torch.tensor([230.0, 159.0, 0.0]), atol=8)  # the first part's colour
     assert torch.allclose(painted.rgb[y, 63 - x], torch.full((3,), 0.75), atol=0.05)  # nothing on the other object
     assert torch.equal(painted.depth, plain.depth)
+
+
+class Page:
+    """As viser hands over a page; it remembers the heights of what it was shown."""
+
+    client_id = 1
+
+    def __init__(self) -> None:
+        self.heights: list[int] = []
+        self.scene = self
+        eye = {"image_height": 60, "image_width": 60, "fov": 1.0, "aspect": 1.0}
+        self.camera = SimpleNamespace(**eye, wxyz=np.array([0.5, -0.5, -0.5, 0.5]), position=np.array([2.0, 0, 0]))
+
+    def set_background_image(self, picture: np.ndarray, *_: object, **__: object) -> None:
+        self.heights.append(len(picture))
+
+
+def test_a_page_gets_a_coarse_render_and_finer_ones_when_it_rests(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frames, "COARSE", (8, 16))
+    monkeypatch.setattr(frames, "FULL", (20, 40))
+    page, said = Page(), list[str]()
+    renders = frames.PageRenders(lambda: {1}, said.append)
+    renders.placed = (PlacedField(ellipsoid(), torch.zeros(3)),)
+    renders.moved(page)
+    assert renders.queue.rest(60)
+    assert page.heights == [16, 20, 40]
+    slow = scene_view
+
+    def slower(*given: Any) -> SceneView | None:
+        time.sleep(0.4)
+        return slow(*given)
+
+    monkeypatch.setattr(frames, "scene_view", slower)
+    renders.moved(page)
+    assert renders.queue.rest(60)
+    assert renders.coarse_rows() == 8  # the next one is as coarse as may be
+    renders.queue.end()
+    assert said == []
 
 
 def test_a_page_s_camera_looks_where_the_page_does() -> None:

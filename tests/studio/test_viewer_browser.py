@@ -64,6 +64,11 @@ class Hand:
         self.page.locator(beside).first.fill(text)
         self.until(lambda: handle.value == text)
 
+    def takes_brush(self, radius: str) -> None:
+        number = "xpath=//label[normalize-space()='Brush']/ancestor::*[.//input][1]//input[@type='text']"
+        self.page.locator(number).fill(radius)
+        self.until(lambda: self.app.panel.brush.value == float(radius))
+
     def gives(self, name: str, *, path: Path) -> None:
         """Choose a file for a button."""
         with self.page.expect_file_chooser() as chooser:
@@ -140,7 +145,7 @@ def marks(hand: Hand, app: ViewerApp) -> None:
     bench, panel = app.bench, app.panel
     hand.choose("A click", "keypoint", panel.clicks)
     hand.type("Name", "left front", panel.keypoint)
-    corner = front(bench.session.object("dining chair"), 0.2, 0.2, -0.02)
+    corner = front(bench.session.object("dining chair"), 0.14, 0.14, 0.0)
     hand.click("dining chair", corner)
     hand.until(lambda: "left front" in bench.session.keypoints)
     hand.press("Carry keypoints to all")
@@ -163,14 +168,12 @@ def paints(hand: Hand, app: ViewerApp, folder: Path) -> None:
     hand.choose("A click", "paint", panel.clicks)
     hand.type("Part", "cushion", panel.part)
     chair = bench.session.object("dining chair")
-    hand.page.locator("xpath=//label[normalize-space()='Brush']/ancestor::*[.//input][1]//input[@type='text']").fill(
-        "0.12"
-    )
-    hand.until(lambda: panel.brush.value == 0.12)
+    hand.takes_brush("0.12")
     for x, y in ((0.08, -0.09), (0.08, 0.09)):
         before = actions.part_counts(bench.session)["dining chair"].get("cushion", 0)
         hand.click("dining chair", front(chair, x, y, 0.0))
         hand.until(lambda b=before: actions.part_counts(bench.session)["dining chair"].get("cushion", 0) > b)
+    draws(hand, app)
     hand.choose("Object", "dining chair", panel.chosen)
     hand.press("Carry parts to all")
     hand.until(lambda: actions.part_counts(bench.session)["office chair"]["cushion"])
@@ -179,6 +182,44 @@ def paints(hand: Hand, app: ViewerApp, folder: Path) -> None:
     assert (other.surface.rgb[cushion].argmax(1) == 2).float().mean() > 0.8  # blue as its seat is
     hand.page.get_by_text("cushion").first.wait_for()
     hand.photograph(folder, "viewer_parts")
+
+
+def draws(hand: Hand, app: ViewerApp) -> None:
+    """Strokes of the brush over the chair's back: a smaller brush, undone as one step, erased; the camera stays."""
+    bench, panel = app.bench, app.panel
+    chair, label = bench.session.object("dining chair"), bench.session.label("cushion")
+    low, high = front(chair, -0.09, 0.0, 0.28), front(chair, -0.14, 0.0, 0.4)
+    before, eye = bench.session.labels_of("dining chair").clone(), hand.client.camera.position.copy()
+
+    def is_painted(point: int) -> bool:
+        return int(bench.session.labels_of("dining chair")[point]) == label
+
+    def is_still() -> bool:
+        return app.queue.rest(PATIENCE)
+
+    assert not is_painted(low)
+    assert not is_painted(high)
+    hand.takes_brush("0.05")
+    stroke = hand.pixel("dining chair", low), hand.pixel("dining chair", high)
+    hand.drag(*stroke)
+    hand.until(lambda: is_painted(low) and is_painted(high))
+    assert is_still()
+    middle = front(chair, -0.11, 0.0, 0.34)
+    assert is_painted(middle)  # the brush was not put down between the places that the page tells
+    assert not is_painted(front(chair, -0.11, 0.15, 0.34))
+    assert (hand.client.camera.position == eye).all()
+    hand.press("Undo")
+    hand.until(lambda: not is_painted(middle))
+    assert torch.equal(bench.session.labels_of("dining chair"), before)
+    hand.drag(*stroke)
+    hand.until(lambda: is_painted(middle) and is_still())
+    hand.choose("A click", "erase", panel.clicks)
+    hand.takes_brush("0.08")
+    hand.drag(*stroke)
+    hand.until(lambda: not (is_painted(low) or is_painted(middle) or is_painted(high)))
+    hand.drag((300, 640), (330, 650))  # beside the objects the camera turns as before
+    hand.until(lambda: abs(hand.client.camera.position - eye).max() > 0.02)
+    hand.rests()
 
 
 def swaps(hand: Hand, app: ViewerApp, folder: Path) -> None:

@@ -156,7 +156,7 @@ class Visitor:
 def test_twenty_pages_of_which_half_go_away_in_the_midst_of_a_render(
     app: ViewerApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(frames, "FULL", 24)
+    monkeypatch.setattr(frames, "FULL", (24,))
     monkeypatch.setattr(frames, "COARSE", (12, 12))
     app.panel.shape.value = "volume"
     app._do("drawing", lambda: None)

@@ -15,8 +15,13 @@ from test_registry import close, normalised, outputs_of, run, tiny
 from tiny_weights import WORDS, whole_model
 from torch import Tensor
 
+import featurenerf
 from featurenerf.errors import InputError
 from featurenerf.models import FastConfig, FastModel, checkpoint
+from featurenerf.pictures import to_image
+from featurenerf.studio import clickable
+from featurenerf.studio.viewer import actions, state
+from featurenerf.studio.viewer.workbench import Workbench
 from featurenerf.teachers import canonical, load_teacher
 from featurenerf.teachers.word_search import WordSearch
 from featurenerf.training.targets import Projection
@@ -128,3 +133,24 @@ def test_words_for_the_wrong_checkpoint(trained: Path, weights: Weights) -> None
     (trained / "teacher.safetensors").unlink()
     with pytest.raises(InputError, match=r"teacher\.safetensors is missing"):
         WordSearch.of(trained)
+
+
+def test_the_viewer_is_asked_in_words(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A picture of random weights: what is shown is what the teacher's words say of the field's features."""
+    monkeypatch.setattr(state, "SURFACE_SIZE", 24)
+    monkeypatch.setattr(clickable, "FOREGROUND_ALPHA", -1.0)  # everything is surface
+    bench = Workbench(checkpoint.load(trained))
+    assert bench.has_words
+    rgba = torch.ones(4, 32, 32)
+    rgba[3, :4] = 0
+    to_image(rgba).save(tmp_path / "one.png")
+    bench.add(tmp_path / "one.png", "one", mask="none")
+    bench.ask(["seat", "leg"])
+    of = bench.session.object("one")
+    feature = of.shape.query(of.points, channels=("feature",)).feature
+    exact = WordSearch.of(trained).scores(feature, ["seat", "leg"])
+    assert bench.asked is not None
+    assert torch.allclose(bench.asked.scores["one"], exact, atol=1e-5)
+    bench.becomes(actions.parts_of_words(bench.session, bench.asked.scores, ["seat", "leg"]))
+    assert torch.equal(bench.session.labels_of("one"), exact.argmax(1) + 1)
+    assert not Workbench(featurenerf.load()).has_words  # its teacher has none

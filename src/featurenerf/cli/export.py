@@ -26,7 +26,8 @@ def export(
     """Turn one picture of an object into files that other programs open.
 
     Args:
-        picture: the picture file. An alpha channel tells where the object is; a plain background is recognised.
+        picture: the picture file, or a capture. An alpha channel tells where the object is; a plain background is
+            recognised.
         out: folder to make; one that an earlier export made is replaced.
         settings: what to write.
         azimuth: where the picture was taken from, in degrees: 0 is the object's front, 90 its left side.

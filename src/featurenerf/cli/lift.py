@@ -65,7 +65,7 @@ def lift(
     hinted = [name for name, value in zip(HINTS, hints.values(), strict=True) if value is not None]
     if hinted and (mask is not None or no_mask):
         raise InputError(f"{hinted[0]} helps to find the object; --mask or --no-mask says it already: give one of them")
-    is_capture = picture.suffix.lower() == ".json" or (picture.is_dir() and captures.recognises(picture))
+    is_capture = captures.names_capture(picture)
     if hinted and (is_capture or picture.is_dir()):
         raise InputError(f"{hinted[0]} is of one picture, not of a folder or capture: lift its pictures one by one")
     wrong = {"--mask": mask, "--no-mask": no_mask or None} if is_capture else {

@@ -24,7 +24,7 @@ def page(
     The file needs no server and no network: open it from disk, or send it.
 
     Args:
-        pictures: one or several picture files, an object each.
+        pictures: one or several picture files, or captures (folders of pictures with cameras), an object each.
         out: the HTML file to write.
         no_mask: take the pictures as they are, neither masked nor cropped.
         turns: turned views of each object.

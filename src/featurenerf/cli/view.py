@@ -20,6 +20,7 @@ def view(
     host: str = "127.0.0.1",
     no_browser: Flag = False,
     checkpoint: Checkpoint = None,
+    teacher: str | None = None,
     device: Device = "auto",
     force: Force = False,
 ) -> None:
@@ -32,6 +33,7 @@ def view(
         session: a file that the viewer saved.
         port: where the page is; by default the first that is free from 8080 on.
         host: address to listen on. Only this machine reaches the default; any other address opens the page to others.
+        teacher: where the weights of the checkpoint's teacher are, if not where they were in training; for words.
         no_browser: only print the page's address.
     """
     from featurenerf.studio.viewer import guard
@@ -43,7 +45,7 @@ def view(
     model = loaded(checkpoint, device, force)
     for path in pictures:
         model.refuse_unknown(path, str(path))  # here, since the page could only say it
-    app = ViewerApp(model, host, port)
+    app = ViewerApp(model, host, port, teacher)
     try:
         print(app.address, flush=True)
         if warning := guard.reach(host):

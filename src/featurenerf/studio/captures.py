@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from featurenerf.arrays import spread
@@ -19,6 +20,7 @@ from featurenerf.errors import InputError
 from featurenerf.evaluation.metrics import psnr
 from featurenerf.fields.base import Field
 from featurenerf.fields.pose import CameraEstimate
+from featurenerf.fields.volume import VolumeField
 from featurenerf.files import REPORT, fresh_directory, write_json
 from featurenerf.models.base import Model
 from featurenerf.models.checkpoint import load
@@ -107,6 +109,21 @@ def lift_capture(
         }
         write_json(folder / REPORT, report, indent=2)
     return Lifted(Path(out), report, ready, field, products.views, products.colors)
+
+
+@torch.no_grad()
+def encoded_capture(capture: Path, model: Model) -> tuple[Float[Tensor, "_ h w"], VolumeField]:
+    """Three pictures of a capture as one field, as ``lift_capture`` chooses and places them; and the first of them.
+
+    Raises:
+        InputError: the capture cannot be read or placed, or shows none of what the model knows.
+    """
+    views = open_capture(capture)
+    chosen = _chosen(views, None)
+    pictures = [_picture(views, view) for view in chosen]
+    model.refuse_unknown(pictures, str(capture))
+    views = _headed(views, chosen[0], model)
+    return pictures[0], model.encode(pictures, [views.camera(view) for view in chosen])
 
 
 def _chosen(views: Capture, pictures: Sequence[int] | None) -> list[int]:

@@ -22,6 +22,7 @@ from PIL import Image
 from torch import Tensor
 
 from featurenerf.cameras import Camera
+from featurenerf.data.formats.captures import names_capture
 from featurenerf.errors import InputError
 from featurenerf.fields.base import Field, Rendered
 from featurenerf.files import ASSETS, write_bytes
@@ -30,6 +31,7 @@ from featurenerf.models.base import Model
 from featurenerf.pictures import to_tensor
 from featurenerf.progress import Progress
 from featurenerf.studio import figures
+from featurenerf.studio.captures import encoded_capture
 from featurenerf.studio.prepare import prepare
 
 CELL = 1 / 64
@@ -155,6 +157,7 @@ def make_page(
     """A page of picture files; returns its path.
 
     Args:
+        pictures: files; or captures, each an object (``captures.encoded_capture``).
         masked: objects are cut out of the pictures (``prepare``), which are taken as they are otherwise.
         turns: turned views of each object, 1 to 72.
     Raises:
@@ -167,9 +170,14 @@ def make_page(
         raise InputError(f"turns is {turns}: it must lie between 1 and 72")
     objects = []
     for path in Progress(pictures, desc="page", unit="picture", disable=not progress):
-        ready = prepare(path) if masked else to_tensor(path)
-        model.refuse_unknown(ready, str(path))
-        objects.append(clickable(model.encode(ready), ready, path.stem.replace("_", " "), turns))
+        if names_capture(path):
+            ready, field = encoded_capture(path, model)
+            title = path.absolute().parent.name if path.is_file() else path.absolute().name
+        else:
+            ready = prepare(path) if masked else to_tensor(path)
+            model.refuse_unknown(ready, str(path))
+            field, title = model.encode(ready), path.stem
+        objects.append(clickable(field, ready, title.replace("_", " "), turns))
     write_page(Path(out), objects)
     return Path(out)
 

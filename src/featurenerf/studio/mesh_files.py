@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import dataclass
+from importlib.util import find_spec
+from io import BytesIO
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, Int
+from jaxtyping import Float, Float32, Int, UInt32
 from PIL import Image
 
 from featurenerf.errors import MissingExtraError
@@ -37,19 +41,10 @@ def bake(field: Field, mesh: Geometry, size: int) -> Textured:
     Raises:
         MissingExtraError: without the extra ``export``.
     """
-    try:
-        import xatlas
-    except ImportError as error:
-        raise MissingExtraError("xatlas", "export") from error
     from scipy.ndimage import distance_transform_edt
 
     assert mesh.faces is not None
-    atlas = xatlas.Atlas()
-    atlas.add_mesh(mesh.points, mesh.faces.astype(np.uint32))
-    charts, packing = xatlas.ChartOptions(), xatlas.PackOptions()
-    charts.max_iterations, packing.resolution, packing.padding, packing.bilinear = 1, size, 2, True
-    atlas.generate(charts, packing)
-    which, faces, uv = atlas[0]
+    which, faces, uv = _unwrapped(mesh.points, mesh.faces, size)
     normals = export.vertex_normals(mesh.points, mesh.faces)[which]
     cut = Geometry(
         mesh.points[which], mesh.rgb[which], None if mesh.descriptor is None else mesh.descriptor[which],
@@ -66,6 +61,38 @@ def bake(field: Field, mesh: Geometry, size: int) -> Textured:
     closest = distance_transform_edt(~filled, return_distances=False, return_indices=True)
     picture = Image.fromarray((texture[tuple(closest)] * 255).round().astype(np.uint8)[::-1])  # v from the bottom up
     return Textured(cut, uv.astype(np.float32), picture)
+
+
+_UNWRAP = """
+import io, sys
+import numpy as np, xatlas
+
+given, found = np.load(io.BytesIO(sys.stdin.buffer.read())), io.BytesIO()
+atlas, charts, packing = xatlas.Atlas(), xatlas.ChartOptions(), xatlas.PackOptions()
+atlas.add_mesh(given["points"], given["faces"])
+charts.max_iterations, packing.resolution, packing.padding, packing.bilinear = 1, int(given["size"]), 2, True
+atlas.generate(charts, packing)
+np.savez(found, *atlas[0])
+sys.stdout.buffer.write(found.getvalue())
+"""
+
+
+def _unwrapped(
+    points: Float32[np.ndarray, "n 3"], faces: Int[np.ndarray, "f 3"], size: int
+) -> tuple[UInt32[np.ndarray, " m"], UInt32[np.ndarray, "f 3"], Float32[np.ndarray, "m 2"]]:
+    """Which vertices those of a mesh that is cut into charts are, its faces, and the places in the texture.
+
+    In a process of its own: xatlas lets no other thread of Python run for seconds, and the viewer's pages would stand.
+    """
+    if find_spec("xatlas") is None:
+        raise MissingExtraError("xatlas", "export")
+    given = BytesIO()
+    np.savez(given, points=points, faces=faces.astype(np.uint32), size=size)
+    done = subprocess.run([sys.executable, "-P", "-c", _UNWRAP], input=given.getvalue(), capture_output=True)
+    if done.returncode != 0:
+        raise RuntimeError(f"xatlas could not cut a mesh of {len(points)} vertices: {done.stderr.decode()[-500:]}")
+    found = np.load(BytesIO(done.stdout))
+    return found["arr_0"], found["arr_1"], found["arr_2"]
 
 
 def rasterised(

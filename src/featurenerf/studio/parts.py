@@ -19,6 +19,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from featurenerf.cameras import PICTURE_SIZE, Camera
+from featurenerf.data.formats.captures import names_capture
 from featurenerf.errors import InputError
 from featurenerf.fields.regions import Alike, Painted, Part, Region
 from featurenerf.fields.volume import VolumeField
@@ -28,6 +29,7 @@ from featurenerf.matching import FOREGROUND_ALPHA, first_source_camera
 from featurenerf.models.base import Model
 from featurenerf.picture_files import open_file
 from featurenerf.pictures import LARGE_SIDE, Picture, Square, to_tensor
+from featurenerf.studio.captures import encoded_capture
 from featurenerf.studio.prepare import framed
 from featurenerf.studio.shipped import shipped_picture
 
@@ -158,6 +160,7 @@ def subject(
     """Encode a picture of which parts may be labelled.
 
     A picture that ships with the package is taken as it is, from the camera that is known, with the labels that it has.
+    Of a capture (a folder of pictures with cameras, or its camera file) three pictures are encoded together.
 
     Args:
         labels: of the picture's own pixels.
@@ -169,6 +172,11 @@ def subject(
     """
     name = os.fspath(picture) if isinstance(picture, (str, os.PathLike)) else "the picture"
     shipped = shipped_picture(Path(picture)) if isinstance(picture, (str, os.PathLike)) else None
+    if isinstance(picture, (str, os.PathLike)) and names_capture(Path(picture)):
+        if any(each is not None for each in (labels, mask, azimuth, elevation)):
+            raise InputError(f"{name} is a capture, which has cameras and masks: leave labels, mask and angles out")
+        ready, field = encoded_capture(Path(picture), model)
+        return Subject(name, field, ready, None, (ready.shape[2], ready.shape[1]), None)
     if shipped is not None:
         mask = "none" if mask is None else mask
         if azimuth is None and elevation is None:

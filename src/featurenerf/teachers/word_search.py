@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch.nn.functional as F
@@ -13,8 +13,21 @@ from torch import Tensor
 from featurenerf.errors import InputError
 from featurenerf.fields.regions import PointValues
 from featurenerf.models.checkpoint import TEACHER, directory_of, read_config
-from featurenerf.teachers import Teacher, load_teacher, trained_with
+from featurenerf.teachers import DEFAULT, Teacher, load_teacher, parse, trained_with
 from featurenerf.teachers.projection import Projection
+
+
+def has_words(checkpoint: str | os.PathLike[str], teacher: str | None = None) -> bool:
+    """Whether fields of a checkpoint can be asked in words, by what it says of its teacher. No weights are read.
+
+    Args:
+        teacher: as of ``WordSearch.of``.
+    Raises:
+        InputError: there is no such checkpoint or teacher.
+    """
+    recorded = read_config(directory_of(checkpoint)).get("teacher")
+    name = teacher or (str(recorded.get("name")) if isinstance(recorded, Mapping) else DEFAULT)
+    return getattr(parse(name.partition(":")[0])[1], "facet", None) == "words"
 
 
 class WordSearch:

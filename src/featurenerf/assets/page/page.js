@@ -29,7 +29,7 @@ async function read(record) {
     lengths[i] = Math.max(Math.sqrt(sum), 1e-6);
   }
   const pictures = await Promise.all(record.pictures.map(loaded));
-  return { ...record, shown, codes, count, lengths, pictures, turn: 1, scores: null, mark: -1, canvases: [] };
+  return { ...record, shown, codes, count, lengths, pictures, turn: 1, scores: null, mark: -1, canvases: [], pointers: [null, null] };
 }
 
 // Cosine similarity of a point of one object to every point of another.
@@ -104,6 +104,20 @@ function draw(object, least) {
       layer.getContext("2d").putImageData(heat, 0, 0);
       context.drawImage(layer, 0, 0, canvas.width, canvas.height);
     }
+    const pointer = object.pointers[slot];
+    if (pointer) {
+      const [x, y] = pointer.map((v) => v * scale);
+      for (const [width, style] of [[5, "#ffffff"], [2, "#202226"]]) {
+        context.beginPath();
+        for (const [dx, dy] of [[12, 0], [-12, 0], [0, 12], [0, -12]]) {
+          context.moveTo(x + dx / 3, y + dy / 3);
+          context.lineTo(x + dx, y + dy);
+        }
+        context.lineWidth = width;
+        context.strokeStyle = style;
+        context.stroke();
+      }
+    }
     const at = object.mark < 0 ? null : place(object, view, object.mark);
     if (at) {
       for (const [radius, width, style] of [[9, 6, "#202226"], [9, 3, "#ffffff"]]) {
@@ -148,7 +162,26 @@ function add(page, object) {
     const canvas = document.createElement("canvas");
     canvas.width = canvas.height = 384;
     canvas.setAttribute("role", "img");
-    canvas.setAttribute("aria-label", `${slot ? "turned view" : "picture"} of ${object.title}`);
+    const keys = "arrow keys move a pointer, Enter chooses the point under it";
+    canvas.setAttribute("aria-label", `${slot ? "turned view" : "picture"} of ${object.title}: ${keys}`);
+    canvas.tabIndex = 0;
+    canvas.addEventListener("keydown", (event) => {
+      const step = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
+      const at = object.pointers[slot] || [object.size / 2, object.size / 2];
+      if (step) {
+        const far = event.shiftKey ? 1 : object.size / 32;
+        object.pointers[slot] = at.map((v, i) => Math.min(Math.max(v + far * step[i], 0.5), object.size - 0.5));
+        draw(object, page.least);
+      } else if (event.key === "Enter" || event.key === " ") {
+        const point = pointAt(object, slot, ...at);
+        if (point >= 0) choose(page, object, point);
+      } else return;
+      event.preventDefault();
+    });
+    canvas.addEventListener("blur", () => {
+      object.pointers[slot] = null;
+      draw(object, page.least);
+    });
     let start = null;
     canvas.addEventListener("pointerdown", (event) => {
       start = { x: event.clientX, turn: object.turn, moved: false };

@@ -64,6 +64,11 @@ def recognises(root: Path) -> bool:
     return bool(folders_in(root))
 
 
+def names_capture(path: Path) -> bool:
+    """Whether a path is of a capture, or a folder of captures, and not of a picture: a folder, or a camera file."""
+    return path.suffix.lower() == ".json" or (path.is_dir() and recognises(path))
+
+
 def categories(root: Path) -> list[str]:
     return sorted({str(_about(root, folder).get("category", ANY)) for folder in folders_in(root)})
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -223,6 +223,22 @@ def parts_carried(session: ViewerSession, of: str) -> ViewerSession:
             index, _ = match(other.surface.descriptors, source.surface.descriptors)
             found[other.name] = labels[index]
     return _labelled(session, found)
+
+
+def parts_of_words(session: ViewerSession, scores: Mapping[str, Tensor], words: Sequence[str]) -> ViewerSession:
+    """Every surface point of all objects becomes the part whose name, one of some words, it is most like.
+
+    Args:
+        scores: name of the object -> (points, words).
+    Raises:
+        InputError: for less than two words.
+    """
+    if len(words) < 2:
+        raise InputError("a part is found by what it is more like than others: give two words or more")
+    for word in words:
+        session = part_named(session, word)
+    labels = torch.tensor([session.label(clean_name(word, "a part")) for word in words])
+    return _labelled(session, {of.name: labels[scores[of.name].argmax(1)] for of in session.objects})
 
 
 def part_counts(session: ViewerSession) -> dict[str, dict[str, int]]:

@@ -21,7 +21,7 @@ from featurenerf.studio.shipped import shipped_picture
 from featurenerf.studio.viewer import actions, guard
 from featurenerf.studio.viewer.frames import PageRenders
 from featurenerf.studio.viewer.panel import NOTHING, controls, escaped
-from featurenerf.studio.viewer.scene import DrawnScene
+from featurenerf.studio.viewer.scene import DrawnScene, Place
 from featurenerf.studio.viewer.session_file import open_session, read_session, session_bytes
 from featurenerf.studio.viewer.state import ViewerSession
 from featurenerf.studio.viewer.workbench import Workbench, across
@@ -29,6 +29,7 @@ from featurenerf.studio.viewer.worker import Task, WorkQueue
 
 Change = Callable[[ViewerSession], ViewerSession]
 _FROM = (0.88, 0.32, 0.35)  # where a page's camera stands at first: in front, a little to the left and above
+_AGAIN = 3.0  # seconds
 _PATIENCE = 60.0  # seconds that a page may take to send its screenshot
 
 
@@ -42,22 +43,29 @@ class ViewerApp:
         renders: volume renders, in a second thread.
     """
 
-    def __init__(self, model: Model, host: str = "127.0.0.1", port: int | None = None) -> None:
+    def __init__(
+        self, model: Model, host: str = "127.0.0.1", port: int | None = None, teacher: str | None = None
+    ) -> None:
         """
+        Args:
+            teacher: as of ``Workbench``.
         Raises:
             InputError: where nothing can listen there.
             MissingExtraError: without the extra ``view``.
         """
-        self.bench = Workbench(model)
+        self.bench = Workbench(model, teacher)
+        words = self.bench.has_words
         self.server = guard.start(host, port)
         self.queue = WorkQueue(self.refuse)
         self.renders = PageRenders(self.server.get_clients, self.refuse)
-        self.scene = DrawnScene(self.server.scene, self._dropped)
-        self.panel = controls(self.server.gui)
+        self.scene = DrawnScene(self.server.scene, self._dropped, self._stroke)
+        self.panel = controls(self.server.gui, words)
         self.server.gui.configure_theme(show_logo=False, show_share_button=False, control_width="medium")
         self.server.gui.main_panel.dock_right()  # a floating one covers objects
         self._unseen: deque[str] = deque(maxlen=4)  # refusals while no page was open
+        self._refused = ("", 0.0)  # the last sentence, and when
         self._across = 0
+        self._pens: dict[int, Place] = {}  # where each page's brush was last
         self._stand_back()
         guard.limit_uploads(self.server, self.refuse)
         self._wire()
@@ -94,8 +102,14 @@ class ViewerApp:
         self.panel.says.content = escaped(sentence)
 
     def refuse(self, sentence: str) -> None:
-        """Show a sentence on all pages until it is closed: what is said next does not replace it."""
+        """Show a sentence on all pages until it is closed: what is said next does not replace it.
+
+        The same again within a few seconds, as of a brush that may not paint, is not shown twice.
+        """
         self.say(sentence)
+        last, self._refused = self._refused, (sentence, time.monotonic())
+        if last[0] == sentence and self._refused[1] - last[1] < _AGAIN:
+            return
         pages = list(self.server.get_clients().values())
         if not pages:
             self._unseen.append(sentence)
@@ -104,15 +118,15 @@ class ViewerApp:
 
     # ------------------------------------------------------------------ what is asked
 
-    def _do(self, what: str, change: Task, redraw: bool = True, name: str | None = None) -> None:
-        """Have the worker change something, and show it."""
+    def _do(self, what: str, change: Callable[[], str | None], redraw: bool = True, name: str | None = None) -> None:
+        """Have the worker change something, and show it; what it returns is said afterwards."""
 
         def work() -> None:
             self.panel.busy.visible = True
             self.say(f"{what} ...")
             try:
-                change()
-                self.say(self.bench.said_of_click() if self.bench.session.objects else "Add a picture.")
+                said = change() or self.bench.said()
+                self.say(said if self.bench.session.objects else "Add a picture.")
             finally:
                 if redraw:
                     self._show()
@@ -124,12 +138,16 @@ class ViewerApp:
         self._stand_back()
         self.panel.follow(self.bench.session, actions.part_counts(self.bench.session))
         self.scene.draw(self.bench, self.panel.shape.value)
+        self._show_canvases()
         self._show_pictures()
         self._render_all()
 
     def _show_colors(self) -> None:
         self.scene.color(self.bench, self.panel.shape.value)
         self._render_all()
+
+    def _show_canvases(self) -> None:
+        self.scene.canvases(self.bench, self.panel.clicks.value in ("paint", "erase"))
 
     def _show_pictures(self) -> None:
         made = self.bench.heat_pictures()
@@ -155,6 +173,7 @@ class ViewerApp:
         panel, bench, chosen = self.panel, self.bench, self._chosen
         self.server.scene.on_click()(self._clicked)
         panel.shown.on_update(lambda _: self._do("colouring", self._recolor, False, "shown"))
+        panel.clicks.on_update(lambda _: self.queue.ask(self._show_canvases, "canvases"))
         panel.shape.on_update(lambda _: self._do("drawing", lambda: None, name="shape"))
         panel.upload.on_upload(lambda event: self._uploaded(event.target.value))
         panel.reopen.on_upload(lambda event: self._reopened(event.target.value))
@@ -166,12 +185,16 @@ class ViewerApp:
                 panel.remove_keypoint, "removing",
                 lambda: partial(actions.keypoint_removed, keypoint=panel.keypoints.value),
             ),
-            (panel.carry_keypoints, "carrying keypoints", lambda: actions.keypoints_carried),
             (panel.carry_parts, "carrying parts", lambda: partial(actions.parts_carried, of=chosen())),
             (panel.apply, "editing", self._editing),
         )  # fmt: skip
         for button, what, making in changes:
             self._pressed(button, partial(self._change_pressed, what, making))
+        self._pressed(panel.carry_keypoints, lambda _: self._do("carrying keypoints", self._carry_keypoints))
+        self._pressed(panel.ask, lambda _: self._do("asking", partial(self._ask, self._words()), name="words"))
+        self._pressed(
+            panel.paint_words, lambda _: self._do("painting words", partial(self._paint_words, self._words()))
+        )
         self._pressed(panel.undo, lambda _: self._do("undoing", bench.undo))
         self._pressed(panel.redo, lambda _: self._do("redoing", bench.redo))
         self._pressed(
@@ -206,6 +229,24 @@ class ViewerApp:
     def _recolor(self) -> None:
         self.bench.shown = self.panel.shown.value
         self._show_colors()
+
+    def _carry_keypoints(self) -> str:
+        self.bench.becomes(actions.keypoints_carried(self.bench.session, self.bench.least))
+        left = self.bench.session.keypoints_left()
+        return "" if not left else f"No match of {self.bench.least:.2f} or more: {'; '.join(left)}."
+
+    def _words(self) -> tuple[str, ...]:
+        return tuple(word for each in self.panel.words.value.split(",") if (word := each.strip()))
+
+    def _ask(self, words: tuple[str, ...]) -> None:
+        self.bench.ask(words)
+        self.bench.shown = self.panel.shown.value = "words"
+
+    def _paint_words(self, words: tuple[str, ...]) -> None:
+        self.bench.ask(words)
+        assert self.bench.asked is not None
+        self.bench.becomes(actions.parts_of_words(self.bench.session, self.bench.asked.scores, words))
+        self.bench.shown = self.panel.shown.value = "parts"
 
     def _renaming(self) -> Change:
         old, new = self.panel.keypoints.value, self.panel.keypoint.value
@@ -253,6 +294,31 @@ class ViewerApp:
             self._show_colors()
         self.panel.follow(bench.session, actions.part_counts(bench.session))
         self.say(bench.said_of_click() if mode == "match" else f"{mode}: {name}")
+
+    def _stroke(self, name: str, event: Any) -> None:
+        """A piece of a stroke over an object."""
+        new, ends, panel = event.phase == "start", event.phase == "end", self.panel
+        now = event.end_position
+        before = event.start_position if new else self._pens.get(event.client_id, now)
+        self._pens[event.client_id] = now
+        way = torch.tensor([before, now], dtype=torch.float32)
+        eye = torch.tensor(event.client.camera.position, dtype=torch.float32)
+        part = panel.part.value if panel.clicks.value == "paint" else None
+        radius = float(panel.brush.value)
+        self.queue.ask(partial(self._brush, name, part, radius, eye, way, new, ends), urgent=True)
+
+    def _brush(
+        self, name: str, part: str | None, radius: float, eye: torch.Tensor, way: torch.Tensor, new: bool, ends: bool
+    ) -> None:
+        place = self.bench.brushed(name, part, radius, eye, way, new)
+        self.scene.show_brush(None if ends else place, radius)
+        self.queue.ask(self._show_brushed, "brushed", urgent=True)  # once, after all pieces that wait
+
+    def _show_brushed(self) -> None:
+        if self.bench.shown != "parts":
+            self.bench.shown = self.panel.shown.value = "parts"
+        self._show_colors()
+        self.panel.follow(self.bench.session, actions.part_counts(self.bench.session))
 
     def _dropped(self, keypoint: str, of: str, place: tuple[float, float, float]) -> None:
         """A keypoint that was dragged goes to the surface point that is closest to where it was dropped."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, get_args
 
 import numpy as np
@@ -17,7 +17,7 @@ from featurenerf.studio.clickable import LEAST_SCORE, SurfaceCells
 from featurenerf.studio.export import density_at
 from featurenerf.studio.viewer.state import ViewedObject
 
-Shown = Literal["rgb", "depth", "normals", "descriptors", "parts", "similarity"]
+Shown = Literal["rgb", "depth", "normals", "descriptors", "parts", "similarity", "words"]
 SHOWN: tuple[Shown, ...] = get_args(Shown)
 _STEP = 0.02  # over which density is compared to find normals, in world units
 _PLAIN = 0.75  # grey of points without a part
@@ -70,7 +70,7 @@ def colors(
         shape: whose surface it is.
         palette: of descriptors; needed for those alone.
         labels: of its points.
-        scores: of its points, to the last click; None before the first.
+        scores: of its points, to the last click, or to words as ``toward_first`` has them; None before the first.
     """
     if shown == "depth":
         made = depth_colors(surface.points, shape.source.reshape(-1)[0].centre.cpu())
@@ -82,19 +82,31 @@ def colors(
         made = part_colors(labels)
     elif shown == "similarity" and scores is not None:
         made = heat(scores)
+    elif shown == "words" and scores is not None:
+        made = figures.viridis(scores)
     else:
         made = surface.rgb
     return (made * 255).round().byte().numpy()
 
 
-def heat_picture(of: ViewedObject, scores: Float[Tensor, " n"]) -> Image.Image:
-    """The similarities on the object's picture: grey where it shows no object."""
+def toward_first(scores: Mapping[str, Float[Tensor, "_ w"]]) -> dict[str, Float[Tensor, " _"]]:
+    """How much more the points of objects are like the first of some words than like the others.
+
+    In [0, 1] over all objects together: the height of such scores says little.
+    """
+    most = {of: s[:, 0] - s[:, 1:].amax(1) if s.shape[1] > 1 else s[:, 0] for of, s in scores.items()}
+    low, high = min(float(s.min()) for s in most.values()), max(float(s.max()) for s in most.values())
+    return {of: (s - low) / max(high - low, 1e-6) for of, s in most.items()}
+
+
+def heat_picture(of: ViewedObject, seen_as: Float[Tensor, "n 3"]) -> Image.Image:
+    """Colours of an object's surface points on its picture: grey where it shows no object."""
     shown = of.surface.shown[0]
     size = (shown.shape[1], shown.shape[0])
     paper = figures.picture_on_paper(of.subject.prepared).resize(size, Image.Resampling.LANCZOS)
     grey = np.asarray(paper.convert("L").convert("RGB"), np.float32)
     seen = (shown > 0).numpy()
-    bright = (heat(scores) * 255).numpy()
+    bright = (seen_as * 255).numpy()
     grey[seen] = 0.3 * grey[seen] + 0.7 * bright[shown[shown > 0].numpy() - 1]
     return Image.fromarray(grey.round().astype(np.uint8))
 

@@ -14,9 +14,9 @@ from featurenerf.studio.viewer.volume import PlacedField, scene_view
 from featurenerf.studio.viewer.workbench import camera_of
 from featurenerf.studio.viewer.worker import WorkQueue
 
-FULL = 128
-"""Rows of the render when the camera rests."""
-COARSE = (32, 96)
+FULL = (128, 256)
+"""Rows of the renders when the camera rests, one after the other."""
+COARSE = (32, 128)
 """The least and the most rows while the camera moves."""
 COARSE_SECONDS = 0.1
 """That a coarse render may take; it gets as many rows as the last ones let expect in that time."""
@@ -62,15 +62,17 @@ class PageRenders:
         self._pace = (time.perf_counter() - start) / rows**2
         self._ask_full(client, time.monotonic() + _REST)
 
-    def _ask_full(self, client: Any, rests: float) -> None:
-        self.queue.ask(partial(self._full, client, rests), f"full {client.client_id}")
+    def _ask_full(self, client: Any, rests: float, step: int = 0) -> None:
+        self.queue.ask(partial(self._full, client, rests, step), f"full {client.client_id}")
 
-    def _full(self, client: Any, rests: float) -> None:
-        """After a rest; whatever camera moves meanwhile comes first."""
+    def _full(self, client: Any, rests: float, step: int) -> None:
+        """After a rest, the first and then finer ones; whatever camera moves meanwhile comes first."""
         while time.monotonic() < rests and not self.queue.hurries():
             time.sleep(0.01)
-        if self.queue.hurries() or not self._send(client, FULL, self.queue.hurries):
-            self._ask_full(client, rests)
+        if self.queue.hurries() or not self._send(client, FULL[step], self.queue.hurries):
+            self._ask_full(client, rests, step)
+        elif step + 1 < len(FULL):
+            self._ask_full(client, rests, step + 1)
 
     def _send(self, client: Any, rows: int, stop: Callable[[], bool]) -> bool:
         """False where ``stop`` said so meanwhile."""

@@ -49,6 +49,9 @@ class ControlPanel:
     brush: Any
     carry_parts: Any
     counts: Any
+    words: Any
+    ask: Any
+    paint_words: Any
     edit: Any
     edited_part: Any
     like: Any
@@ -79,13 +82,14 @@ class ControlPanel:
         self.counts.content = "  \n".join(lines) or "No part is painted yet."
 
 
-def controls(gui: Any) -> ControlPanel:
-    """The controls on viser's panel."""
+def controls(gui: Any, words: bool) -> ControlPanel:
+    """The controls on viser's panel; those of words are hidden where the model knows none."""
     says = gui.add_markdown("Add a picture, then click on an object.")
     busy = gui.add_progress_bar(100.0, visible=False, animated=True)
     clicks = gui.add_dropdown("A click", CLICKS, hint="match: shows what corresponds on all other objects")
     shape = gui.add_dropdown("Objects as", SHAPES)
-    shown = gui.add_dropdown("Colours", SHOWN, hint="similarity: to the last click")
+    colors = tuple(shown for shown in SHOWN if words or shown != "words")
+    shown = gui.add_dropdown("Colours", colors, hint="similarity: to the last click")
     pictures = gui.add_image(np.zeros((1, 1, 3), np.uint8), label="On the pictures", visible=False)
     with gui.add_folder("Objects"):
         upload = gui.add_upload_button("Add a picture", mime_type="image/*")
@@ -104,6 +108,10 @@ def controls(gui: Any) -> ControlPanel:
         brush = gui.add_slider("Brush", BRUSHES[0], BRUSHES[1], 0.01, 0.06, hint="radius, of the object's diagonal")
         carry_parts = gui.add_button("Carry parts to all", hint="from the object that is chosen")
         counts = gui.add_markdown("No part is painted yet.")
+    with gui.add_folder("Words", visible=words):
+        asked = gui.add_text("Words", "", hint="with commas between them, as: seat, back, leg")
+        ask = gui.add_button("Show the first word", hint="what is more like it than like the others")
+        paint_words = gui.add_button("Paint the words as parts", hint="each point is the word that it is most like")
     with gui.add_folder("Edits"):
         edit = gui.add_dropdown("Edit", EDITS)
         edited_part = gui.add_dropdown("Painted part", (NOTHING,))
@@ -118,6 +126,6 @@ def controls(gui: Any) -> ControlPanel:
         reopen = gui.add_upload_button("Open a session")
     return ControlPanel(
         says, busy, shape, shown, clicks, pictures, upload, chosen, remove, undo, redo, keypoint, keypoints, rename,
-        remove_keypoint, carry_keypoints, save_keypoints, part, brush, carry_parts, counts, edit, edited_part, like,
-        color, apply, export, screenshot, turntable, save, reopen,
+        remove_keypoint, carry_keypoints, save_keypoints, part, brush, carry_parts, counts, asked, ask, paint_words,
+        edit, edited_part, like, color, apply, export, screenshot, turntable, save, reopen,
     )  # fmt: skip

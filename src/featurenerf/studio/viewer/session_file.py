@@ -78,7 +78,8 @@ def read_session(content: bytes, model: Model, name: str = "the session") -> Vie
     Args:
         name: what messages call the file.
     Raises:
-        InputError: it is no session of the viewer, is damaged, or beyond a limit.
+        InputError: it is no session of the viewer, is damaged, beyond a limit, or holds a picture of nothing that the
+            model knows (``Model.refuse_unknown``).
     """
     with limits.parsing(f"{name} is no session of the viewer, or is damaged", "give a file that the viewer saved"):
         if len(content) > SESSION_BYTES:
@@ -135,6 +136,7 @@ def _object(model: Model, number: int, plan: dict[str, Any], tensors: dict[str, 
     height, width = picture.shape[1:]
     if not 1 <= min(height, width) <= max(height, width) <= _SIDE:
         raise ValueError(f"the picture of {name} has {width} x {height} pixels")
+    model.refuse_unknown(picture.clamp(0, 1), f"the picture of {name}")
     camera = None
     if plan["given"]:
         focal = tensors[f"{number}.focal"] * torch.tensor([width, height])

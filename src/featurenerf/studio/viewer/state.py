@@ -136,6 +136,13 @@ class ViewerSession:
         found = self.labels.get(name)
         return torch.zeros(len(self.object(name).points), dtype=torch.int64) if found is None else found
 
+    def keypoints_left(self) -> tuple[str, ...]:
+        """Keypoints that some object is without, in words."""
+        names = {
+            keypoint: [of.name for of in self.objects if of.name not in at] for keypoint, at in self.keypoints.items()
+        }
+        return tuple(f"{keypoint} on {', '.join(missing)}" for keypoint, missing in names.items() if missing)
+
     def label(self, part: str) -> int:
         """Raises InputError for a name that no part has."""
         if part not in self.parts:
@@ -151,8 +158,9 @@ class History:
     past: tuple[ViewerSession, ...] = ()
     undone: tuple[ViewerSession, ...] = ()
 
-    def then(self, session: ViewerSession) -> History:
-        return History(session, (*self.past, self.present)[-_REMEMBERED:])
+    def then(self, session: ViewerSession, same_step: bool = False) -> History:
+        """The next session; one that belongs to the same step as the present one takes its place."""
+        return History(session, self.past if same_step else (*self.past, self.present)[-_REMEMBERED:])
 
     def undo(self) -> History:
         if not self.past:

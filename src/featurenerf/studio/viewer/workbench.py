@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import tempfile
 import zipfile
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -25,14 +26,24 @@ from featurenerf.studio.clickable import LEAST_SCORE, SurfaceCells
 from featurenerf.studio.export import Geometry, mesh
 from featurenerf.studio.formats import ExportSettings, export_field
 from featurenerf.studio.viewer import actions
-from featurenerf.studio.viewer.colors import Shown, colors, descriptor_colors, heat_picture, nearest_point
+from featurenerf.studio.viewer.colors import (
+    Shown,
+    colors,
+    descriptor_colors,
+    heat,
+    heat_picture,
+    nearest_point,
+    toward_first,
+)
 from featurenerf.studio.viewer.state import FieldEdit, FoundMatch, History, ViewerSession, matches, whole_surface
 from featurenerf.studio.viewer.volume import PlacedField
+from featurenerf.teachers.word_search import WordSearch, has_words
 
 SPACING = 1.1
 """Between the middles of objects, in world units: their spheres of radius 0.5 do not touch."""
 _IN_A_ROW = 4
 _MESH_GRID = 64
+_MOST_DABS = 64  # of the brush, between two places that a page tells
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,21 +76,41 @@ class Click:
     found: dict[str, FoundMatch]
 
 
+@dataclass(frozen=True, eq=False)
+class AskedWords:
+    """The last question in words.
+
+    Attributes:
+        scores: name of the object -> similarity of each surface point to each word.
+    """
+
+    words: tuple[str, ...]
+    scores: dict[str, Float[Tensor, "_ w"]]
+
+
 class Workbench:
     """What a viewer knows. One thread alone calls it.
 
     Attributes:
         shown: what colours mean.
         click: None before the first one.
+        asked: None before the first question.
         least: score below which there is no match.
     """
 
-    def __init__(self, model: Model) -> None:
-        self.model = model
+    def __init__(self, model: Model, teacher: str | None = None) -> None:
+        """
+        Args:
+            teacher: where the teacher's weights are now, for words (``WordSearch.of``).
+        """
+        self.model, self._teacher = model, teacher
+        self.asked: AskedWords | None = None
+        self._search: WordSearch | None = None
         self.history = History()
         self.shown: Shown = "rgb"
         self.click: Click | None = None
         self.least = LEAST_SCORE
+        self._brushed: ViewerSession | None = None  # what the last stroke made
         self._made: dict[str, Appearance] = {}
         self._meshes: dict[str, tuple[Appearance, Geometry]] = {}
 
@@ -87,14 +118,16 @@ class Workbench:
     def session(self) -> ViewerSession:
         return self.history.present
 
-    def becomes(self, session: ViewerSession) -> None:
+    def becomes(self, session: ViewerSession, same_step: bool = False) -> None:
         """The next session. Its edits are tried first: where one cannot be made, nothing changes.
 
+        Args:
+            same_step: it is undone together with the present one.
         Raises:
             InputError: where an edit cannot be made, or leaves nothing.
         """
         made = {of.name: self._appearance(session, of.name) for of in session.objects}
-        self.history = self.history.then(session)
+        self.history = self.history.then(session, same_step)
         self._keep(made)
 
     def undo(self) -> None:
@@ -110,6 +143,8 @@ class Workbench:
 
     def _keep(self, made: dict[str, Appearance]) -> None:
         self._made = made
+        if self.asked is not None:
+            self._score(self.asked.words)
         if self.click is not None and self.click.name not in made:
             self.click = None
         elif self.click is not None:
@@ -159,6 +194,36 @@ class Workbench:
                     best = (away, of.name, int(seen.of_points[point]))
         return None if best is None else best[1:]
 
+    def brushed(
+        self, name: str, part: str | None, radius: float, eye: Float[Tensor, " 3"], way: Float[Tensor, "2 3"], new: bool
+    ) -> Float[Tensor, " 3"] | None:
+        """A brush that is drawn over an object, as its eye sees it, along a piece of a straight line.
+
+        Pieces of one stroke are undone together. What covers the object is passed by.
+
+        Args:
+            part: None erases.
+            way: where in the scene the piece starts and ends; the surface that the eye sees there is painted.
+            new: whether the stroke starts here.
+        Returns:
+            where in the scene the brush is now; None where it is beside the object.
+        Raises:
+            InputError: what ``actions.painted`` raises.
+        """
+        session, place, offset = self.session, None, self.offset(name)
+        seen = self._made[name]
+        steps = min(max(int((way[1] - way[0]).norm() / (0.5 * radius)), 1), _MOST_DABS)
+        for step in range(1, steps + 1):
+            direction = way[0] + (way[1] - way[0]) * (step / steps) - eye
+            hit = actions.first_hit(seen.surface.points, eye - offset, direction)
+            place = None if hit is None else seen.surface.points[hit] + offset
+            if hit is not None:
+                session = actions.painted(session, part, name, int(seen.of_points[hit]), radius)
+        if session is not self.session:
+            self.becomes(session, same_step=not new and self._brushed is self.session)
+            self._brushed = session
+        return place
+
     def clicked(self, name: str, point: int) -> Click:
         """Match a surface point with all objects."""
         self.click = Click(name, point, matches(self.session.object(name), point, self.session.objects))
@@ -177,26 +242,71 @@ class Workbench:
         ]
         return f"A point of {self.click.name} is chosen. " + ("; ".join(said) if said else "There is no other object.")
 
+    # ------------------------------------------------------------------ words
+
+    @property
+    def has_words(self) -> bool:
+        """Whether the model's fields can be asked in words."""
+        return self.model.checkpoint is not None and has_words(self.model.checkpoint, self._teacher)
+
+    def ask(self, words: Sequence[str]) -> None:
+        """Compare all surface points with words.
+
+        Raises:
+            InputError: where the model's teacher has no text side, or there is no word.
+        """
+        if self._search is None:
+            if self.model.checkpoint is None:
+                raise InputError("this model is of no checkpoint, which would say what teacher has words for it")
+            self._search = WordSearch.of(self.model.checkpoint, self._teacher)
+        self._score(tuple(words))
+
+    @torch.no_grad()
+    def _score(self, words: tuple[str, ...]) -> None:
+        assert self._search is not None
+        scores = {}
+        for of in self.session.objects:
+            points = of.points.to(of.shape.source.pose)
+            feature = of.shape.query(points, channels=("feature",))["feature"]
+            scores[of.name] = self._search.scores(feature, words).float().cpu()
+        self.asked = AskedWords(words, scores)
+
+    def said_of_words(self) -> str:
+        """What the last question found, in a sentence."""
+        if self.asked is None or not self.asked.scores:
+            return "Nothing is asked yet."
+        best = [f"{of}: {float(scores[:, 0].max()):.2f}" for of, scores in self.asked.scores.items()]
+        return f"Most like {self.asked.words[0]!r}, as a cosine: {'; '.join(best)}."
+
     # ------------------------------------------------------------------ what is seen
+
+    def said(self) -> str:
+        """What colours show, in sentences."""
+        return self.said_of_words() if self.shown == "words" else self.said_of_click()
 
     def point_colors(self, name: str) -> UInt8[np.ndarray, "n 3"]:
         """Colours of an object's surface points as they are shown now."""
         seen = self.appearance(name)
-        scores = None if self.click is None else self.click.found[name].scores[seen.of_points]
+        scores = None
+        if self.shown == "words" and self.asked is not None:
+            scores = toward_first(self.asked.scores)[name][seen.of_points]
+        elif self.click is not None:
+            scores = self.click.found[name].scores[seen.of_points]
         labels = self.session.labels_of(name)[seen.of_points]
         palette = descriptor_colors(self.session.objects) if self.shown == "descriptors" else None
         return colors(self.shown, seen.surface, seen.shape, palette, labels, scores)
 
-    def mesh(self, name: str) -> tuple[Geometry, UInt8[np.ndarray, "n 3"]]:
-        """An object's mesh, and colours of its vertices as they are shown now."""
+    def mesh(self, name: str) -> Geometry:
+        """An object's mesh, with colours as they are shown now."""
         seen = self.appearance(name)
         known = self._meshes.get(name)
         if known is None or known[0] is not seen:
             known = self._meshes[name] = (seen, mesh(seen.shape, _MESH_GRID))
         made = known[1]
         if self.shown == "rgb":
-            return made, (made.rgb * 255).round().astype(np.uint8)
-        return made, self.point_colors(name)[nearest_point(torch.from_numpy(made.points), seen.surface.points).numpy()]
+            return made
+        nearest = nearest_point(torch.from_numpy(made.points), seen.surface.points).numpy()
+        return replace(made, rgb=self.point_colors(name)[nearest].astype(np.float32) / 255)
 
     def placed(self) -> tuple[PlacedField, ...]:
         """What a volume render of the scene shows, with the colours that are shown now."""
@@ -208,11 +318,14 @@ class Workbench:
         return tuple(made)
 
     def heat_pictures(self, size: int = 160) -> Image.Image | None:
-        """The pictures of all objects, side by side, with their similarity to the last click."""
-        if self.click is None:
+        """The pictures of all objects, side by side, with their similarity to the last click, or to words."""
+        if self.shown == "words" and self.asked is not None and self.asked.scores:
+            seen_as = {of: figures.viridis(scores) for of, scores in toward_first(self.asked.scores).items()}
+        elif self.click is not None:
+            seen_as = {of: heat(found.scores) for of, found in self.click.found.items()}
+        else:
             return None
-        found = self.click.found
-        return figures.side_by_side([heat_picture(of, found[of.name].scores) for of in self.session.objects], size)
+        return figures.side_by_side([heat_picture(of, seen_as[of.name]) for of in self.session.objects], size)
 
     # ------------------------------------------------------------------ files
 
