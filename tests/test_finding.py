@@ -113,6 +113,15 @@ def test_several_objects_are_said_and_can_be_chosen() -> None:
     assert masks._box_of(boxed.mask > 0.5) == second
 
 
+def test_of_an_object_that_reaches_out_of_the_box_the_rest_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even where the network finds it at the second look only, which reaches further than the box."""
+    seen = iter((torch.zeros(50, 100), *(torch.ones(200, 320) for _ in range(9))))
+    monkeypatch.setattr(outlines, "detailed", lambda rgb, look, *more: next(seen)[: rgb.shape[1], : rgb.shape[2]])
+    picture = torch.rand(3, 200, 320, generator=torch.Generator().manual_seed(0))
+    found = masks.find(picture, box=(20, 30, 120, 80), point=(60, 60))
+    assert masks._box_of(found.mask > 0.5) == (20, 30, 120, 80)
+
+
 @pytest.mark.parametrize(
     ("hint", "said"),
     [
@@ -120,6 +129,7 @@ def test_several_objects_are_said_and_can_be_chosen() -> None:
         ({"box": (330, 0, 400, 50)}, "holds nothing of the picture"),
         ({"box": (50, 0, 40, 50)}, "holds nothing of the picture"),
         ({"box": (float("nan"), 0, 40, 50)}, r"a box is \(left, top, right, bottom\) in pixels"),
+        ({"box": (190, 40, 320, 200), "point": (80, 100)}, r"the point \(80, 100\) lies outside of the box"),
         ({"number": 0}, "there is no object 0"),
     ],
 )

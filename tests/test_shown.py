@@ -7,7 +7,9 @@ import torch
 from torch import Tensor
 
 from featurenerf import Camera, transfer_keypoints, transfer_parts
+from featurenerf.cameras import DISTANCE, FAR, FOV, NEAR
 from featurenerf.fields.pose import FoundCamera
+from featurenerf.models.warp import Canonical, canonicalise
 from featurenerf.shown import PictureCamera, Seen, Shown, remembering, seen_by, share
 from test_matching import Painted
 
@@ -64,14 +66,38 @@ def test_the_object_is_what_the_outline_covers_for_any_camera_at_the_place() -> 
     outline = torch.zeros(SIDE, SIDE)
     outline[4:8, 2:12] = 1.0
     seen = taken(features(), outline=outline)
-    assert torch.equal(seen.covered(), outline > 0)
-    larger = Seen(seen.shown, seen.camera.resize(2 * SIDE, 2 * SIDE))
-    assert torch.equal(larger.covered()[9:15, 5:23], torch.ones(6, 18, dtype=torch.bool))
-    assert not larger.covered()[:7].any()
+    assert torch.equal(covered(seen), outline > 0)
+    larger = covered(Seen(seen.shown, seen.camera.resize(2 * SIDE, 2 * SIDE)))
+    assert torch.equal(larger[9:15, 5:23], torch.ones(6, 18, dtype=torch.bool))
+    assert not larger[:7].any()
     wide = Camera.look_at(width=SIDE, height=SIDE, fov=120.0)
-    everything = Seen(taken(features()).shown, wide).covered()
-    assert everything[8, 8]
-    assert not everything[0].any()  # outside of the picture
+    outline = torch.ones(SIDE, SIDE)
+    outline[:4] = 0.0
+    nearly_everything = covered(Seen(taken(features(), outline=outline).shown, wide))
+    assert nearly_everything[8, 8]
+    assert not nearly_everything[0].any()  # outside of the picture
+
+
+def covered(seen: Seen) -> Tensor:
+    found = seen.covered()
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("size", [(64, 64), (128, 64), (64, 128)])
+@pytest.mark.parametrize("distance", [1.1, 1.3, 2.0])
+def test_a_picture_without_transparency_does_not_say_where_its_object_is(
+    size: tuple[int, int], distance: float
+) -> None:
+    """Whether it is larger than what the network sees of it, or smaller: then there is nothing around it."""
+    camera = Camera.look_at(0, 20, *size, distance=distance)
+    opaque, target = torch.ones(1, 1, 4, size[1], size[0]), Canonical(64, FOV, DISTANCE, NEAR, FAR)
+    warped, seen_as = canonicalise(opaque[0], camera.reshape(1), target)
+    shown = Shown(seen_as.reshape(), warped[0, 3], features())
+    assert Seen(shown, camera).covered() is None
+    half = torch.cat([opaque[0][..., : size[0] // 2], torch.zeros(1, 4, size[1], size[0] - size[0] // 2)], -1)
+    shown = Shown(seen_as.reshape(), canonicalise(half, camera.reshape(1), target)[0][0, 3], features())
+    assert Seen(shown, camera).covered() is not None
 
 
 def test_features_are_told_from_their_mean() -> None:

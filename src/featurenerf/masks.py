@@ -11,7 +11,6 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -76,7 +75,7 @@ def given(mask: Mask, height: int, width: int) -> Float[Tensor, "h w"]:
 
 def _values(mask: Mask) -> Float[Tensor, "h w"]:
     if isinstance(mask, (str, os.PathLike)):
-        if not Path(mask).is_file():
+        if not os.path.isfile(mask):
             raise InputError(f"there is no mask at {mask}")
         with open_file(mask, mask) as image:
             return _drawn(upright(image))
@@ -159,10 +158,12 @@ def find(
     """
     if point is not None and number is not None:
         raise InputError("a point says which object is meant, and so does a number: give one of them")
-    tensor = to_tensor(picture).float()
+    tensor = to_tensor(picture).detach().float()
     height, width = tensor.shape[1:]
     around = _in_pixels(box, height, width)
     at = None if point is None else _pixel(point, height, width)
+    if at is not None and box is not None and not all(s.start <= c < s.stop for s, c in zip(around, at, strict=True)):
+        raise InputError(f"the point {tuple(point or ())} lies outside of the box {tuple(box)}: give one of them")
     look = partial(saliency, network=None if network is None else open_network(network))
     rgb, has_alpha = tensor[:3], tensor.shape[0] == 4 and bool(tensor[3].min() < 0.99)
     if has_alpha:
@@ -174,12 +175,12 @@ def find(
         mask[around] = outlines.detailed(
             rgb[(slice(None), *around)], look, 1.0 if box is not None else outlines.MOST_RIM
         )
+    if at is not None and not has_alpha and mask[at] <= 0.5:
+        mask = _closer(rgb, at, look, mask)
     if box is not None:
         inside = torch.zeros_like(mask)
         inside[around] = mask[around]
         mask = inside
-    if at is not None and not has_alpha and mask[at] <= 0.5:
-        mask = _closer(rgb, at, look, mask)
     objects = outlines.objects(mask)
     boxes = [_box_of(part) for part in objects]
     if number is not None and not 1 <= number <= len(objects):

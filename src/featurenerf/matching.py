@@ -160,7 +160,7 @@ def _picture(field: DescribedField, camera: Camera, use_pictures: bool) -> _Pict
     rendered = field.render(camera, channels=("descriptor", "alpha"))
     seen = seen_by(first_source_camera(field), camera) if use_pictures else None
     on_object = rendered["alpha"][..., 0] > FOREGROUND_ALPHA
-    if seen is not None and not (covered := seen.covered()).all():  # an opaque picture does not say
+    if seen is not None and (covered := seen.covered()) is not None:
         on_object = covered.to(on_object.device)
     return _Picture(rendered["descriptor"], on_object, seen)
 

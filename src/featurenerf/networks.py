@@ -63,16 +63,16 @@ def open_network(network: SaliencyNetwork | str | os.PathLike[str]) -> SaliencyN
         name, _, place = os.fspath(network).partition(":")
         if name in NETWORKS:
             network = replace(NETWORKS[name], file=place or NETWORKS[name].file)
-        elif Path(network).is_file():
+        elif os.path.isfile(network):
             network = SaliencyNetwork(network)
         else:
             raise InputError(f"there is no network {network!r}: give {', '.join(NETWORKS)}, NAME:PATH, or an ONNX file")
     path = Path(network.file).expanduser()
-    if len(path.parts) == 1 and not path.is_file():
+    if len(path.parts) == 1 and not os.path.isfile(path):
         path = Path.home() / ".u2net" / path
     elif len(path.parts) > 2 and not path.is_absolute() and not path.is_file():
         path = _from_hub(*path.parts)
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise InputError(f"there is no network at {path}: fetch it, and say where it is as NAME:PATH")
     return replace(network, file=path)
 

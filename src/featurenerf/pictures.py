@@ -43,7 +43,7 @@ def open_picture(path: str | os.PathLike[str]) -> Image.Image:
         InputError: when the file is missing, is no picture, is cut short, or has over 200 megapixels.
     """
     path = Path(path)
-    if not path.is_file():
+    if not os.path.isfile(path):  # false, too, for a name that no file can have
         raise InputError(f"there is no picture at {path}")
     return picture_of(path, path)
 

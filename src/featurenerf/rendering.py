@@ -21,7 +21,8 @@ PerSample = Float[Tensor, "b r s"]
 Channels = dict[str, Float[Tensor, "b r _"]]
 """Values of points or of rays, by the names of the channels."""
 SampleFunction = Callable[[Tensor, Tensor, tuple[str, ...]], dict[str, Tensor]]
-Shading = Callable[[Float[Tensor, "b r s 3"], tuple[str, ...]], Callable[[PerSample], Channels]]
+Decoder = Callable[[PerSample], Channels]
+Shading = Callable[[Float[Tensor, "b r s 3"], tuple[str, ...]], Decoder]
 """Looks up what is known at the samples of rays. The function that it returns adds that up along each ray, by the
 shares of its samples (their sum is 1), and decodes the channels once a ray: deferred shading, as in SNeRG."""
 

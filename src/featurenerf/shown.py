@@ -31,6 +31,8 @@ GIVEN_TURN, FOUND_TURN = (45.0, 75.0), (110.0, 140.0)
 were given, and where one was found."""
 SHARE_SAME, SHARE_OTHER = 0.5, 0.05
 """How much the features count, of 1, in pictures of one side and of others; linear in between (docs/decisions.md)."""
+MOST_COVERED = 0.95
+"""A picture is opaque all over where more of what the network saw of it is covered: its rim may be blurred."""
 _INSIDE = 0.5  # more of a pixel belongs to the object
 
 
@@ -81,11 +83,13 @@ class Seen:
     found: bool = False
     """Whether it was found and not given: then it may be wrong by a quarter."""
 
-    def covered(self) -> Bool[Tensor, "h w"]:
-        """The camera's pixels that the object covers."""
+    def covered(self) -> Bool[Tensor, "h w"] | None:
+        """The camera's pixels that the object covers; None where the picture is opaque all over, and does not say."""
         of, xy = self.shown, self._in_picture(self.camera.pixels().flatten(0, 1))
         inside = ((xy >= 0) & (xy < xy.new_tensor([of.camera.width, of.camera.height]))).all(-1)
         covered = (of._at(of.outline[None], xy)[:, 0] > _INSIDE) & inside.to(of.outline.device)
+        if covered.sum() > MOST_COVERED * inside.sum():
+            return None
         return covered.reshape(self.camera.height, self.camera.width)
 
     def vectors(self, pixels: Int64[Tensor, "n 2"]) -> Float[Tensor, "n c"]:

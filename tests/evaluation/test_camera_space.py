@@ -16,6 +16,7 @@ from featurenerf.cameras import Camera
 from featurenerf.cli.eval import main
 from featurenerf.errors import InputError
 from featurenerf.evaluation.camera_space import TASK, evaluate_camera_space, read_frames
+from featurenerf.evaluation.report import write_report
 from featurenerf.studio.prepare import prepare
 
 PLACES = {0: (-0.2, 0.0, 0.0), 1: (0.0, 0.0, 0.12), 2: (0.3, 0.0, 0.0)}
@@ -94,7 +95,21 @@ def test_symmetries_forgive_and_what_cannot_be_placed_is_wrong(tmp_path: Path) -
     Image.new("I;16", (128, 128)).save(folder / "1.png")
     evaluation, about = evaluated(folder)
     assert evaluation.keypoint_accuracy() == {"0.05": 0.0, "0.1": 0.0, "0.2": 0.0}
-    assert about["not_placed"] == 1
+    assert (about["not_placed"], about["median_error_metres"]) == (1, None)
+    write_report({**about}, tmp_path / "report.json")  # JSON has no infinity
+
+
+BROKEN = {
+    "diagonal": 0.0, "depth_unit": float("nan"), "intrinsics": [[1, 0], [0, 1]],
+    "keypoints": {"0": [0.0, 0.0, -1.0], "1": [0, 0, 1], "2": [0, 0, 1]},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_numbers_that_no_frame_has_are_named(tmp_path: Path, name: str) -> None:
+    write(tmp_path, (0.5, 0.5), **{name: BROKEN[name]})
+    with pytest.raises(InputError, match=r"frame 1 of .*thing\.json is broken"):
+        evaluated(tmp_path)
 
 
 def test_broken_lists_and_other_methods_are_refused(tmp_path: Path) -> None:
@@ -103,6 +118,10 @@ def test_broken_lists_and_other_methods_are_refused(tmp_path: Path) -> None:
     write(tmp_path, (0.5, 0.5), symmetries=[{"0": 7, "1": 1, "2": 2}])
     with pytest.raises(InputError, match=r"frame 1 of .*thing\.json is broken \(a symmetry leaves a keypoint out\)"):
         evaluated(tmp_path)
+    content = json.loads((tmp_path / "thing.json").read_text())
+    (tmp_path / "thing.json").write_text(json.dumps({**content, "pairs": [[0, -1]]}))
+    with pytest.raises(InputError, match=r"thing\.json lists no RGB-D frames \(a pair has a negative number\)"):
+        read_frames(tmp_path, "thing")
     (tmp_path / "thing.json").write_text('{"frames": []}')
     with pytest.raises(InputError, match=r"thing\.json lists no RGB-D frames"):
         read_frames(tmp_path, "thing")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -23,6 +24,8 @@ from featurenerf.fields.edits import (
     removed,
     transformed,
 )
+from featurenerf.fields.volume import VolumeField
+from small_fast_model import picture, small_fast_model
 from unchecked import types_unchecked
 
 SIDE = Camera.look_at(90, 0, 24, 24)
@@ -66,6 +69,65 @@ def test_a_part_is_removed_or_alone() -> None:
     both = removed(whole, back_third()).render(SIDE).alpha + isolated(whole, back_third()).render(SIDE).alpha
     shown = whole.render(SIDE).alpha
     assert (both >= shown - 1e-4).all()
+
+
+NOWHERE = Ball((9.0, 0.0, 0.0), 0.1)
+HALF = Ball((0.5, 0.0, 0.0), 0.5)
+EDITS = {
+    "recolored": lambda field, where: recolored(field, where, Plain((0.0, 1.0, 0.5))),
+    "removed": removed,
+    "composed": lambda field, where: composed([removed(field, where)]),
+    "of edits": lambda field, where: recolored(transformed(removed(field, where)), where, Plain((0.0, 1.0, 0.5))),
+}
+
+
+@pytest.mark.parametrize("edit", EDITS.values(), ids=EDITS)
+def test_where_a_ray_is_decoded_at_once_an_edit_elsewhere_leaves_it_as_it_was(edit: Callable[..., VolumeField]) -> None:
+    field = small_fast_model().encode(picture(), SIDE.resize(128, 128))
+    camera = Camera.look_at(40, 20, 12, 12)
+    before, after = field.render(camera), edit(field, NOWHERE).render(camera)
+    assert before.alpha.max() > 0.5
+    for name in before:
+        torch.testing.assert_close(after[name], before[name])
+
+
+@pytest.mark.parametrize("edit", EDITS.values(), ids=EDITS)
+def test_of_one_sample_a_ray_is_decoded_at_once_as_by_samples(edit: Callable[..., VolumeField]) -> None:
+    model = small_fast_model()
+    model.sampling = replace(model.sampling, shaded=1)
+    once = model.encode(picture(), SIDE.resize(128, 128))
+    camera = Camera.look_at(40, 20, 12, 12)
+    seen, expected = (edit(field, HALF).render(camera) for field in (once, replace(once, decode_once=False)))
+    for name in expected:
+        torch.testing.assert_close(seen[name], expected[name])
+    assert (expected.rgb - once.render(camera).rgb).abs().max() > 0.1
+
+
+def test_a_ray_that_is_decoded_at_once_is_painted_as_far_as_it_meets_the_region() -> None:
+    """The whole of the object, or the samples of a ray that lie in it."""
+    field = small_fast_model().encode(picture(), SIDE.resize(128, 128))
+    camera = Camera.look_at(40, 20, 12, 12)
+    plain, all_green = field.render(camera), recolored(field, Ball((0.0, 0.0, 0.0), 9.0), Plain((0.0, 1.0, 0.0)))
+    torch.testing.assert_close(all_green.render(camera).rgb, plain.alpha * torch.tensor([0.0, 1.0, 0.0]))
+    partly = recolored(field, HALF, Plain((0.0, 1.0, 0.0)))
+    shade, points = partly.shading, torch.tensor([[[[-0.2, 0.0, 0.0], [0.1, 0.0, 0.0]]]])
+    assert shade is not None
+    before = field.query(points[0, 0, 0]).rgb  # what its first sample shows is decoded from that alone
+    rgb = shade(points, ("rgb",))(torch.tensor([[[0.25, 0.75]]]))["rgb"][0, 0]
+    torch.testing.assert_close(rgb, 0.25 * before + 0.75 * torch.tensor([0.0, 1.0, 0.0]))
+
+
+def test_a_scene_of_rays_that_are_decoded_at_once_is_shared_by_density() -> None:
+    field = small_fast_model().encode(picture(), SIDE.resize(128, 128))
+    camera = Camera.look_at(40, 20, 12, 12)
+    once = field.render(camera)
+    twice = composed([field, field]).render(camera, ["alpha", "rgb", "descriptor", "instance"])
+    assert (twice.alpha >= once.alpha - 1e-6).all()
+    torch.testing.assert_close(twice["instance"], twice.alpha * torch.tensor([0.5, 0.5]))
+    alone = composed([field, removed(field, Ball((0.0, 0.0, 0.0), 9.0))]).render(camera)
+    torch.testing.assert_close(alone.rgb, once.rgb)
+    torch.testing.assert_close(alone.descriptor, once.descriptor)
+    torch.testing.assert_close(alone["instance"], once.alpha * torch.tensor([1.0, 0.0]))
 
 
 def test_what_is_like_a_point() -> None:

@@ -129,13 +129,23 @@ def test_it_lies_beside_the_weights(model: FastModel, saved: Path, tmp_path: Pat
     assert cards.facts(tmp_path / "copy")["recogniser"] is None
 
 
-@pytest.mark.parametrize("what", ["cut short", "of other categories", "without a network", "with NaN"])
+@pytest.mark.parametrize(
+    "what",
+    ["cut short", "of other categories", "of one category twice", "without a network", "with NaN", "of no group"],
+)
 def test_a_file_that_does_not_belong_is_named(saved: Path, tmp_path: Path, what: str) -> None:
     copy = Path(shutil.copytree(saved, tmp_path / "copy"))
     if what == "cut short":
         (copy / FILE).write_bytes((copy / FILE).read_bytes()[:1000])
     elif what == "of other categories":
         replace(known(), categories=("chair", "boat")).write(copy)
+    elif what == "of one category twice":
+        three = known()
+        weight, bias = three.own_weight[[0, 1, 1, 2]], three.own_bias[[0, 1, 1, 2]]
+        groups = torch.where(three.groups == 2, 3, three.groups)
+        replace(three, categories=("chair", "car", "car"), own_weight=weight, own_bias=bias, groups=groups).write(copy)
+    elif what == "of no group":
+        replace(known(), groups=torch.full((1000,), 7)).write(copy)
     elif what == "with NaN":
         replace(known(), own_bias=torch.full((3,), torch.nan)).write(copy)
     else:

@@ -45,6 +45,15 @@ def test_a_plane_is_read_off_coordinates(degrees: float, tilt: float) -> None:
     assert planes[:, :3].norm(dim=-1) == pytest.approx(1.0, abs=1e-5)
 
 
+def test_a_plane_of_double_precision_moves_with_a_camera_of_single() -> None:
+    plane = torch.tensor([[0.0, 1.0, 0.0, 0.1]], dtype=torch.float64)
+    before, after = torch.eye(4)[None], torch.eye(4)[None].clone()
+    after[0, :3, 3] = torch.tensor([0.0, 2.0, 0.0])
+    there = moved(plane, before, after)
+    assert there is not None
+    torch.testing.assert_close(there, torch.tensor([[0.0, 1.0, 0.0, -1.9]], dtype=torch.float64))
+
+
 def test_near_that_of_the_world_it_is_the_worlds() -> None:
     """Unless nothing is known of the world."""
     for degrees in (14.0, 194.0):

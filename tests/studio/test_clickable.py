@@ -82,11 +82,12 @@ def content(path: Path) -> dict[str, Any]:
 
 def test_a_page_is_one_file_that_loads_nothing(tmp_path: Path, side: ClickableObject, front: ClickableObject) -> None:
     path = tmp_path / "sub" / "page.html"
-    evil = replace(front, title="</script><b onclick=alert(1)>'\"&")
+    evil = replace(front, title="</script><!--<script><b onclick=alert(1)>'\"&")
     write_page(path, [side, evil])
     text = path.read_text()
     assert not re.search(r"(src|href)=[\"']?(http|//)", text)
     assert text.count("</script>") == 2  # the title cannot end one
+    assert text.count("<!--") + text.count("<script") == 2  # nor begin a comment, within which no script ends
     objects = content(path)["objects"]
     assert [it["title"] for it in objects] == ["one", evil.title]
     shown = np.frombuffer(zlib.decompress(base64.b64decode(objects[0]["shown"])), "<u2").reshape(5, 48, 48)

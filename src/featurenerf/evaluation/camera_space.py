@@ -18,6 +18,7 @@ is turned onto itself; the identity need not be named.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +38,7 @@ from featurenerf.evaluation import metrics
 from featurenerf.evaluation.methods import METHODS, Inputs, Method
 from featurenerf.evaluation.tasks import Evaluation, Scores, Task, score_pairs
 from featurenerf.fields.registration import Registration
+from featurenerf.lenses import intrinsic_matrix
 from featurenerf.limits import parsing
 from featurenerf.models.base import Model
 
@@ -99,6 +101,8 @@ def read_frames(folder: Path, category: str) -> tuple[Callable[[int], Frame], li
         content = read_json(path)
         names = [str(frame["object"]) for frame in content["frames"]]
         pairs = [Pair(names[a], int(a), names[b], int(b)) for a, b in content["pairs"]]
+        if min((min(pair.source_view, pair.target_view) for pair in pairs), default=0) < 0:
+            raise ValueError("a pair has a negative number")
 
     def read(number: int) -> Frame:
         with parsing(f"frame {number} of {path} is broken", "it needs what docs/evaluation.md lists"):
@@ -118,11 +122,15 @@ def _frame(folder: Path, record: dict[str, Any]) -> Frame:
         {number: number for number in keypoints},
         *({int(k): int(v) for k, v in turn.items()} for turn in record.get("symmetries", [])),
     ]
+    diagonal, unit = float(record["diagonal"]), float(record["depth_unit"])
+    ahead = [point for point in keypoints.values() if point.shape == (3,) and point[2] > 0 and point.isfinite().all()]
+    if not (0 < diagonal < math.inf and 0 < unit < math.inf) or len(ahead) < len(keypoints):
+        raise ValueError("the diagonal, the depth's unit and each keypoint's z are positive numbers")
     if any(turn.get(number) not in keypoints for turn in turns for number in keypoints):
         raise ValueError("a symmetry leaves a keypoint out")
-    intrinsics = torch.tensor(record["intrinsics"]).float()
+    intrinsics = intrinsic_matrix(record["intrinsics"]).float()
     rgb = torch.from_numpy(rgba.copy()).permute(2, 0, 1).float() / 255
-    return Frame(str(record["object"]), rgb, metres, intrinsics, float(record["diagonal"]), keypoints, tuple(turns))
+    return Frame(str(record["object"]), rgb, metres, intrinsics, diagonal, keypoints, tuple(turns))
 
 
 @torch.no_grad()
@@ -184,7 +192,8 @@ def evaluate_camera_space(
 
     Returns:
         the evaluation, and what a report holds beside its means: how many keypoints are hidden, the accuracy of those
-        and of the seen ones, the median error in metres, and how many targets could not be placed.
+        and of the seen ones, the median error in metres (None where half of them are of targets that could not be
+        placed), and how many such targets there are.
     Raises:
         InputError: for a method that does not compare values of a field, or where no pair shares a keypoint.
     """
@@ -226,7 +235,7 @@ def evaluate_camera_space(
 
     inputs = Inputs(_no_objects, model, None)
     evaluation = score_pairs(TASK, pairs, method, inputs, score, progress)
-    named = {"hidden": True, "seen": False}
+    named, median = {"hidden": True, "seen": False}, float(np.median([metres for _, metres, _ in every]))
     return evaluation, {
         "depth": depth,
         "not_placed": lost,
@@ -235,7 +244,7 @@ def evaluate_camera_space(
             name: metrics.keypoint_accuracy(torch.tensor([e for e, _, h in every if h == kind]), TASK.thresholds)
             for name, kind in named.items()
         },
-        "median_error_metres": float(np.median([metres for _, metres, _ in every])),
+        "median_error_metres": median if math.isfinite(median) else None,
     }
 
 

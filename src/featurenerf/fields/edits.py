@@ -26,7 +26,7 @@ from featurenerf.fields.regions import Part as Part
 from featurenerf.fields.regions import Plain as Plain
 from featurenerf.fields.regions import Texture as Texture
 from featurenerf.fields.volume import VolumeField
-from featurenerf.rendering import Channels, PerRay, Vectors
+from featurenerf.rendering import Channels, Decoder, PerRay, PerSample, Shading, Vectors
 from featurenerf.shown import remembering
 
 
@@ -158,6 +158,36 @@ class Recolored(EditedField):
             values["rgb"] = rgb
         return {name: values[name] for name in channels}
 
+    @property
+    def shading(self) -> Shading | None:
+        return None if self.base.shading is None else self._shading
+
+    def _shading(self, points: Float[Tensor, "b r s 3"], channels: tuple[str, ...]) -> Decoder:
+        """A ray's colour is that of its samples outside of the region, decoded at once, and the paint of the others."""
+        shading = self.base.shading
+        assert shading is not None
+        decode, flat = shading(points, channels), points[0].flatten(0, 1)
+        if "rgb" not in channels:
+            return decode
+        needed = tuple(dict.fromkeys((*self.region.channels, *self.paint.channels)))
+        known = self.base.sample(flat[None], torch.zeros_like(flat)[None], needed) if needed else {}
+        known = {name: value[0] for name, value in known.items()}
+        inside = self.region(flat, known)
+        if not inside.any():
+            return decode
+        paint = torch.zeros_like(flat)
+        paint[inside] = self.paint(flat[inside], {name: value[inside] for name, value in known.items()}).to(flat)
+        color, paint, inside = shading(points, ("rgb",)), paint.view_as(points), inside.view(points.shape[:3])
+
+        def decoded(shares: PerSample) -> Channels:
+            values, painted = decode(shares), shares * inside
+            share = painted.sum(-1, keepdim=True)
+            rest = color((shares - painted) / (1 - share).clamp(min=1e-6))["rgb"]
+            rgb = (1 - share) * rest + (painted.unsqueeze(-1) * paint).sum(2)
+            return {**values, "rgb": torch.where(share > 0, rgb.to(rest), values["rgb"])}
+
+        return decoded
+
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class Cut(EditedField):
@@ -175,6 +205,10 @@ class Cut(EditedField):
         inside = self.region(points[0, there], {name: value[0] for name, value in known.items()})
         density[0, there[inside != self.kept]] = 0.0
         return {**values, "density": density}
+
+    @property
+    def shading(self) -> Shading | None:
+        return self.base.shading
 
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
@@ -205,6 +239,11 @@ class Transformed(EditedField):
         if "density" in values:  # per unit of the world
             values["density"] = values["density"] / self.scale
         return values
+
+    @property
+    def shading(self) -> Shading | None:
+        shading = self.base.shading
+        return None if shading is None else lambda points, channels: shading(self._back(points), channels)
 
     def bounds(self, origins: Vectors, directions: Vectors, near: float, far: float) -> tuple[PerRay, PerRay]:
         turned = directions @ self.rotation.to(directions)
@@ -240,6 +279,27 @@ class Scene(VolumeField):
         values = {name: (shares * torch.stack([v[name] for v in found])).sum(0) for name in wanted if name != "density"}
         values.update(density=total, instance=shares[..., 0].movedim(0, -1))
         return {name: values[name] for name in channels}
+
+    @property
+    def shading(self) -> Shading | None:
+        return None if any(field.shading is None for field in self.fields) else self._shading
+
+    def _shading(self, points: Float[Tensor, "b r s 3"], channels: tuple[str, ...]) -> Decoder:
+        """What each field shows of a ray is decoded at once; means by how much of the ray is each one's."""
+        flat, wanted = points.flatten(1, 2), tuple(name for name in channels if name != "instance")
+        whose = self.sample(flat, torch.zeros_like(flat), ("instance",))["instance"].unflatten(1, points.shape[1:3])
+        decoders = [field.shading(points, wanted) for field in self.fields if field.shading is not None]
+
+        def decoded(shares: PerSample) -> Channels:
+            of_each = (shares.unsqueeze(-1) * whose).unbind(-1)  # (b, r, s)
+            whole = [own.sum(-1, keepdim=True) for own in of_each]
+            each = zip(decoders, of_each, whole, strict=True)
+            found = [decode(own / share.clamp(min=1e-6)) for decode, own, share in each]
+            instance = torch.cat(whole, -1)  # (b, r, f)
+            mean = {name: torch.stack([v[name] for v in found], -1) @ instance.unsqueeze(-1) for name in wanted}
+            return {name: instance if name == "instance" else mean[name].squeeze(-1) for name in channels}
+
+        return decoded
 
     def bounds(self, origins: Vectors, directions: Vectors, near: float, far: float) -> tuple[PerRay, PerRay]:
         starts, ends = zip(*(field.bounds(origins, directions, near, far) for field in self.fields), strict=True)

@@ -17,7 +17,7 @@ Colour does not depend on the viewing direction.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import torch
@@ -40,7 +40,7 @@ from featurenerf.models.symmetry import fit_planes, moved, reflect, world_plane
 from featurenerf.models.warp import Canonical
 from featurenerf.pca import principal_components
 from featurenerf.pictures import on_black
-from featurenerf.rendering import Channels, PerRay, Shading, Vectors, box_bounds, sphere_bounds
+from featurenerf.rendering import Channels, Decoder, PerRay, Shading, Vectors, box_bounds, sphere_bounds
 from featurenerf.shown import Shown
 
 COMPARED_SEMANTICS = 64
@@ -101,9 +101,7 @@ class FastField(VolumeField):
     def shading(self) -> Shading | None:
         return self._shading if self.decode_once else None
 
-    def _shading(
-        self, points: Float[Tensor, "b r s 3"], channels: tuple[str, ...]
-    ) -> Callable[[Float[Tensor, "b r s"]], Channels]:
+    def _shading(self, points: Float[Tensor, "b r s 3"], channels: tuple[str, ...]) -> Decoder:
         places = self._places(points.flatten(1, 2))
         # what is learnt from is looked up once; otherwise it is added up while it is looked up
         each = self._source_features(places, channels) if torch.is_grad_enabled() else None

@@ -133,9 +133,14 @@ def read_recogniser(folder: Path, frozen: Sequence[nn.Module], categories: Mappi
         "class_weight": (CLASSES, EMBEDDED), "class_bias": (CLASSES,), "groups": (CLASSES,),
         "hidden_weight": (HIDDEN, EARLY), "hidden_bias": (HIDDEN,), "own_weight": (count, HIDDEN), "own_bias": (count,),
     }  # fmt: skip
-    if {name: tuple(value.shape) for name, value in tensors.items()} != shapes or made.groups.is_floating_point():
+    kinds = {name: value.is_floating_point() for name, value in tensors.items()}
+    sound = [name for name, floating in kinds.items() if not floating] == ["groups"] and bool(
+        ((made.groups >= LEFT_OUT) & (made.groups < count)).all() and (made.groups == count - 1).any()
+    )
+    if {name: tuple(value.shape) for name, value in tensors.items()} != shapes or not sound:
         raise InputError(f"{path} is no recogniser, or one of another version: {advice}")
-    if network_of(frozen) is None or not set(made.categories) >= set(categories):
+    told = set(made.categories)
+    if network_of(frozen) is None or len(told) < len(made.categories) or not told >= set(categories):
         raise InputError(
             f"{path}, of {' and '.join(made.categories)}, does not belong to the model beside it: {advice}"
         )

@@ -46,6 +46,7 @@ def moved(
     """Planes that are carried along when what they belong to, a camera say, goes from one pose to another."""
     if planes is None:
         return None
+    before, after = before.to(planes), after.to(planes)
     rotation = after[:, :3, :3] @ before[:, :3, :3].mT
     normal = (rotation @ planes[:, :3, None]).squeeze(-1)
     local = planes[:, 3] + (planes[:, :3] * before[:, :3, 3]).sum(-1)

@@ -200,7 +200,7 @@ def write_page(path: Path, objects: Sequence[ClickableObject], heading: str = "C
     """Write the page of one or several objects."""
     content = {"heading": heading, "least": LEAST_SCORE, "objects": _content(objects)}
     assets = ASSETS / "page"
-    data = json.dumps(content).replace("</", "<\\/")  # a title cannot end the script
+    data = json.dumps(content).replace("<", "\\u003c")  # a title can neither end the script nor begin a comment in it
     page = (assets / "page.html").read_text(encoding="utf-8")
     for name in ("page.css", "page.js"):
         page = page.replace(f"/* {name} */", (assets / name).read_text(encoding="utf-8"))
