@@ -34,13 +34,17 @@ def degrees_between(a: torch.Tensor, b: torch.Tensor) -> float:
 
 
 def table(rows: list[dict[str, float]]) -> None:
-    print("\n| stated | pictures | median error | two thirds below | nine tenths below |\n|---|---:|---:|---:|---:|")
+    print("\n| stated | pictures | median error | two thirds below | nine tenths below | elevation, mean |")
+    print("|---|---:|---:|---:|---:|---:|")
     for low, high in itertools.pairwise(BINS):
-        errors = [row["error"] for row in rows if low <= row["stated"] < high]
-        if errors:
-            numbers = " | ".join(f"{np.percentile(errors, p):.1f}" for p in (50, 67, 90))
+        own = [row for row in rows if low <= row["stated"] < high]
+        if own:
+            errors, elevation = ([row[key] for row in own] for key in ("error", "elevation"))
+            numbers = (
+                " | ".join(f"{np.percentile(errors, p):.1f}" for p in (50, 67, 90)) + f" | {np.mean(elevation):.1f}"
+            )
             name = f"{low} to {high}" if high < 181 else "not found"
-            print(f"| {name} | {len(errors)} | {numbers} |")
+            print(f"| {name} | {len(own)} | {numbers} |")
 
 
 def summary(name: str, rows: list[dict[str, float]]) -> None:

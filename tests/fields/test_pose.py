@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from analytic_field import EllipsoidField, ellipsoid, formula_field
+from analytic_field import EllipsoidField, EllipsoidModel, ellipsoid, formula_field
 from documented import blocks
 from featurenerf import Camera, InputError, estimate_camera
 from featurenerf.fields.pose import CameraEstimate, assumed_camera, estimated_camera
@@ -115,6 +115,29 @@ def test_of_a_field_with_an_estimate_it_is_that() -> None:
     assert estimate_camera(turned(35)).azimuth == pytest.approx(35, abs=1)
     with pytest.raises(InputError, match="give the field alone"):
         estimate_camera(turned(), lens=Camera.look_at())
+
+
+class SizedModel(EllipsoidModel):
+    """Knows objects whose camera stands at one distance alone; of all others its coordinates are noise."""
+
+    def __init__(self, distance: float) -> None:
+        super().__init__()
+        self.distance, self.asked = distance, list[float]()
+
+    def _encode(self, pictures: Tensor, cameras: Camera, assumed: bool = False) -> Any:
+        self.asked.append(round(float(cameras.centre.norm()), 3))
+        return turned(35, noise=0.0 if abs(self.asked[-1] - self.distance) < 0.01 else 0.5, source=cameras.reshape(1))
+
+
+@pytest.mark.parametrize(("distance", "looked_at"), [(1.3, [1.3]), (1.105, [1.3, 1.105]), (1.43, [1.3, 1.105, 1.43])])
+def test_where_nothing_is_found_other_sizes_are_tried(distance: float, looked_at: list[float]) -> None:
+    """0.85 and 1.1 of the canonical 1.3 are 1.105 and 1.43."""
+    model = SizedModel(distance)
+    found = model.estimate_camera(torch.ones(4, 32, 32))
+    assert (found.azimuth, found.elevation) == pytest.approx((35, 20), abs=1)
+    assert (found.distance, found.uncertainty < 5) == (pytest.approx(distance, abs=1e-3), True)
+    assert model.asked == looked_at
+    assert not SizedModel(9.0).estimate_camera(torch.ones(4, 32, 32)).found
 
 
 def test_numbers_of_an_estimate() -> None:

@@ -34,6 +34,8 @@ LARGEST_UNCERTAINTY = 25.0
 """Degrees; coordinates that scatter more say nothing of the camera."""
 UNSURE = 15.0
 """Degrees; past it, quarter turns of the heading are alternatives (``docs/cameras.md`` has the table)."""
+SIZES = (1.0, 0.85, 1.1)
+"""A picture in which nothing is found is looked at again as one of an object so much smaller or larger."""
 ROLL_IN_UNCERTAINTIES = 2.0
 """A roll is taken to be 0 unless it exceeds so many uncertainties: people hold cameras upright."""
 SAME_SHAPE = 0.9
@@ -155,6 +157,13 @@ def assumed_camera(width: int, height: int, lens: Camera | None = None) -> Camer
     pose = Camera.look_at(distance=distance).pose.double()
     pose[:3, :3] = pose[:3, :3] @ framing
     return Camera.from_pose(pose, lens.focal.cpu(), width, height, principal=lens.principal.cpu())
+
+
+def nearer(camera: Camera, share: float) -> Camera:
+    """A camera at this share of its distance from the origin: what its picture shows is then as much smaller."""
+    pose = camera.pose.clone()
+    pose[..., :3, 3] *= share
+    return replace(camera, pose=pose)
 
 
 @torch.no_grad()

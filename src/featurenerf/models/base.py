@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from featurenerf.cameras import DISTANCE, FAR, FOV, NEAR, PICTURE_SIZE, Camera
 from featurenerf.errors import InputError
-from featurenerf.fields.pose import CameraEstimate, FoundCamera, assumed_camera, estimated_camera
+from featurenerf.fields.pose import SIZES, CameraEstimate, FoundCamera, assumed_camera, estimated_camera, nearer
 from featurenerf.fields.volume import VolumeField
 from featurenerf.models.recogniser import Recogniser, check_known, recognised
 from featurenerf.models.settings import check_sizes, check_types
@@ -283,11 +283,16 @@ class Model(nn.Module, ABC):
             check_known(self.recognise(picture), self._categories or self.recogniser.categories, name)
 
     def _estimate(self, picture: Float[Tensor, "4 h w"], lens: Camera | None) -> tuple[VolumeField, CameraEstimate]:
-        """The field of a picture in the world of an assumed camera, and what it says of the true one."""
-        height, width = picture.shape[1:]
-        ready, source = self._ready([picture], [assumed_camera(width, height, lens)])
-        first = replace(self._encode(*ready, assumed=True), source=source)
-        return first, estimated_camera(first)
+        """The field of a picture in the world of an assumed camera, and what it says of the true one; where that is
+        nothing, the object may be smaller or larger in the picture than was assumed."""
+        assumed, looks = assumed_camera(picture.shape[2], picture.shape[1], lens), list[tuple[Any, CameraEstimate]]()
+        for size in SIZES:
+            ready, source = self._ready([picture], [nearer(assumed, size)])
+            first = replace(self._encode(*ready, assumed=True), source=source)
+            looks.append((first, estimated_camera(first)))
+            if looks[-1][1].found or "coordinate" not in first.channels:
+                return looks[-1]
+        return looks[0]
 
     def _ready(
         self,
