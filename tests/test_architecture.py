@@ -51,7 +51,7 @@ WING = "synthesis"
 """What makes data. It rests on the ground floor and on ``data``, and nothing else imports it but its own verbs."""
 WING_VERBS = {"cli.data_make", "cli.data_render"}
 WING_NEEDS = {*FLOORS[0], *FLOORS[1], *FLOORS[2], "data", WING}
-LINES = 26_505
+LINES = 27_103
 """Of the package without the wing and its verbs. The goal is 11,500."""
 
 
